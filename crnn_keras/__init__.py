@@ -1,0 +1,25 @@
+"""crnn_keras: read text in images with Keras 3.
+
+The rooms, in the order the data goes through them:
+
+| room | takes | gives |
+|---|---|---|
+| `char_dict` | characters, label files, old dictionaries | `CharDict`: text <-> ids, blank = 0 |
+| `render` | words, fonts, a seed | labelled pictures, the same for the same seed |
+| `samples` | label files of several layouts | checked `Sample`s, and what was left out and why |
+| `images` | bytes, paths or arrays | one gray `Canvas`: size, mode and scale are decided here |
+| `records` | samples | TFRecord shards with a sidecar |
+| `dataset` | records | batches in memory, a pure function of the seed and the step |
+| `model` | char dict and canvas | `build_crnn(...)`: canvas -> logits |
+| `ctc` | logits, labels, frames | the loss of each image in nats, on every backend |
+| `train` | batches and a model | a run folder: reader, history, state to continue from |
+| `decode` | logits | texts with confidence |
+| `evaluate` | labels and texts | word accuracy, CER, 1-NED, confusions, worst cases |
+| `recognizer` | a saved reader | `Recognizer.load(path).read(images)` |
+| `export` | a saved reader | SavedModel: image bytes in, text out |
+| `plots` | plain data | figures |
+
+`files` and `progress` serve them all; `notebook` and `walkthrough` run the numbered notebooks.
+"""
+
+__version__ = "0.1.0"

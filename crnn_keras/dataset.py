@@ -1,0 +1,220 @@
+"""Records in batches: decoded, augmented, in an order that is a pure function of the seed.
+
+The batch of step `s` depends on `(records, seed, s)` alone, so a run that is continued at step `s`
+sees what an unbroken run would have seen.
+"""
+
+import numpy as np
+
+from crnn_keras import images
+from crnn_keras.char_dict import BLANK
+from crnn_keras.samples import label_problem
+
+
+class Batches:
+    """Batches of one set of records.
+
+    Args:
+        records: a `records.Records`.
+        char_dict: a `CharDict`.
+        canvas: an `images.Canvas`.
+        batch_size: pictures in a batch; every batch is full.
+        seed: integer, for the order and the augmentation.
+        shuffle: whether each pass has an order of its own.
+        augment: whether each picture is bent, shifted, lightened and blurred a little, otherwise
+            at each step.
+        cache_bytes: decoded canvases are kept in memory up to this size; beyond it they are
+            decoded at each pass.
+
+    Attributes:
+        labels: int32 array `(samples, longest label)` of ids, padded with 0.
+        frames: int32 array `(samples,)`, the frames of each picture.
+        widths: int array `(samples,)`, the canvas width of each picture in pixels.
+        texts: list of the labels.
+        left_out: list of `Problem`s: records whose label cannot be trained on. They are in no
+            batch; `labels` and its like do not count them.
+
+    Raises:
+        ValueError: no record is usable.
+    """
+
+    def __init__(
+        self,
+        records,
+        char_dict,
+        canvas,
+        batch_size,
+        seed=0,
+        shuffle=False,
+        augment=False,
+        cache_bytes=2**30,
+    ):
+        self.records = records
+        self.char_dict = char_dict
+        self.canvas = canvas
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.augment = augment
+        self._canvases, self._cache_room = {}, cache_bytes
+        self.left_out, self._positions, texts, sizes = [], [], [], []
+        for position, record in enumerate(records):
+            frames = canvas.frames(record.height, record.width)
+            where = f"{records.folder}, record {position} ({record.source})"
+            problem = label_problem(record.text, char_dict, frames, where)
+            if problem:
+                self.left_out.append(problem)
+                continue
+            self._positions.append(position)
+            texts.append(char_dict.normalize(record.text))
+            sizes.append((record.height, record.width))
+        if not texts:
+            first = f" The first: {self.left_out[0].reason}" if self.left_out else ""
+            raise ValueError(f"{records.folder} has no usable record.{first}")
+        self.texts = texts
+        ids = [char_dict.encode(text) for text in texts]
+        self.labels = np.full((len(ids), max(map(len, ids))), BLANK, np.int32)
+        for row, label in zip(self.labels, ids, strict=True):
+            row[: len(label)] = label
+        self.widths = np.array([canvas.fit(*size)[1] for size in sizes])
+        self.frames = (self.widths // images.PIXELS_PER_FRAME).astype(np.int32)
+
+    def __len__(self):
+        """Number of usable records."""
+        return len(self.texts)
+
+    @property
+    def steps_per_pass(self):
+        """Batches in which every record comes at least once."""
+        _, counts = np.unique(self.widths, return_counts=True)
+        return int(np.sum(-(-counts // self.batch_size)))
+
+    def plan(self, number):
+        """Which records make up the batches of a pass.
+
+        Args:
+            number: number of the pass, from 0.
+
+        Returns:
+            int array `(steps_per_pass, batch_size)` of positions. A batch holds one canvas
+            width; the last of a width is filled up with that width's first records.
+        """
+        rng = np.random.default_rng([self.seed, 6, number])
+        rows = []
+        for width in np.unique(self.widths):
+            members = np.flatnonzero(self.widths == width)
+            members = rng.permutation(members) if self.shuffle else members
+            filled = -(-len(members) // self.batch_size) * self.batch_size
+            rows.append(np.resize(members, filled).reshape(-1, self.batch_size))
+        plan = np.concatenate(rows)
+        return rng.permutation(plan) if self.shuffle else plan
+
+    def _canvas(self, index):
+        """The canvas of a usable record; kept in memory while there is room."""
+        canvas = self._canvases.get(index)
+        if canvas is None:
+            record = self.records[self._positions[index]]
+            canvas = images.to_canvas(record.encoded, self.canvas)
+            if self._cache_room >= canvas.nbytes:
+                self._cache_room -= canvas.nbytes
+                self._canvases[index] = canvas
+        return canvas
+
+    def _steps(self, start, stop):
+        """The batches of steps `start` to `stop` (None: without end), not augmented yet."""
+        step, plan, number = start, None, None
+        while stop is None or step < stop:
+            wanted = step // self.steps_per_pass
+            if wanted != number:
+                plan, number = self.plan(wanted), wanted
+            chosen = plan[step % self.steps_per_pass]
+            canvases = np.stack([self._canvas(index) for index in chosen])
+            yield canvases, self.labels[chosen], self.frames[chosen], np.int64(step)
+            step += 1
+
+    def _pipeline(self, start, stop):
+        import tensorflow as tf
+
+        batch = self.batch_size
+        width = self.canvas.widths[0] if len(self.canvas.widths) == 1 else None
+        steps = tf.data.Dataset.from_generator(
+            lambda: self._steps(start, stop),
+            output_signature=(
+                tf.TensorSpec((batch, self.canvas.height, width, 1), tf.uint8),
+                tf.TensorSpec((batch, self.labels.shape[1]), tf.int32),
+                tf.TensorSpec((batch,), tf.int32),
+                tf.TensorSpec((), tf.int64),
+            ),
+        )
+
+        def finish(canvases, labels, frames, step):
+            if self.augment:
+                canvases = _augment(tf, canvases, self.seed, step)
+            return {"canvas": canvases, "labels": labels, "frames": frames}
+
+        return steps.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+    def training(self, start_step=0):
+        """Batches without end for `keras.Model.fit`.
+
+        Args:
+            start_step: number of the first step.
+
+        Returns:
+            `tf.data.Dataset` of `(inputs, zeros)`; inputs is a dict of `canvas` (uint8
+            `(batch, height, width, 1)`), `labels` (int32 `(batch, longest label)`) and `frames`
+            (int32 `(batch,)`). The zeros stand where Keras wants targets: `CTCLayer`'s output is
+            the loss already.
+        """
+        import tensorflow as tf
+
+        zeros = tf.zeros((self.batch_size,))
+        return self._pipeline(start_step, None).map(lambda inputs: (inputs, zeros))
+
+    def once(self):
+        """Every record once, in order of canvas width, not augmented unless told to.
+
+        Yields:
+            Tuple of the inputs as numpy arrays (see `training`) and the positions of the records
+            in `texts`. The last batch of a width may repeat records: positions are then fewer
+            than the batch, and count its first rows.
+        """
+        seen = set()
+        batches = self._pipeline(0, self.steps_per_pass).as_numpy_iterator()
+        for chosen, inputs in zip(self.plan(0), batches, strict=True):
+            fresh = [int(i) for i in dict.fromkeys(chosen) if i not in seen]
+            seen.update(fresh)
+            yield inputs, fresh
+
+
+def _augment(tf, canvases, seed, step):
+    """Bends, shifts, lightens and blurs each canvas of a batch, by stateless random numbers."""
+    batch, height = canvases.shape[0], canvases.shape[1]
+    width = tf.cast(tf.shape(canvases)[2], tf.float32)
+    draws = tf.random.stateless_uniform([9, batch], tf.stack([tf.cast(seed, tf.int64), step]))
+
+    def uniform(row, low, high):
+        return low + (high - low) * draws[row]
+
+    # Where in the old canvas each pixel of the new one lies: around the middle, then shifted.
+    across, slant = uniform(0, 0.92, 1.08), uniform(1, -0.2, 0.2)
+    angle, down = uniform(2, -0.05, 0.05) * height / width, uniform(3, 0.88, 1.12)
+    middle_x, middle_y = width / 2, height / 2
+    offset_x = middle_x - across * middle_x - slant * middle_y + uniform(4, -3.0, 3.0)
+    offset_y = middle_y - angle * middle_x - down * middle_y + uniform(5, -2.0, 2.0)
+    zeros = tf.zeros(batch)
+    bent = tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.cast(canvases, tf.float32),
+        transforms=tf.stack([across, slant, offset_x, angle, down, offset_y, zeros, zeros], axis=1),
+        output_shape=tf.shape(canvases)[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )
+    # Half of the pictures lose some sharpness: a mix with their own 3 x 3 mean.
+    soft = tf.maximum(uniform(6, -0.8, 0.8), 0.0)[:, None, None, None]
+    bent = (1 - soft) * bent + soft * tf.nn.avg_pool2d(bent, 3, 1, "SAME")
+    contrast = uniform(7, 0.7, 1.25)[:, None, None, None]
+    light = uniform(8, -30.0, 30.0)[:, None, None, None]
+    lit = (bent - 127.5) * contrast + 127.5 + light
+    return tf.cast(tf.clip_by_value(lit, 0.0, 255.0), tf.uint8)

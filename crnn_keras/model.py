@@ -1,0 +1,155 @@
+"""The network: convolutions make frames, a two-way LSTM reads them, a dense layer names them.
+
+`paper` is the CRNN of Shi, Bai and Yao; `small` reads rendered words after minutes on two cores.
+"""
+
+import keras
+
+from crnn_keras.char_dict import CharDict
+from crnn_keras.images import PIXELS_PER_FRAME, Canvas
+
+PRESETS = ("small", "paper")
+
+
+def _conv(x, filters, kernel, name, strides=1, normalize=True):
+    x = keras.layers.Conv2D(
+        filters, kernel, strides, padding="same", use_bias=not normalize, name=name
+    )(x)
+    if normalize:
+        x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _collapse_height(x, filters, width, name):
+    """A convolution as high as its input, so that one row of frames is left.
+
+    The width is padded by hand: one row of the kernel must not be.
+    """
+    left = (width - 1) // 2
+    x = keras.layers.ZeroPadding2D(((0, 0), (left, width - 1 - left)), name=f"{name}_pad")(x)
+    return keras.layers.Conv2D(filters, (x.shape[1], width), use_bias=False, name=name)(x)
+
+
+def _paper_features(x):
+    """VGG-7: 32 rows become 1, four columns become 1. Batch norm where the paper has it."""
+    pool = keras.layers.MaxPooling2D
+    x = pool((2, 2), name="pool1")(_conv(x, 64, 3, "conv1", normalize=False))
+    x = pool((2, 2), name="pool2")(_conv(x, 128, 3, "conv2", normalize=False))
+    x = _conv(x, 256, 3, "conv3", normalize=False)
+    x = pool((2, 1), name="pool3")(_conv(x, 256, 3, "conv4", normalize=False))
+    x = _conv(x, 512, 3, "conv5")
+    x = pool((2, 1), name="pool4")(_conv(x, 512, 3, "conv6"))
+    x = _collapse_height(x, 512, 2, "conv7")
+    return keras.layers.ReLU(name="conv7_relu")(x)
+
+
+def _small_features(x):
+    """Strided convolutions: little arithmetic, so that two cores see many words in a minute."""
+    x = _conv(x, 24, 5, "conv1", strides=2)
+    x = _conv(x, 48, 3, "conv2", strides=2)
+    x = _conv(x, 64, 3, "conv3")
+    x = _conv(x, 96, 3, "conv4", strides=(2, 1))
+    x = _conv(x, 96, 3, "conv5")
+    x = _conv(x, 128, 3, "conv6", strides=(2, 1))
+    x = _collapse_height(x, 128, 3, "conv7")
+    x = keras.layers.BatchNormalization(momentum=0.9, name="conv7_norm")(x)
+    return keras.layers.ReLU(name="conv7_relu")(x)
+
+
+# The convolutions, the LSTM units of each of the two layers, the share of features dropped.
+_PRESETS = {"paper": (_paper_features, (256, 256), 0.0), "small": (_small_features, (96,), 0.1)}
+
+
+@keras.saving.register_keras_serializable(package="crnn_keras")
+class CRNN(keras.Model):
+    """A text reader: canvas in, logits out. It carries its char dict and its canvas.
+
+    Args:
+        char_dict: a `CharDict`, or its config. It decides the number of classes.
+        canvas: an `images.Canvas`, or its config.
+        preset: `"small"` or `"paper"`.
+        seed: seed of the dropout.
+
+    Input shape:
+        `(batch, canvas height, width, 1)`, grey levels from 0 to 255; width in pixels, one of the
+        canvas' widths.
+
+    Output shape:
+        `(batch, width / 4, len(char_dict) + 1)`: logits, not normalised; class 0 is the blank.
+
+    Reference:
+        Shi, Bai and Yao, 2015, arXiv 1507.05717.
+    """
+
+    def __init__(self, char_dict, canvas, preset="small", seed=0, **kwargs):
+        if preset not in _PRESETS:
+            raise ValueError(f"Preset {preset!r} is unknown. Expected one of {PRESETS}.")
+        char_dict = char_dict if isinstance(char_dict, CharDict) else CharDict(**char_dict)
+        canvas = canvas if isinstance(canvas, Canvas) else Canvas(**canvas)
+        features, lstm_units, dropout = _PRESETS[preset]
+        width = canvas.widths[0] if len(canvas.widths) == 1 else None
+
+        inputs = keras.Input((canvas.height, width, 1), name="canvas")
+        x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(inputs)
+        x = features(x)
+        x = keras.layers.Reshape((-1, x.shape[-1]), name="frames")(x)
+        if dropout:
+            x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
+        for number, units in enumerate(lstm_units, start=1):
+            lstm = keras.layers.LSTM(units, return_sequences=True, name="lstm")
+            x = keras.layers.Bidirectional(lstm, name=f"bilstm{number}")(x)
+        # float32 whatever the precision of the rest: the loss needs it.
+        outputs = keras.layers.Dense(char_dict.classes, dtype="float32", name="logits")(x)
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        self.char_dict = char_dict
+        self.canvas = canvas
+        self.preset = preset
+        self.seed = seed
+
+    def get_config(self):
+        return {
+            "char_dict": self.char_dict.get_config(),
+            "canvas": self.canvas.get_config(),
+            "preset": self.preset,
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
+def build_crnn(char_dict, canvas=None, preset="small", seed=0):
+    """Builds a reader with fresh weights.
+
+    Args:
+        char_dict: a `CharDict`; its characters and the blank are the classes.
+        canvas: an `images.Canvas`; 32 x 100 pixels, stretched, if None.
+        preset: `"small"` (0.6 M weights with 36 characters) or `"paper"` (8.7 M).
+        seed: seed of the weights and the dropout.
+
+    Returns:
+        `CRNN`.
+
+    Example:
+
+        >>> model = build_crnn(CharDict.from_preset("alphanumeric36"))
+        >>> model.output_shape
+        (None, 25, 37)
+    """
+    keras.utils.set_random_seed(seed)
+    return CRNN(char_dict, canvas or Canvas(), preset, seed)
+
+
+def frames_of(width):
+    """Frames that the network makes of a canvas.
+
+    Args:
+        width: canvas width in pixels.
+
+    Returns:
+        Number of frames.
+    """
+    return width // PIXELS_PER_FRAME

@@ -1,0 +1,293 @@
+"""Figures in one style, from plain data. Each function returns a matplotlib `Figure`."""
+
+import functools
+import pathlib
+
+import numpy as np
+from matplotlib import font_manager, rc_context
+from matplotlib.figure import Figure
+
+INK, BLUE, ORANGE, GREEN, RED, GREY = (
+    "#222222",
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#9AA0A6",
+)
+_STYLE = {
+    "axes.edgecolor": GREY,
+    "axes.grid": False,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "figure.dpi": 90,
+    "font.size": 9,
+    "legend.frameon": False,
+    "savefig.dpi": 90,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+_BLANK_SIGN = "–"
+# Parts of the file names of fonts with Chinese characters, as distributions call them.
+_CHINESE_FONTS = ("NotoSansCJK", "NotoSansSC", "SourceHanSans", "wqy-", "DroidSansFallback", "msyh")
+
+
+@functools.cache
+def _font_families():
+    """DejaVu Sans, and after it a font with Chinese characters if the machine has one."""
+    families = ["DejaVu Sans"]
+    for path in sorted(font_manager.findSystemFonts()):
+        if pathlib.Path(path).name.startswith(_CHINESE_FONTS):
+            font_manager.fontManager.addfont(path)
+            families.append(font_manager.get_font(path).family_name)
+            break
+    return families
+
+
+@functools.cache
+def _has_glyph(character):
+    fonts = map(font_manager.findfont, _font_families())
+    return any(font_manager.get_font(font).get_char_index(ord(character)) for font in fonts)
+
+
+def drawable(text):
+    """The text with characters that no font of this machine has written as `<U+7701>`."""
+    return "".join(c if _has_glyph(c) else f"<U+{ord(c):04X}>" for c in text)
+
+
+def _styled(draw):
+    @functools.wraps(draw)
+    def wrapper(*args, **kwargs):
+        with rc_context(_STYLE | {"font.family": _font_families()}):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def _show_gray(axes, picture, **kwargs):
+    axes.imshow(np.squeeze(picture), cmap="gray", vmin=0, vmax=255, **kwargs)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+@_styled
+def picture_grid(pictures, titles, columns=4, colors=None):
+    """Pictures in rows, each under its title.
+
+    Args:
+        pictures: list of gray uint8 arrays or Pillow images of any sizes.
+        titles: list of strings.
+        columns: pictures in a row.
+        colors: list of the titles' colours, or None.
+
+    Returns:
+        `Figure`.
+    """
+    rows = max(-(-len(pictures) // columns), 1)
+    figure = Figure(figsize=(2.1 * columns, 0.95 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[len(pictures) :]:
+        axes.set_axis_off()
+    colors = colors or [INK] * len(pictures)
+    for axes, picture, title, color in zip(grid, pictures, titles, colors, strict=False):
+        _show_gray(axes, picture)
+        axes.set_title(drawable(title), color=color, fontsize=9, loc="center", pad=3)
+    return figure
+
+
+@_styled
+def layer_shapes(shapes):
+    """The way through the network: a box for each feature map, as high and wide as it is.
+
+    Args:
+        shapes: list of `(name, height, width, channels)`, in order.
+
+    Returns:
+        `Figure`.
+    """
+    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    axes = figure.subplots()
+    x = 0.0
+    tallest = max(height for _, height, _, _ in shapes)
+    for name, height, width, channels in shapes:
+        box = {"facecolor": BLUE, "alpha": 0.25, "edgecolor": BLUE, "linewidth": 1}
+        axes.bar(x, height, width, bottom=-height / 2, align="edge", **box)
+        middle = x + width / 2
+        axes.text(middle, tallest / 2 + 2, name, ha="center", va="bottom", fontsize=8)
+        size = f"{height} x {width}\n{channels} ch."
+        axes.text(middle, -tallest / 2 - 2, size, ha="center", va="top", fontsize=8)
+        x += max(width, 26) + 14
+    axes.set_xlim(-12, x)
+    axes.set_ylim(-tallest / 2 - 16, tallest / 2 + 10)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    return figure
+
+
+@_styled
+def ctc_lattice(posteriors, label):
+    """The lattice of CTC: states upwards, frames to the right, discs as large as their share.
+
+    Args:
+        posteriors: float array `(frames, 2 * len(label) + 1)`, see `decode.path_posteriors`.
+        label: the text.
+
+    Returns:
+        `Figure`.
+    """
+    frames, states = posteriors.shape
+    signs = [_BLANK_SIGN, *(sign for c in label for sign in (drawable(c), _BLANK_SIGN))]
+    figure = Figure(figsize=(max(0.42 * frames, 5), 0.36 * states + 0.7), layout="constrained")
+    axes = figure.subplots()
+    for frame in range(frames - 1):
+        for state in range(states):
+            for jump in range(3):
+                if state + jump >= states or (jump == 2 and not _may_skip(signs, state)):
+                    continue
+                flow = min(posteriors[frame, state], posteriors[frame + 1, state + jump])
+                color, width = (BLUE, 0.5 + 2 * flow) if flow > 0.02 else (GREY, 0.25)
+                axes.plot(
+                    [frame, frame + 1], [state, state + jump], color=color, lw=width, zorder=1
+                )
+    x, y = np.meshgrid(np.arange(frames), np.arange(states), indexing="ij")
+    axes.scatter(x, y, s=14, color="white", edgecolor=GREY, lw=0.6, zorder=2)
+    is_blank = [sign == _BLANK_SIGN for sign in signs]
+    colors = np.where(is_blank, ORANGE, BLUE)[None].repeat(frames, 0).ravel()
+    axes.scatter(x, y, s=150 * posteriors.ravel(), c=colors, zorder=3)
+    axes.set_yticks(range(states), signs)
+    axes.set_xticks(range(frames), range(1, frames + 1))
+    axes.set_xlabel("frame")
+    axes.set_ylabel("state")
+    return figure
+
+
+def _may_skip(signs, state):
+    """Whether a path may go from a state to the one after the next."""
+    target = state + 2
+    return signs[target] != _BLANK_SIGN and signs[target] != signs[state]
+
+
+@_styled
+def heat_map(canvas, probabilities, characters, title=""):
+    """The picture, and under it the probability of each class in each frame.
+
+    Args:
+        canvas: uint8 array `(height, width, 1)`.
+        probabilities: float array `(frames, classes)`, from 0 to 1; class 0 is the blank.
+        characters: characters of classes 1 and on.
+        title: text above the picture.
+
+    Returns:
+        `Figure`. Classes that never reach 10 % are not drawn.
+    """
+    shown = [0, *(i for i in range(1, len(characters) + 1) if probabilities[:, i].max() > 0.1)]
+    shown = sorted(shown, key=lambda i: (i == 0, probabilities[:, i].argmax()))
+    rows = len(shown)
+    figure = Figure(figsize=(7, 1.6 + 0.2 * rows), layout="constrained")
+    top, bottom = figure.subplots(2, 1, height_ratios=[5.5, rows])
+    frames = len(probabilities)
+    _show_gray(top, canvas, extent=(0, frames, 0, 8), aspect="auto")
+    top.set_title(drawable(title))
+    heat = probabilities[:, shown].T
+    mesh = bottom.pcolormesh(heat, cmap="Blues", vmin=0, vmax=1, edgecolor="white", lw=0.4)
+    names = [_BLANK_SIGN if i == 0 else drawable(characters[i - 1]) for i in shown]
+    bottom.set_yticks(np.arange(rows) + 0.5, names)
+    bottom.set_xticks(np.arange(0, frames, 5) + 0.5, np.arange(0, frames, 5) + 1)
+    bottom.invert_yaxis()
+    bottom.set_xlabel(f"frame ({_BLANK_SIGN} is the blank)")
+    bottom.tick_params(length=0)
+    figure.colorbar(mesh, ax=bottom, label="probability", pad=0.01)
+    return figure
+
+
+@_styled
+def curves(history):
+    """Loss, accuracy and sequence distance against the epochs.
+
+    Args:
+        history: list of dicts or a table with the columns of `train.HISTORY_COLUMNS`.
+
+    Returns:
+        `Figure`.
+    """
+    rows = history.to_dict("records") if hasattr(history, "to_dict") else history
+    epochs = [row["epoch"] for row in rows]
+    panels = [
+        ("CTC loss (nats an image)", {"train_loss": "training", "loss": "validation"}),
+        ("accuracy", {"word_accuracy": "words", "character_accuracy": "characters"}),
+        ("sequence distance (edits a word)", {"sequence_distance": "validation"}),
+    ]
+    figure = Figure(figsize=(9, 2.7), layout="constrained")
+    for axes, (title, lines) in zip(figure.subplots(1, 3), panels, strict=True):
+        for (column, name), color in zip(lines.items(), (BLUE, ORANGE), strict=False):
+            values = [row[column] for row in rows]
+            axes.plot(epochs, values, color=color, marker="o", ms=3, label=name)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.set_ylim(0, 1.02 if title == "accuracy" else None)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+    return figure
+
+
+@_styled
+def confusion_matrix(confusions, most=14):
+    """The most frequent confusions of characters: what stood there, and what was read.
+
+    Args:
+        confusions: dict of `(character in the label, character read): count`; `""` stands for a
+            character that was inserted or left out.
+        most: number of characters on each side, at most.
+
+    Returns:
+        `Figure`.
+    """
+    ranked = sorted(confusions, key=confusions.get, reverse=True)[: 2 * most]
+    labels = list(dict.fromkeys(pair[0] for pair in ranked))[:most]
+    reads = list(dict.fromkeys(pair[1] for pair in ranked))[:most]
+    counts = np.array([[confusions.get((a, b), 0) for b in reads] for a in labels])
+    size = 0.3 * max(len(labels), len(reads), 6) + 1.2
+    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+    axes = figure.subplots()
+    if not counts.size:
+        axes.text(0.5, 0.5, "no confusions", ha="center")
+        axes.set_axis_off()
+        return figure
+    axes.imshow(counts, cmap="Oranges", vmin=0)
+    for row, column in np.argwhere(counts):
+        color = "white" if counts[row, column] > 0.6 * counts.max() else INK
+        position = {"ha": "center", "va": "center", "fontsize": 8}
+        axes.text(column, row, counts[row, column], color=color, **position)
+    axes.set_yticks(range(len(labels)), [drawable(c) if c else "inserted" for c in labels])
+    axes.set_xticks(range(len(reads)), [drawable(c) if c else "left\nout" for c in reads])
+    axes.set_ylabel("in the label")
+    axes.set_xlabel("read")
+    axes.tick_params(length=0)
+    return figure
+
+
+@_styled
+def histogram(values, label):
+    """How often each whole number comes.
+
+    Args:
+        values: list of integers.
+        label: name of the numbers, with their unit.
+
+    Returns:
+        `Figure`.
+    """
+    numbers, counts = np.unique(values, return_counts=True)
+    figure = Figure(figsize=(5, 2), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(numbers, counts, color=BLUE, width=0.8)
+    axes.set_xlabel(label)
+    axes.set_ylabel("count")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
