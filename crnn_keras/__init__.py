@@ -5,9 +5,11 @@ The rooms, in the order the data goes through them:
 | room | takes | gives |
 |---|---|---|
 | `char_dict` | characters, label files, old dictionaries | `CharDict`: text <-> ids, blank = 0 |
+| `old_dictionaries` | json files of CRNN_Tensorflow | their characters |
 | `render` | words, fonts, a seed | labelled pictures, the same for the same seed |
 | `samples` | label files of several layouts | checked `Sample`s, and what was left out and why |
 | `images` | bytes, paths or arrays | one gray `Canvas`: size, mode and scale are decided here |
+| `tf_images` | a tensor of bytes | the same canvas, by TensorFlow ops |
 | `records` | samples | TFRecord shards with a sidecar |
 | `dataset` | records | batches in memory, a pure function of the seed and the step |
 | `model` | char dict and canvas | `build_crnn(...)`: canvas -> logits |

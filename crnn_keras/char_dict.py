@@ -9,7 +9,7 @@ import json
 import pathlib
 import string
 
-from crnn_keras import files
+from crnn_keras import files, old_dictionaries
 
 BLANK = 0
 
@@ -215,8 +215,7 @@ class CharDict:
 
         Args:
             source: name of a preset; `"labels"` for every character that `texts` use; a text file
-                of characters; a dictionary that `save` wrote; or a folder of the old project's
-                json files.
+                of characters; a dictionary that `save` wrote; or the old project's json files.
             texts: labels, for `"labels"`.
 
         Returns:
@@ -230,10 +229,12 @@ class CharDict:
             return cls.from_labels(texts)
         if source in PRESETS:
             return cls.from_preset(source)
-        if path.is_dir():
+        if path.is_file() and path.suffix != ".json":
+            return cls.from_file(path)
+        if path.is_file() and "format" in files.read_json(path):
+            return cls.load(path)
+        if path.exists():
             return cls.from_old_json(path)
-        if path.is_file():
-            return cls.load(path) if path.suffix == ".json" else cls.from_file(path)
         raise ValueError(
             f"{source!r} is no char dict. Expected a file, a folder of the old project's json "
             f"files, 'labels', or a preset: {', '.join(PRESETS)}."
@@ -306,13 +307,11 @@ class CharDict:
             return cls("".join(lines), fold_case)
 
     @classmethod
-    def from_old_json(cls, folder):
-        """The dictionaries of CRNN_Tensorflow and its Chinese branch.
+    def from_old_json(cls, path):
+        """A dictionary of CRNN_Tensorflow or its Chinese branch.
 
         Args:
-            folder: holds `ord_2_index_map.json` or `index_2_ord_map.json` (the Chinese branch), or
-                `ord_map.json` (the main branch), which give the order; or only
-                `char_dict.json`, whose order is then that of the file.
+            path: its folder, or one of its files, see `old_dictionaries.read_characters`.
 
         Returns:
             `CharDict` with the characters in the old order. The old ids began at 0 and put the
@@ -320,26 +319,10 @@ class CharDict:
 
         Raises:
             ValueError: no such file, or a file that does not hold what its name says.
-
-        Reference:
-            `tools/establish_char_dict.py` of CRNN_Tensorflow.
         """
-        folder = pathlib.Path(folder)
-        readers = {
-            "ord_2_index_map.json": _from_ord_to_index,
-            "index_2_ord_map.json": _from_index_to_ord,
-            "ord_map.json": _from_index_to_ord,
-            "char_dict.json": _from_ord_to_char,
-        }
-        for name, reader in readers.items():
-            path = folder / name
-            if path.exists():
-                content = files.read_json(path)
-                with files.blame(path):
-                    if not isinstance(content, dict):
-                        raise ValueError('expected a JSON object such as {"48_ord": "0"}.')
-                    return cls(reader(content))
-        raise ValueError(f"{folder} holds none of {', '.join(readers)}.")
+        path, characters = old_dictionaries.read_characters(path)
+        with files.blame(path):
+            return cls(characters)
 
 
 def frames_needed(ids):
@@ -355,34 +338,3 @@ def frames_needed(ids):
         Graves et al., 2006, Connectionist Temporal Classification, section 3.
     """
     return len(ids) + sum(a == b for a, b in itertools.pairwise(ids))
-
-
-def _number(key):
-    """The number in an old key, which is "97", "97_ord" or "3_index"."""
-    try:
-        return int(str(key).split("_")[0])
-    except ValueError:
-        raise ValueError(f"{key!r} is not of the form 97, 97_ord or 3_index.") from None
-
-
-def _in_order(pairs):
-    """The characters of `(index, code)` pairs, by index."""
-    pairs = sorted(pairs)
-    for (index, code), (following, other) in itertools.pairwise(pairs):
-        if index == following:
-            raise ValueError(f"index {index} stands for both {chr(code)!r} and {chr(other)!r}.")
-    return "".join(chr(code) for _, code in pairs)
-
-
-def _from_ord_to_index(content):
-    return _in_order((_number(index), _number(code)) for code, index in content.items())
-
-
-def _from_index_to_ord(content):
-    # The main branch's ord_map.json holds both directions in one file.
-    pairs = {k: v for k, v in content.items() if not str(k).endswith("_ord")}
-    return _in_order((_number(index), _number(code)) for index, code in pairs.items())
-
-
-def _from_ord_to_char(content):
-    return "".join(chr(_number(code)) for code in content)

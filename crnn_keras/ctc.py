@@ -73,6 +73,8 @@ def ctc_loss(logits, labels, frames):
 
 def _forward_recursion(logits, labels, frames):
     """Sums the probabilities of all paths, frame by frame, in logarithms."""
+    if labels.shape[1] == 0:
+        labels = ops.pad(labels, ((0, 0), (0, 1)))  # all labels are empty: one column of padding
     longest = labels.shape[1]
     states = 2 * longest + 1  # a blank before, between and after the characters
     labels_between_blanks = ops.stack([ops.zeros_like(labels), labels], axis=-1)

@@ -21,8 +21,8 @@ class Batches:
         batch_size: pictures in a batch; every batch is full.
         seed: integer, for the order and the augmentation.
         shuffle: whether each pass has an order of its own.
-        augment: whether each picture is bent, shifted, lightened and blurred a little, otherwise
-            at each step.
+        augment: whether each picture is bent, shifted, lit, blurred and roughened a little,
+            otherwise at each step.
         cache_bytes: decoded canvases are kept in memory up to this size; beyond it they are
             decoded at each pass.
 
@@ -99,15 +99,18 @@ class Batches:
             int array `(steps_per_pass, batch_size)` of positions. A batch holds one canvas
             width; the last of a width is filled up with that width's first records.
         """
+        return self._plan(number, self.shuffle)
+
+    def _plan(self, number, shuffle):
         rng = np.random.default_rng([self.seed, 6, number])
         rows = []
         for width in np.unique(self.widths):
             members = np.flatnonzero(self.widths == width)
-            members = rng.permutation(members) if self.shuffle else members
+            members = rng.permutation(members) if shuffle else members
             filled = -(-len(members) // self.batch_size) * self.batch_size
             rows.append(np.resize(members, filled).reshape(-1, self.batch_size))
         plan = np.concatenate(rows)
-        return rng.permutation(plan) if self.shuffle else plan
+        return rng.permutation(plan) if shuffle else plan
 
     def _canvas(self, index):
         """The canvas of a usable record; kept in memory while there is room."""
@@ -120,25 +123,25 @@ class Batches:
                 self._canvases[index] = canvas
         return canvas
 
-    def _steps(self, start, stop):
+    def _steps(self, start, stop, shuffle):
         """The batches of steps `start` to `stop` (None: without end), not augmented yet."""
         step, plan, number = start, None, None
         while stop is None or step < stop:
             wanted = step // self.steps_per_pass
             if wanted != number:
-                plan, number = self.plan(wanted), wanted
+                plan, number = self._plan(wanted, shuffle), wanted
             chosen = plan[step % self.steps_per_pass]
             canvases = np.stack([self._canvas(index) for index in chosen])
             yield canvases, self.labels[chosen], self.frames[chosen], np.int64(step)
             step += 1
 
-    def _pipeline(self, start, stop):
+    def _pipeline(self, start, stop, shuffle):
         import tensorflow as tf
 
         batch = self.batch_size
         width = self.canvas.widths[0] if len(self.canvas.widths) == 1 else None
         steps = tf.data.Dataset.from_generator(
-            lambda: self._steps(start, stop),
+            lambda: self._steps(start, stop, shuffle),
             output_signature=(
                 tf.TensorSpec((batch, self.canvas.height, width, 1), tf.uint8),
                 tf.TensorSpec((batch, self.labels.shape[1]), tf.int32),
@@ -169,7 +172,7 @@ class Batches:
         import tensorflow as tf
 
         zeros = tf.zeros((self.batch_size,))
-        return self._pipeline(start_step, None).map(lambda inputs: (inputs, zeros))
+        return self._pipeline(start_step, None, self.shuffle).map(lambda inputs: (inputs, zeros))
 
     def once(self):
         """Every record once, in order of canvas width, not augmented unless told to.
@@ -180,25 +183,27 @@ class Batches:
             than the batch, and count its first rows.
         """
         seen = set()
-        batches = self._pipeline(0, self.steps_per_pass).as_numpy_iterator()
-        for chosen, inputs in zip(self.plan(0), batches, strict=True):
+        # Never shuffled: the records that fill up a batch must have come in an earlier one.
+        batches = self._pipeline(0, self.steps_per_pass, False).as_numpy_iterator()
+        for chosen, inputs in zip(self._plan(0, False), batches, strict=True):
             fresh = [int(i) for i in dict.fromkeys(chosen) if i not in seen]
             seen.update(fresh)
             yield inputs, fresh
 
 
 def _augment(tf, canvases, seed, step):
-    """Bends, shifts, lightens and blurs each canvas of a batch, by stateless random numbers."""
+    """Bends, shifts, lights, blurs and roughens each canvas, by stateless random numbers."""
     batch, height = canvases.shape[0], canvases.shape[1]
     width = tf.cast(tf.shape(canvases)[2], tf.float32)
-    draws = tf.random.stateless_uniform([9, batch], tf.stack([tf.cast(seed, tf.int64), step]))
+    key = tf.stack([tf.cast(seed, tf.int64), step])
+    draws = tf.random.stateless_uniform([10, batch], key)
 
     def uniform(row, low, high):
         return low + (high - low) * draws[row]
 
     # Where in the old canvas each pixel of the new one lies: around the middle, then shifted.
-    across, slant = uniform(0, 0.92, 1.08), uniform(1, -0.2, 0.2)
-    angle, down = uniform(2, -0.05, 0.05) * height / width, uniform(3, 0.88, 1.12)
+    across, slant = uniform(0, 0.92, 1.08), uniform(1, -0.35, 0.35)
+    angle, down = uniform(2, -0.06, 0.06), uniform(3, 0.85, 1.15)
     middle_x, middle_y = width / 2, height / 2
     offset_x = middle_x - across * middle_x - slant * middle_y + uniform(4, -3.0, 3.0)
     offset_y = middle_y - angle * middle_x - down * middle_y + uniform(5, -2.0, 2.0)
@@ -216,5 +221,7 @@ def _augment(tf, canvases, seed, step):
     bent = (1 - soft) * bent + soft * tf.nn.avg_pool2d(bent, 3, 1, "SAME")
     contrast = uniform(7, 0.7, 1.25)[:, None, None, None]
     light = uniform(8, -30.0, 30.0)[:, None, None, None]
-    lit = (bent - 127.5) * contrast + 127.5 + light
+    grain = tf.random.stateless_normal(tf.shape(bent), key + 1)
+    grain *= tf.maximum(uniform(9, -10.0, 10.0), 0.0)[:, None, None, None]
+    lit = (bent - 127.5) * contrast + 127.5 + light + grain
     return tf.cast(tf.clip_by_value(lit, 0.0, 255.0), tf.uint8)

@@ -74,7 +74,8 @@ def best_path(logits, frames, char_dict):
 
 def _collapse(classes, scores, char_dict):
     starts = np.flatnonzero(np.diff(classes, prepend=-1))
-    ends = np.append(starts[1:], len(classes))
+    # The last run ends with the frames; without any frame there is no run.
+    ends = np.append(starts, len(classes))[1:]
     runs = [(s, e) for s, e in zip(starts, ends, strict=True) if classes[s] != BLANK]
     spans = tuple((int(s), int(e) - 1, float(np.exp(scores[s:e].max()))) for s, e in runs)
     text = char_dict.decode([int(classes[s]) for s, _ in runs])

@@ -137,6 +137,8 @@ def evaluate(truths, texts, confidences=None, protocol="exact"):
         raise ValueError(f"Expected as many readings as labels, got {len(texts)}, {len(truths)}.")
     clean = PROTOCOLS[protocol]
     confidences = [0.0] * len(truths) if confidences is None else confidences
+    if len(confidences) != len(truths):
+        raise ValueError(f"Expected as many confidences, got {len(confidences)}, {len(truths)}.")
     cases, confusions, nearness = [], collections.Counter(), 0.0
     for position, (truth, text) in enumerate(zip(truths, texts, strict=True)):
         truth, text = clean(truth), clean(text or "")

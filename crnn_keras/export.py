@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 
-from crnn_keras import images
 from crnn_keras.char_dict import BLANK
 
 
@@ -75,6 +74,8 @@ def _write_saved_model(reader, folder, version):
 
 
 def _serving_function(tf, recognizer):
+    from crnn_keras import tf_images
+
     model, canvas = recognizer.model, recognizer.canvas
     characters = tf.constant(["", *recognizer.char_dict.characters])
 
@@ -92,15 +93,19 @@ def _serving_function(tf, recognizer):
             shape = (canvas.height, canvas.widths[0], 1)
             spec = tf.TensorSpec(shape, tf.uint8)
             canvases = tf.map_fn(
-                lambda encoded: images.tf_to_canvas(encoded, canvas),
+                lambda encoded: tf_images.to_canvas(encoded, canvas),
                 image_bytes,
                 fn_output_signature=spec,
             )
-            text, confidence = read_canvases(tf.reshape(canvases, (-1, *shape)))
+            # TensorFlow's convolutions fail on no pictures at all: those are read as one blank one.
+            count = tf.shape(image_bytes)[0]
+            lacking = tf.cast(count == 0, tf.int32)
+            canvases = tf.pad(tf.reshape(canvases, (-1, *shape)), [[0, lacking], *[[0, 0]] * 3])
+            text, confidence = (result[:count] for result in read_canvases(canvases))
         else:
             # One by one: the pictures' canvases have widths of their own.
             text, confidence = tf.map_fn(
-                lambda encoded: read_canvases(images.tf_to_canvas(encoded, canvas)[None]),
+                lambda encoded: read_canvases(tf_images.to_canvas(encoded, canvas)[None]),
                 image_bytes,
                 fn_output_signature=(tf.string, tf.float32),
             )

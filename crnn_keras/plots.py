@@ -56,7 +56,7 @@ def _has_glyph(character):
 
 def drawable(text):
     """The text with characters that no font of this machine has written as `<U+7701>`."""
-    return "".join(c if _has_glyph(c) else f"<U+{ord(c):04X}>" for c in text)
+    return "".join(c if c == "\n" or _has_glyph(c) else f"<U+{ord(c):04X}>" for c in text)
 
 
 def _styled(draw):
@@ -82,7 +82,7 @@ def picture_grid(pictures, titles, columns=4, colors=None):
 
     Args:
         pictures: list of gray uint8 arrays or Pillow images of any sizes.
-        titles: list of strings.
+        titles: list of strings, of one or more lines.
         columns: pictures in a row.
         colors: list of the titles' colours, or None.
 
@@ -90,7 +90,8 @@ def picture_grid(pictures, titles, columns=4, colors=None):
         `Figure`.
     """
     rows = max(-(-len(pictures) // columns), 1)
-    figure = Figure(figsize=(2.1 * columns, 0.95 * rows), layout="constrained")
+    lines = 1 + max((title.count("\n") for title in titles), default=0)
+    figure = Figure(figsize=(2.1 * columns, (0.75 + 0.2 * lines) * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(pictures) :]:
         axes.set_axis_off()
@@ -103,7 +104,7 @@ def picture_grid(pictures, titles, columns=4, colors=None):
 
 @_styled
 def layer_shapes(shapes):
-    """The way through the network: a box for each feature map, as high and wide as it is.
+    """The way through the network: a block for each feature map; the deeper, the more channels.
 
     Args:
         shapes: list of `(name, height, width, channels)`, in order.
@@ -111,20 +112,42 @@ def layer_shapes(shapes):
     Returns:
         `Figure`.
     """
-    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    figure = Figure(figsize=(9, 2.1), layout="constrained")
     axes = figure.subplots()
-    x = 0.0
-    tallest = max(height for _, height, _, _ in shapes)
+    lowest = -max(height for _, height, _, _ in shapes) / 2
+    x, highest = 0.0, 0.0
     for name, height, width, channels in shapes:
-        box = {"facecolor": BLUE, "alpha": 0.25, "edgecolor": BLUE, "linewidth": 1}
-        axes.bar(x, height, width, bottom=-height / 2, align="edge", **box)
-        middle = x + width / 2
-        axes.text(middle, tallest / 2 + 2, name, ha="center", va="bottom", fontsize=8)
-        size = f"{height} x {width}\n{channels} ch."
-        axes.text(middle, -tallest / 2 - 2, size, ha="center", va="top", fontsize=8)
-        x += max(width, 26) + 14
-    axes.set_xlim(-12, x)
-    axes.set_ylim(-tallest / 2 - 16, tallest / 2 + 10)
+        depth = 1.2 * channels**0.5
+        low, high, right = -height / 2, height / 2, x + width
+        highest = max(highest, high + depth)
+        faces = [
+            (0.25, [(x, low), (right, low), (right, high), (x, high)]),
+            (
+                0.4,
+                [
+                    (x, high),
+                    (right, high),
+                    (right + depth, high + depth),
+                    (x + depth, high + depth),
+                ],
+            ),
+            (
+                0.55,
+                [
+                    (right, low),
+                    (right + depth, low + depth),
+                    (right + depth, high + depth),
+                    (right, high),
+                ],
+            ),
+        ]
+        for alpha, corners in faces:
+            axes.fill(*zip(*corners, strict=True), facecolor=BLUE, alpha=alpha, edgecolor="white")
+        axes.text(x, lowest - 3, name, va="top", fontsize=8, weight="bold")
+        axes.text(x, lowest - 10, f"{height} x {width}\n{channels} ch.", va="top", fontsize=8)
+        x += max(width + depth, 26) + 9
+    axes.set_xlim(-1, x)
+    axes.set_ylim(lowest - 25, 4 - min(lowest, -highest))
     axes.set_aspect("equal")
     axes.set_axis_off()
     return figure
@@ -159,7 +182,7 @@ def ctc_lattice(posteriors, label):
     axes.scatter(x, y, s=14, color="white", edgecolor=GREY, lw=0.6, zorder=2)
     is_blank = [sign == _BLANK_SIGN for sign in signs]
     colors = np.where(is_blank, ORANGE, BLUE)[None].repeat(frames, 0).ravel()
-    axes.scatter(x, y, s=150 * posteriors.ravel(), c=colors, zorder=3)
+    axes.scatter(x, y, s=150 * posteriors.ravel(), c=colors, lw=0, zorder=3)
     axes.set_yticks(range(states), signs)
     axes.set_xticks(range(frames), range(1, frames + 1))
     axes.set_xlabel("frame")

@@ -17,6 +17,8 @@ import numpy as np
 from fontTools.ttLib import TTFont
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from crnn_keras.samples import split_samples
+
 WORD_LIST = pathlib.Path(__file__).parent / "words" / "english.txt"
 SYSTEM_FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts")
 # Drawn at this size, then scaled to the height of the picture.
@@ -179,43 +181,27 @@ def draw_texts(words, count, seed, numbers=0.08, codes=0.06, max_length=14):
     return texts
 
 
-def split_words(words, shares, seed):
-    """Deals words out so that no part shares a word with another.
-
-    Args:
-        words: list of distinct words.
-        shares: dict of `part name: share`, for example `{"train": 0.8, "test": 0.2}`.
-        seed: integer; the same gives the same parts.
-
-    Returns:
-        Dict of `part name: list of words`.
-    """
-    order = np.random.default_rng([seed, 2]).permutation(len(words))
-    ends = np.round(np.cumsum(list(shares.values())) / sum(shares.values()) * len(words))
-    starts = np.concatenate([[0], ends[:-1]])
-    return {
-        name: [words[i] for i in order[int(start) : int(end)]]
-        for name, start, end in zip(shares, starts, ends, strict=True)
-    }
-
-
 def deal_texts(words, count, shares, seed):
-    """Texts to render for each part of a set, no word in two parts.
+    """Texts to render for each part of a set, none of them in two parts in any case.
 
     Args:
         words: list of distinct words.
         count: number of texts in all.
-        shares: dict of `part name: share`, see `split_words`.
+        shares: dict of `part name: share`, see `samples.split_samples`.
         seed: integer; the same gives the same texts.
 
     Returns:
         Dict of `part name: list of texts`, see `draw_texts`.
     """
-    parts = split_words(words, shares, seed)
-    return {
-        name: draw_texts(parts[name], round(count * share), 10 * seed + number)
-        for number, (name, share) in enumerate(shares.items())
-    }
+    parts, whole = split_samples(words, shares, seed), sum(shares.values())
+    texts, taken = {}, set()
+    for number, (name, share) in enumerate(shares.items()):
+        wanted = round(count * share / whole)
+        # Numbers and codes may come again: twice as many are drawn as needed.
+        drawn = draw_texts(parts[name], 2 * wanted if taken else wanted, 10 * seed + number)
+        texts[name] = [text for text in drawn if text.lower() not in taken][:wanted]
+        taken.update(text.lower() for text in texts[name])
+    return texts
 
 
 @functools.lru_cache(maxsize=1024)

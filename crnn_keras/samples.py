@@ -295,7 +295,7 @@ def check_samples(found, char_dict, canvas):
     """
     checked = LabelledSet([], list(found.problems), found.description)
     for sample in progress(found.samples, "checking"):
-        problem = _image_problem(sample) or _check_label(sample, char_dict, canvas)
+        problem = _sample_problem(sample, char_dict, canvas)
         if problem:
             checked.problems.append(problem)
         else:
@@ -303,20 +303,14 @@ def check_samples(found, char_dict, canvas):
     return checked
 
 
-def _image_problem(sample):
+def _sample_problem(sample, char_dict, canvas):
     if not pathlib.Path(sample.image).is_file():
-        reason = f"{sample.image} does not exist."
-        return Problem("missing file", sample.where, reason)
+        return Problem("missing file", sample.where, f"{sample.image} does not exist.")
     try:
-        images.to_gray(sample.image)
+        gray = images.to_gray(sample.image)
     except images.ImageError as error:
         return Problem("unreadable image", sample.where, f"{error}.")
-    return None
-
-
-def _check_label(sample, char_dict, canvas):
-    with images.open_image(sample.image) as image:
-        frames = canvas.frames(image.height, image.width)
+    frames = canvas.frames(gray.height, gray.width)
     return label_problem(sample.text, char_dict, frames, sample.where)
 
 

@@ -113,6 +113,14 @@ def _mean_of_losses(_, losses):
     return keras.ops.mean(losses)
 
 
+def _refuse_other_batches(model, batches):
+    if batches.char_dict != model.char_dict:
+        differ = model.char_dict.difference(batches.char_dict)
+        raise ValueError(f"The model and the batches have other characters: {differ}.")
+    if batches.canvas != model.canvas:
+        raise ValueError(f"The model reads {model.canvas}, the batches hold {batches.canvas}.")
+
+
 def validate(model, batches):
     """Reads every record of a set once and compares with the labels.
 
@@ -123,7 +131,11 @@ def validate(model, batches):
     Returns:
         Tuple of the mean CTC loss in nats and an `evaluate.Report` in the order of
         `batches.texts`.
+
+    Raises:
+        ValueError: the batches have another char dict or canvas than the model.
     """
+    _refuse_other_batches(model, batches)
     total, decoded = 0.0, [None] * len(batches)
     for inputs, positions in batches.once():
         logits = keras.ops.convert_to_numpy(model.predict_on_batch(inputs["canvas"]))
@@ -164,7 +176,7 @@ class RunState:
         shutil.rmtree(part, ignore_errors=True)
         try:
             buffer = io.BytesIO()
-            np.savez(buffer, *[keras.ops.convert_to_numpy(v.value) for v in variables])
+            np.savez(buffer, *[variable.numpy() for variable in variables])
             weights = buffer.getvalue()
             files.write_atomic(part / "variables.npz", weights)
             state = {
@@ -219,7 +231,8 @@ class RunState:
             lines = [f"  {n}: {there.get(n)!r} there, {self.settings.get(n)!r} now" for n in differ]
             raise ValueError(
                 f"{self.folder} holds a run with other settings:\n" + "\n".join(lines) + "\n"
-                "Continue it with its own settings, or begin a new run in another folder."
+                "Continue it with its own settings, begin a new run under another name, or remove "
+                "the folder."
             )
 
 
@@ -246,6 +259,11 @@ class _EndOfEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.line.__exit__()
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(
+                f"The training loss of epoch {epoch + 1} is {logs['loss']}: the learning rate is "
+                "too large. Begin a new run with a smaller one under another name."
+            )
         loss, report = validate(self.reader, self.validation)
         optimizer = self.model.optimizer
         row = {
@@ -332,9 +350,12 @@ def train(
         The history: a list of dicts with the keys of `HISTORY_COLUMNS`, a row an epoch.
 
     Raises:
-        ValueError: the folder holds a run with other settings, or a setting is unknown.
+        ValueError: the folder holds a run with other settings, a setting is unknown, the batches
+            have another char dict or canvas than the model, or the loss is no longer finite.
     """
     folder = pathlib.Path(folder)
+    for data in (batches, validation):
+        _refuse_other_batches(model, data)
     steps = steps_per_epoch or batches.steps_per_pass
     settings = {
         "epochs": epochs,
@@ -344,6 +365,7 @@ def train(
         "learning_rate": learning_rate,
         "batch_size": batches.batch_size,
         "seed": batches.seed,
+        "shuffle": batches.shuffle,
         "augment": batches.augment,
         "records": _fingerprint(batches.records.info["shards"]),
         "model": _fingerprint(model.get_config() | {"name": None}),
@@ -369,8 +391,6 @@ def train(
             verbose=0,
             callbacks=[_EndOfEpoch(model, validation, state, variables, history, batches, epochs)],
         )
-    if not math.isfinite(history[-1]["train_loss"]):
-        raise ValueError(f"The training loss is {history[-1]['train_loss']}: try a smaller rate.")
     write_history(folder / "history.csv", history)
     save_model(model, folder / "model.keras")
     return history

@@ -1,0 +1,116 @@
+"""Fixtures that several test files share."""
+
+import builtins
+import errno
+import io
+import os
+import struct
+import zlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if os.environ.get("KERAS_BACKEND") == "torch":
+    # Its threads spin while they wait for each other: on a loaded machine 40 times slower.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest  # noqa: E402
+
+from crnn_keras import records, render  # noqa: E402
+from crnn_keras.char_dict import CharDict  # noqa: E402
+from crnn_keras.images import Canvas  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def char_dict():
+    return CharDict.from_preset("alphanumeric36")
+
+
+@pytest.fixture(scope="session")
+def words():
+    """60 words of 3 to 8 letters, the same at each call."""
+    plain = [w.lower() for w in render.read_words() if w.isascii() and w.isalpha()]
+    return list(dict.fromkeys(w for w in plain if 3 <= len(w) <= 8))[::300][:60]
+
+
+@pytest.fixture(scope="session")
+def write_words(char_dict):
+    """Function that draws texts, one font for all, and writes them as a set of records."""
+    fonts = [font for font in render.bundled_fonts() if font.endswith("DejaVuSans.ttf")]
+
+    def write(folder, texts, drawn=None):
+        pictures = render.render_many(drawn or texts, fonts, seed=0)
+        made = [
+            records.make_record(picture, text, f"word {number}")
+            for number, (picture, text) in enumerate(zip(pictures, texts, strict=True))
+        ]
+        records.write_records(folder, made, char_dict, Canvas())
+        return records.Records(folder)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def word_sets(tmp_path_factory, words, write_words):
+    """Folder of two sets of records: `train` (48 words) and `validation` (12)."""
+    folder = tmp_path_factory.mktemp("word_sets")
+    write_words(folder / "train", words[:48])
+    write_words(folder / "validation", words[48:])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encode():
+    """Function `(Pillow image, format, **options)` that gives the bytes of a picture's file."""
+
+    def encoded(image, image_format, **options):
+        buffer = io.BytesIO()
+        image.save(buffer, image_format, **options)
+        return buffer.getvalue()
+
+    return encoded
+
+
+@pytest.fixture(scope="session")
+def png_of_size():
+    """Function `(width, height)` that gives a png whose header says so, with next to no pixels."""
+
+    def chunk(name, content):
+        crc = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + crc
+
+    def png(width, height):
+        header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+        parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"\0")), chunk(b"IEND", b"")]
+        return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+    return png
+
+
+@pytest.fixture
+def fill_disk(monkeypatch):
+    """Function `(module, room)`: what the module writes from now on finds `room` bytes of disk."""
+
+    def fill(module, room):
+        disk = {"room": room}
+
+        def open_on_disk(path, mode="r", **options):
+            if mode == "wb":
+                return _FileOnFullDisk(path, disk)
+            return builtins.open(path, mode, **options)
+
+        monkeypatch.setattr(module, "open", open_on_disk, raising=False)
+
+    return fill
+
+
+class _FileOnFullDisk(io.FileIO):
+    def __init__(self, path, disk):
+        super().__init__(path, "wb")
+        self._disk = disk
+
+    def write(self, content):
+        room = self._disk["room"]
+        self._disk["room"] = max(room - len(content), 0)
+        super().write(content[:room])
+        if room < len(content):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return len(content)

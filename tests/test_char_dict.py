@@ -1,0 +1,317 @@
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from crnn_keras.char_dict import BLANK, CharDict, frames_needed
+
+LEXICON = (
+    pathlib.Path(__file__).parents[2] / "shared" / "data" / "lexicons" / "gb2312_level1_3755.txt"
+)
+
+
+def test_blank_is_0_and_the_first_character_is_1():
+    char_dict = CharDict("abc")
+    assert BLANK == 0
+    assert char_dict.encode("cab") == [3, 1, 2]
+    assert char_dict.decode([3, 1, 2]) == "cab"
+    assert (len(char_dict), char_dict.classes) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "first", "last", "fold_case"),
+    [
+        ("digits", 10, "0", "9", False),
+        ("alphanumeric36", 36, "0", "z", True),
+        ("ascii", 95, " ", "~", False),
+        ("gb2312_level1", 3755, "啊", "座", False),
+    ],
+)
+def test_presets(name, size, first, last, fold_case):
+    char_dict = CharDict.from_preset(name)
+    assert len(char_dict) == size
+    assert (char_dict.characters[0], char_dict.characters[-1]) == (first, last)
+    assert char_dict.fold_case is fold_case
+    assert char_dict.encode(char_dict.characters) == list(range(1, size + 1))
+    assert char_dict.decode(range(1, size + 1)) == char_dict.characters
+
+
+def test_gb2312_level1_is_the_published_list():
+    if not LEXICON.exists():
+        pytest.skip(f"{LEXICON} is not on this machine")
+    published = LEXICON.read_text(encoding="utf-8").split()
+    assert CharDict.from_preset("gb2312_level1").characters == "".join(published)
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"'latin'.*digits, alphanumeric36, ascii, gb2312_level1"):
+        CharDict.from_preset("latin")
+
+
+@pytest.mark.parametrize(
+    ("characters", "fold_case", "message"),
+    [
+        ("", False, "at least one character"),
+        ("aba", False, r"'a' \(U\+0061\) stands twice, at positions 1 and 3\. Remove one"),
+        ("中省中", False, r"'中' \(U\+4E2D\) stands twice, at positions 1 and 3"),
+        ("ab\n", False, "Character 3 is a line break"),
+        ("a\rb", False, "Character 2 is a line break"),
+        ("aB", True, r"'B' at position 2 is upper case.*fold_case=False"),
+    ],
+)
+def test_characters_that_make_no_dictionary(characters, fold_case, message):
+    with pytest.raises(ValueError, match=message):
+        CharDict(characters, fold_case)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [("", []), ("a", [1]), ("aab", [1, 1, 2]), (" b", [3, 2]), ("省", [4])],
+)
+def test_text_to_ids_and_back(text, ids):
+    char_dict = CharDict("ab 省")
+    assert char_dict.encode(text) == ids
+    assert char_dict.decode(ids) == text
+
+
+def test_decode_leaves_blanks_out_and_merges_nothing():
+    assert CharDict("ab").decode([0, 1, 1, 0, 1, 2, 0]) == "aaab"
+
+
+def test_decode_takes_a_row_of_an_array():
+    assert CharDict("ab").decode(np.array([[2, 1, 0], [1, 0, 0]], np.int32)[0]) == "ba"
+
+
+@pytest.mark.parametrize("outside", [4, 99, -1])
+def test_decode_refuses_ids_outside_the_dictionary(outside):
+    with pytest.raises(ValueError, match=rf"Id {outside} is outside.*1 to 3"):
+        CharDict("abc").decode([1, outside, 2])
+
+
+def test_unknown_characters_are_distinct_and_in_order():
+    assert CharDict("abc").unknown("xaybxz") == "xyz"
+    assert CharDict("abc").unknown("cab") == ""
+
+
+def test_encode_names_the_unknown_characters_and_a_way_out():
+    with pytest.raises(ValueError, match=r"'taxi'.*char dict of 2: 'tx'.*add them"):
+        CharDict("ai").encode("taxi")
+
+
+def test_fold_case_reads_and_writes_lower_case():
+    folded = CharDict("ab1", fold_case=True)
+    assert folded.encode("AbA1") == folded.encode("aba1") == [1, 2, 1, 3]
+    assert folded.unknown("AXB") == "x"
+    assert "A" in folded
+    assert folded.normalize("Ab") == "ab"
+    exact = CharDict("ab1")
+    assert exact.unknown("AbA") == "A"
+    assert "A" not in exact
+    assert exact.normalize("Ab") == "Ab"
+
+
+def test_equal_dictionaries_have_equal_hashes():
+    assert CharDict("ab") == CharDict("ab")
+    assert hash(CharDict("ab")) == hash(CharDict("ab"))
+    assert CharDict("ab") != CharDict("ba")
+    assert CharDict("ab") != CharDict("ab", fold_case=True)
+    assert CharDict("ab") != "ab"
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "said"),
+    [
+        (CharDict("ab"), CharDict("ab"), ""),
+        (CharDict("abx"), CharDict("ab"), "only here: 'x'"),
+        (CharDict("ab"), CharDict("ab省"), "only there: '省'"),
+        (CharDict("axy"), CharDict("a省"), "only here: 'xy'; only there: '省'"),
+        (CharDict("ab"), CharDict("ba"), "the same characters in another order"),
+        (CharDict("ab", True), CharDict("ab"), "fold_case True here, False there"),
+    ],
+)
+def test_difference_says_which_characters_differ(here, there, said):
+    assert here.difference(there) == said
+
+
+@pytest.mark.parametrize(
+    "char_dict",
+    [CharDict("ab省𠀀\"\\ '"), CharDict.from_preset("alphanumeric36"), CharDict("a")],
+)
+def test_save_and_load_round_trip(tmp_path, char_dict):
+    path = tmp_path / "made" / "char_dict.json"
+    char_dict.save(path)
+    assert CharDict.load(path) == char_dict
+    assert CharDict(**char_dict.get_config()) == char_dict
+
+
+def test_the_saved_file_is_one_that_a_person_can_read(tmp_path):
+    path = tmp_path / "char_dict.json"
+    CharDict("a省", fold_case=True).save(path)
+    content = path.read_text(encoding="utf-8")
+    assert "a省" in content
+    assert json.loads(content) == {
+        "format": "crnn_keras.CharDict",
+        "characters": "a省",
+        "fold_case": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"48_ord": "0"}', "not a char dict saved by crnn_keras.*from_file.*from_old_json"),
+        ("[1, 2]", "not a char dict saved by crnn_keras"),
+        ('{"format": "crnn_keras.CharDict"', "is not a JSON file"),
+        ('{"format": "crnn_keras.CharDict"}', "'characters' or 'fold_case' is missing"),
+        (
+            '{"format": "crnn_keras.CharDict", "characters": "aa", "fold_case": false}',
+            "'a'.*stands twice",
+        ),
+    ],
+)
+def test_load_names_the_file_that_is_no_char_dict(tmp_path, content, message):
+    path = tmp_path / "other.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=rf"other\.json.*{message}"):
+        CharDict.load(path)
+
+
+def test_from_labels_takes_every_character_by_code_point():
+    assert CharDict.from_labels(["ba", "Ab", "省 1"]) == CharDict(" 1Aab省")
+    assert CharDict.from_labels(["ba", "Ab"], fold_case=True) == CharDict("ab", fold_case=True)
+
+
+def test_from_labels_without_a_label_is_refused():
+    with pytest.raises(ValueError, match="at least one character"):
+        CharDict.from_labels([])
+
+
+@pytest.mark.parametrize(
+    ("content", "characters"),
+    [
+        ("省\n市\na\n".encode(), "省市a"),
+        ("省\n市".encode(), "省市"),
+        (b"cab", "cab"),
+        (b"c\n\n \na\n", "c a"),
+        ("省\r\n市\r\n".encode(), "省市"),
+        ("省\n市\n".encode("utf-8-sig"), "省市"),
+        ("省\n市\n".encode("gbk"), "省市"),
+        ("省\n市\n".encode("utf-16"), "省市"),
+    ],
+)
+def test_from_file_reads_a_character_a_line_or_all_on_one(tmp_path, content, characters):
+    path = tmp_path / "chinese_dict.txt"
+    path.write_bytes(content)
+    assert CharDict.from_file(path) == CharDict(characters)
+
+
+@pytest.mark.parametrize(
+    ("content", "fold_case", "message"),
+    [
+        ("省\n市\n\n省\n", False, r"line 4: character '省' \(U\+7701\).*first in line 1\. Remove"),
+        ("aba", False, r"line 1: character 'a' \(U\+0061\).*first in line 1"),
+        ("", False, "at least one character"),
+        ("\n\n", False, "at least one character"),
+        ("a\nB\n", True, "'B' at position 2 is upper case"),
+    ],
+)
+def test_from_file_names_the_file_and_the_lines(tmp_path, content, fold_case, message):
+    path = tmp_path / "signs.txt"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"signs\.txt.*{message}"):
+        CharDict.from_file(path, fold_case)
+
+
+# In the old files index 0 is the first character: x, then 0, then 省.
+_OLD_FILES = {
+    "char_dict.json": '{"120_ord": "x", "48_ord": "0", "30465_ord": "省"}',
+    "char_dict.json, plain keys": '{"120": "x", "48": "0", "30465": "省"}',
+    "ord_map.json": (
+        '{"30465_ord": "2", "0_index": "120", "2_index": "30465", "120_ord": "0",'
+        ' "48_ord": "1", "1_index": "48"}'
+    ),
+    "ord_map.json, plain keys": '{"0": "120", "1": "48", "2": "30465"}',
+    "index_2_ord_map.json": '{"2": "30465", "1": "48", "0": "120"}',
+    "ord_2_index_map.json": '{"48": "1", "30465": "2", "120": "0"}',
+}
+
+
+@pytest.mark.parametrize("which", _OLD_FILES)
+def test_from_old_json_keeps_the_old_order_one_id_higher(tmp_path, which):
+    (tmp_path / which.split(",")[0]).write_text(_OLD_FILES[which], encoding="utf-8")
+    char_dict = CharDict.from_old_json(tmp_path)
+    assert char_dict == CharDict("x0省")
+    assert char_dict.encode("省") == [2 + 1]
+
+
+def test_from_old_json_orders_numbers_as_numbers(tmp_path):
+    pairs = {f"{index}_index": str(97 + index) for index in range(12)}
+    (tmp_path / "ord_map.json").write_text(json.dumps(pairs, sort_keys=True))
+    assert CharDict.from_old_json(tmp_path) == CharDict("abcdefghijkl")
+
+
+def test_from_old_json_takes_the_order_from_a_map_where_there_is_one(tmp_path):
+    (tmp_path / "char_dict.json").write_text('{"48_ord": "0", "49_ord": "1"}')
+    (tmp_path / "ord_map.json").write_text('{"0_index": "49", "1_index": "48"}')
+    assert CharDict.from_old_json(str(tmp_path)) == CharDict("10")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("char_dict.json", "[48, 49]", "expected a JSON object"),
+        ("char_dict.json", "{48: 0}", "is not a JSON file"),
+        ("char_dict.json", '{"zero": "0"}', "'zero' is not of the form 97, 97_ord or 3_index"),
+        ("char_dict.json", "{}", "at least one character"),
+        ("char_dict.json", '{"48": "0", "48_ord": "0"}', "'0'.*stands twice"),
+        ("ord_2_index_map.json", '{"48": "0", "49": "0"}', "index 0 stands for both '0' and '1'"),
+        ("index_2_ord_map.json", '{"0": "48", "1": "48"}', "'0'.*stands twice"),
+    ],
+)
+def test_from_old_json_names_the_file_that_is_wrong(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=rf"{name}.*{message}"):
+        CharDict.from_old_json(tmp_path)
+
+
+def test_from_old_json_takes_one_of_several_files(tmp_path):
+    (tmp_path / "ord_map_en.json").write_text('{"0_index": "97", "97_ord": "0"}')
+    (tmp_path / "ord_map_cn.json").write_text('{"0_index": "30465", "30465_ord": "0"}')
+    assert CharDict.from_old_json(tmp_path / "ord_map_cn.json") == CharDict("省")
+    assert CharDict.find(str(tmp_path / "ord_map_en.json")) == CharDict("a")
+    with pytest.raises(ValueError, match=r"holds ord_map_cn\.json, ord_map_en\.json\. Name one"):
+        CharDict.from_old_json(tmp_path)
+
+
+def test_from_old_json_says_which_files_it_looked_for(tmp_path):
+    with pytest.raises(ValueError, match=r"holds none: ord_2_index_map\*\.json.*char_dict\*\.json"):
+        CharDict.from_old_json(tmp_path)
+
+
+def test_find_takes_whatever_a_person_names(tmp_path):
+    CharDict("xy", fold_case=True).save(tmp_path / "saved.json")
+    (tmp_path / "signs.txt").write_text("y\nx\n")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "char_dict.json").write_text('{"122_ord": "z"}')
+    cases = {
+        "digits": CharDict("0123456789"),
+        "labels": CharDict("abc"),
+        str(tmp_path / "saved.json"): CharDict("xy", fold_case=True),
+        tmp_path / "signs.txt": CharDict("yx"),
+        str(tmp_path / "old"): CharDict("z"),
+    }
+    for source, expected in cases.items():
+        assert CharDict.find(source, ["cab", "b"]) == expected, source
+
+
+def test_find_of_nothing_lists_what_there_is(tmp_path):
+    with pytest.raises(ValueError, match=r"absent\.txt' is no char dict.*'labels'.*gb2312_level1"):
+        CharDict.find(str(tmp_path / "absent.txt"))
+
+
+@pytest.mark.parametrize(
+    ("text", "frames"), [("", 0), ("a", 1), ("ab", 2), ("aab", 4), ("aaa", 5), ("aba", 3)]
+)
+def test_frames_needed_counts_repeats_twice(text, frames):
+    assert frames_needed(CharDict("ab").encode(text)) == frames

@@ -1,0 +1,74 @@
+"""Figures draw what they are given, also at the limits."""
+
+import collections
+import warnings
+
+import numpy as np
+import pytest
+
+from crnn_keras import plots
+from crnn_keras.decode import path_posteriors
+
+
+def drawn(figure):
+    """All texts of a drawn figure; drawing must not warn, for example of a missing glyph."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.canvas.draw()
+    return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+
+
+def test_picture_grid_has_every_title():
+    pictures = [np.full((5, 9), 7, np.uint8), np.zeros((30, 4, 1), np.uint8)]
+    assert {"one", "two"} <= set(drawn(plots.picture_grid(pictures, ["one", "two"], columns=3)))
+
+
+def test_picture_grid_of_nothing():
+    drawn(plots.picture_grid([], []))
+
+
+def test_characters_without_a_font_are_written_as_code_points(monkeypatch):
+    monkeypatch.setattr(plots, "_has_glyph", lambda character: character != "省")
+    picture = np.zeros((5, 9), np.uint8)
+    assert "<U+7701>A1" in drawn(plots.picture_grid([picture], ["省A1"]))
+
+
+def test_curves_take_a_history():
+    row = {"epoch": 1, "train_loss": 2.0, "loss": 3.0, "word_accuracy": 0.1}
+    row |= {"character_accuracy": 0.5, "sequence_distance": 2.5}
+    assert "training" in drawn(plots.curves([row, row | {"epoch": 2}]))
+
+
+def test_confusions_are_counted_where_they_belong():
+    confusions = collections.Counter({("o", "0"): 12, ("l", ""): 3, ("", "i"): 1})
+    texts = drawn(plots.confusion_matrix(confusions))
+    assert {"12", "3", "1", "o", "0", "inserted", "left\nout"} <= set(texts)
+
+
+def test_no_confusions():
+    assert "no confusions" in drawn(plots.confusion_matrix({}))
+
+
+def test_heat_map_draws_the_classes_that_light_up():
+    probabilities = np.full((6, 4), 0.01)
+    probabilities[:, 0] = 0.97
+    probabilities[2] = [0.01, 0.01, 0.97, 0.01]
+    texts = drawn(plots.heat_map(np.zeros((32, 24, 1), np.uint8), probabilities, "abc", "b"))
+    assert "b" in texts and "a" not in texts and "c" not in texts
+
+
+def test_lattice_of_a_word_with_twins():
+    posteriors = path_posteriors(np.zeros((7, 3)), [1, 1, 2])
+    assert posteriors.shape == (7, 7)
+    assert "frame" in drawn(plots.ctc_lattice(posteriors, "aab"))
+
+
+def test_layer_shapes_and_histogram():
+    texts = drawn(plots.layer_shapes([("canvas", 32, 100, 1), ("conv7", 1, 25, 128)]))
+    assert "1 x 25\n128 ch." in texts
+    assert "characters" in drawn(plots.histogram([1, 2, 2, 5], "characters"))
+
+
+@pytest.mark.parametrize("text", ["plain", "ümlaut"])
+def test_drawable_leaves_what_the_fonts_have(text):
+    assert plots.drawable(text) == text

@@ -1,0 +1,139 @@
+"""`Recognizer`: any sort of picture in, readings out, and nothing foreign loaded."""
+
+import io
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from crnn_keras import recognizer as recognizer_module
+from crnn_keras import render
+from crnn_keras.char_dict import CharDict
+from crnn_keras.images import Canvas
+from crnn_keras.model import build_crnn
+from crnn_keras.recognizer import Recognizer
+
+WORDS = ["lantern", "Mirror", "4711", "OCEAN"]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return Recognizer.load("words")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    font = render.bundled_fonts()[0]
+    style = render.Style(tilt=0, blur=0.3, noise=3, contrast=120, shadow=0, background=0)
+    return [render.render_word(word, font, style, seed=1, index=i) for i, word in enumerate(WORDS)]
+
+
+def png(picture):
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_shipped_reader_reads_clean_words(shipped, pictures):
+    readings = shipped.read(pictures)
+    assert [reading.text for reading in readings] == [word.lower() for word in WORDS]
+    assert all(0.5 < reading.confidence <= 1 for reading in readings)
+    assert [len(reading.spans) for reading in readings] == [len(word) for word in WORDS]
+
+
+def test_arrays_paths_bytes_and_images_read_the_same(shipped, pictures, tmp_path):
+    path = tmp_path / "word.png"
+    path.write_bytes(png(pictures[0]))
+    gray = np.asarray(pictures[0])
+    forms = [path, str(path), png(pictures[0]), pictures[0], gray, np.stack([gray] * 3, axis=-1)]
+    readings = shipped.read(forms)
+    assert {reading.text for reading in readings} == {"lantern"}
+    assert len({reading.confidence for reading in readings}) == 1
+
+
+def test_one_picture_alone(shipped, pictures):
+    assert [reading.text for reading in shipped.read(pictures[0])] == ["lantern"]
+
+
+def test_folder_is_read_in_order_and_other_files_are_named(shipped, pictures, tmp_path):
+    for number, picture in enumerate(pictures):
+        picture.save(tmp_path / f"{number}.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    readings = shipped.read(tmp_path)
+    assert [reading.text for reading in readings] == [*map(str.lower, WORDS), None]
+    assert "notes.txt" in readings[-1].error and "not an image" in readings[-1].error
+
+
+def test_a_bad_picture_gives_an_error_and_the_others_are_read(shipped, pictures, tmp_path):
+    truncated = png(pictures[0])[:-300]
+    given = [pictures[0], truncated, tmp_path / "missing.png", b"", np.zeros((0, 5), np.uint8)]
+    readings = shipped.read([*given, pictures[1]])
+    assert [reading.text for reading in readings] == ["lantern", None, None, None, None, "mirror"]
+    assert all(reading.error and reading.confidence == 0 for reading in readings[1:5])
+    assert "does not exist" in readings[2].error
+
+
+def test_no_pictures_no_readings(shipped):
+    assert shipped.read([]) == []
+
+
+def test_a_reading_does_not_depend_on_its_neighbours():
+    char_dict = CharDict.from_preset("digits")
+    reader = Recognizer(build_crnn(char_dict, Canvas("keep", 32, (48, 96, 160)), seed=3))
+    rng = np.random.default_rng(0)
+    sizes = [(20, 30), (32, 150), (40, 60), (32, 900), (10, 10)]
+    given = [rng.integers(0, 256, size, dtype=np.uint8) for size in sizes]
+    together = reader.read(given, batch_size=2)
+    for picture, reading in zip(given, together, strict=True):
+        alone = reader.read(picture)[0]
+        assert alone.text == reading.text
+        assert alone.confidence == pytest.approx(reading.confidence, rel=1e-4)
+
+
+def test_missing_reader_names_the_shipped_ones(tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere\.keras does not exist.*words"):
+        Recognizer.load(tmp_path / "nowhere.keras")
+
+
+def test_keras_file_of_another_program_is_refused(tmp_path):
+    path = tmp_path / "other.keras"
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(path)
+    with pytest.raises(ValueError, match=r"other\.keras holds a Sequential of another program"):
+        Recognizer.load(path)
+
+
+def test_file_that_is_no_archive_is_refused(tmp_path):
+    path = tmp_path / "text.keras"
+    path.write_text("weights")
+    with pytest.raises(ValueError, match=r"text\.keras is no \.keras file"):
+        Recognizer.load(path)
+
+
+def test_truncated_reader_is_refused(tmp_path):
+    path = tmp_path / "cut.keras"
+    path.write_bytes(recognizer_module.SHIPPED["words"].read_bytes()[:-5000])
+    with pytest.raises(ValueError, match=r"cut\.keras"):
+        Recognizer.load(path)
+
+
+def test_archive_that_would_unpack_to_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(recognizer_module, "_MAX_UNPACKED_BYTES", 1000)
+    with pytest.raises(ValueError, match="would unpack to"):
+        Recognizer.load("words")
+
+
+def test_code_in_a_config_is_not_run(tmp_path):
+    # A Lambda in a file that claims to hold a CRNN: its marshalled code must never be unpacked.
+    path = tmp_path / "evil.keras"
+    source = keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: x + 1)])
+    source.save(tmp_path / "lambda.keras")
+    with zipfile.ZipFile(tmp_path / "lambda.keras") as good, zipfile.ZipFile(path, "w") as bad:
+        config = json.loads(good.read("config.json"))
+        config["registered_name"] = "crnn_keras>CRNN"
+        for name in good.namelist():
+            content = json.dumps(config) if name == "config.json" else good.read(name)
+            bad.writestr(name, content)
+    with pytest.raises(ValueError, match=r"evil\.keras cannot be loaded"):
+        Recognizer.load(path)

@@ -1,0 +1,428 @@
+import errno
+import hashlib
+import io
+import json
+import os
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crnn_keras import files, records, render
+from crnn_keras.char_dict import CharDict
+from crnn_keras.images import Canvas, ImageError
+from crnn_keras.records import Record, RecordError, Records, make_record, write_records
+from crnn_keras.samples import Sample
+
+LETTERS = CharDict("abc省")
+CANVAS = Canvas("stretch", 32, (100,))
+
+
+def _picture(height=8, width=20, seed=0):
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def five(encode):
+    """Five records, jpeg and png in turn; the text of the fourth is Chinese."""
+    made = []
+    for number, text in enumerate(["a", "b c", "", "省", "cab"]):
+        encoded = encode(_picture(8 + number, 20, number), "PNG" if number % 2 else "JPEG")
+        made.append(Record(encoded, text, f"labels.tsv, line {number + 1}", 8 + number, 20))
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path, five):
+    """A set of the five, in shards of two, two and one."""
+    write_records(tmp_path / "set", five, LETTERS, CANVAS, per_shard=2)
+    return tmp_path / "set"
+
+
+@pytest.fixture
+def write_later(folder):
+    """Function that tries to write other records over the set."""
+    return lambda records: write_records(folder, records, CharDict("z"), CANVAS, per_shard=2)
+
+
+def _assert_whole(folder, five):
+    """The set holds the five, and nothing lies beside it."""
+    assert Records(folder).verify() == []
+    assert list(Records(folder)) == five
+    assert os.listdir(folder.parent) == [folder.name]
+
+
+def _frames(path):
+    """Offset and length of each payload of a shard, by the format's definition."""
+    raw, offset, found = path.read_bytes(), 0, []
+    while offset < len(raw):
+        (length,) = struct.unpack_from("<Q", raw, offset)
+        found.append((offset + 12, length))
+        offset += 12 + length + 4
+    return found
+
+
+def _flip(path, position):
+    raw = bytearray(path.read_bytes())
+    raw[position] ^= 0x10
+    path.write_bytes(raw)
+
+
+# Writing and reading.
+
+
+def test_tensorflow_reads_back_what_was_written(folder, five):
+    import tensorflow as tf
+
+    spec = {
+        "image/encoded": tf.io.FixedLenFeature((), tf.string),
+        "image/format": tf.io.FixedLenFeature((), tf.string),
+        "image/height": tf.io.FixedLenFeature((), tf.int64),
+        "image/width": tf.io.FixedLenFeature((), tf.int64),
+        "image/text": tf.io.FixedLenFeature((), tf.string),
+        "image/source": tf.io.FixedLenFeature((), tf.string),
+    }
+    paths = sorted(str(path) for path in folder.glob("*.tfrecord"))
+    assert [os.path.basename(path) for path in paths] == [f"0000{n}.tfrecord" for n in range(3)]
+    read = []
+    for payload in tf.data.TFRecordDataset(paths).as_numpy_iterator():
+        row = {k: v.numpy() for k, v in tf.io.parse_single_example(payload, spec).items()}
+        stored = "png" if len(read) % 2 else "jpeg"
+        assert row["image/format"].decode() == stored
+        read.append(
+            Record(
+                row["image/encoded"],
+                row["image/text"].decode(),
+                row["image/source"].decode(),
+                int(row["image/height"]),
+                int(row["image/width"]),
+            )
+        )
+    assert read == five
+
+
+def test_records_come_back_in_any_order(folder, five):
+    found = Records(folder)
+    assert len(found) == 5
+    assert list(found) == five
+    for position in (4, 0, 3, 3, 1):
+        assert found[position] == five[position]
+        assert np.array_equal(found.image(position), _gray(five[position].encoded))
+    for outside in (5, -1):
+        with pytest.raises(IndexError, match=f"Record {outside} of 5"):
+            found[outside]
+
+
+def _gray(encoded):
+    return np.asarray(Image.open(io.BytesIO(encoded)).convert("L"))
+
+
+def test_tensorflow_writes_what_is_read(folder, five):
+    import tensorflow as tf
+
+    payloads = [Records(folder).payload(position) for position in (0, 1)]
+    with tf.io.TFRecordWriter(str(folder / "00000.tfrecord")) as writer:
+        for payload in payloads:
+            writer.write(payload)
+    _assert_whole(folder, five)
+
+
+def test_the_sidecar_says_what_the_shards_hold(folder):
+    content = json.loads((folder / "set.json").read_text(encoding="utf-8"))
+    assert content["records"] == 5
+    assert content["char_dict"] == {"characters": "abc省", "fold_case": False}
+    assert content["canvas"] == {"mode": "stretch", "height": 32, "widths": [100]}
+    assert [shard["records"] for shard in content["shards"]] == [2, 2, 1]
+    for shard in content["shards"]:
+        raw = (folder / shard["file"]).read_bytes()
+        assert shard["bytes"] == len(raw)
+        assert shard["sha256"] == hashlib.sha256(raw).hexdigest()
+    assert Records(folder).info == content
+
+
+def test_write_records_gives_the_sidecar_back(tmp_path, five):
+    content = write_records(str(tmp_path / "new" / "set"), iter(five), LETTERS, CANVAS)
+    assert content == json.loads((tmp_path / "new" / "set" / "set.json").read_text())
+    assert [shard["records"] for shard in content["shards"]] == [5]
+
+
+@pytest.mark.parametrize("per_shard", [1, 2, 5, 6])
+def test_the_same_records_give_the_same_bytes(tmp_path, five, per_shard):
+    for name in ("one", "two"):
+        write_records(tmp_path / name, five, LETTERS, CANVAS, per_shard)
+    names = sorted(os.listdir(tmp_path / "one"))
+    assert names == sorted(os.listdir(tmp_path / "two"))
+    assert len(names) == -(-5 // per_shard) + 1
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_new_set_replaces_the_earlier_one_whole(folder, five, write_later):
+    write_later(five[:1])
+    assert sorted(os.listdir(folder)) == ["00000.tfrecord", "set.json"]
+    assert list(Records(folder)) == five[:1]
+    assert os.listdir(folder.parent) == ["set"]
+
+
+def test_what_a_killed_run_left_is_cleared_away(folder, five, write_later):
+    for left in ("set.part", "set.old"):
+        (folder.parent / left).mkdir()
+        (folder.parent / left / "00007.tfrecord").write_bytes(b"half")
+    write_later(five)
+    _assert_whole(folder, five)
+
+
+# One record.
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_gray_and_rgb_jpeg_and_png_are_stored_as_they_are(encode, mode, image_format):
+    encoded = encode(_picture(9, 31).convert(mode), image_format)
+    assert make_record(encoded, "ab", "here") == Record(encoded, "ab", "here", 9, 31)
+
+
+@pytest.mark.parametrize(
+    ("mode", "image_format"),
+    [("RGBA", "PNG"), ("P", "PNG"), ("1", "PNG"), ("RGB", "BMP"), ("L", "TIFF"), ("P", "GIF")],
+)
+def test_other_pictures_are_stored_as_gray_png(encode, mode, image_format):
+    encoded = encode(_picture(9, 31).convert(mode), image_format)
+    record = make_record(encoded, "ab", "here")
+    assert record.encoded.startswith(b"\x89PNG")
+    assert (record.height, record.width) == (9, 31)
+    expected = _gray(encode(_picture(9, 31).convert(mode).convert("RGB"), "PNG"))
+    assert np.array_equal(_gray(record.encoded), expected)
+
+
+def test_16_bits_are_stored_as_8(encode):
+    wide = Image.fromarray(np.array([[0, 256, 65_535]], np.uint16))
+    record = make_record(encode(wide, "PNG"), "ab", "here")
+    assert _gray(record.encoded).tolist() == [[0, 1, 255]]
+
+
+def test_a_picture_that_cannot_be_decoded_makes_no_record(encode, png_of_size):
+    jpeg = encode(_picture(60, 200), "JPEG")
+    for encoded in (jpeg[:-300], b"text", b"", png_of_size(40_000, 40_000)):
+        with pytest.raises(ImageError, match="the image"):
+            make_record(encoded, "ab", "here")
+
+
+def test_records_come_from_the_files_of_samples(tmp_path, encode):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(_picture(9, 31), "PNG"))
+    samples = [
+        Sample(str(path), text, f"labels.tsv, line {n}") for n, text in enumerate(["省", "b"])
+    ]
+    assert list(records.of_samples(samples)) == [
+        Record(path.read_bytes(), "省", "labels.tsv, line 0", 9, 31),
+        Record(path.read_bytes(), "b", "labels.tsv, line 1", 9, 31),
+    ]
+
+
+def test_records_of_words_are_the_rendered_pictures():
+    texts, fonts = ["one", "two", "three"], render.bundled_fonts()
+    made = list(records.of_words(texts, fonts, seed=7))
+    assert [record.text for record in made] == texts
+    for number, record in enumerate(made):
+        assert record.encoded == render.render_jpeg(texts[number], fonts, seed=7, index=number)
+        assert Image.open(io.BytesIO(record.encoded)).size == (record.width, record.height)
+        assert str(number) in record.source and "7" in record.source
+
+
+# Writing that fails.
+
+
+@pytest.mark.parametrize("room", [0, 30, 1200, 3000])
+def test_a_disk_that_fills_in_a_shard_leaves_the_earlier_set(
+    folder, five, write_later, fill_disk, room
+):
+    assert room < sum(path.stat().st_size for path in folder.glob("*.tfrecord"))
+    fill_disk(records, room)
+    with pytest.raises(OSError, match="No space left"):
+        write_later(five)
+    _assert_whole(folder, five)
+
+
+def test_a_disk_that_fills_in_the_sidecar_leaves_the_earlier_set(
+    folder, five, write_later, fill_disk
+):
+    fill_disk(files, 20)
+    with pytest.raises(OSError, match="No space left"):
+        write_later(five[:2])
+    _assert_whole(folder, five)
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_a_disk_that_fills_at_a_flush_leaves_the_earlier_set(
+    folder, five, write_later, monkeypatch, number
+):
+    # Three shards and the sidecar are flushed.
+    calls, flush = [], os.fsync
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) == number:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_later(five)
+    assert len(calls) == number
+    _assert_whole(folder, five)
+
+
+def test_a_new_set_that_cannot_take_its_name_leaves_the_earlier_one(
+    folder, five, write_later, monkeypatch
+):
+    rename = os.rename
+
+    def refuse(old, new):
+        if str(old).endswith(".part"):
+            raise OSError(errno.EACCES, "Permission denied")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(OSError, match="Permission denied"):
+        write_later(five[:2])
+    _assert_whole(folder, five)
+
+
+@pytest.mark.parametrize("error", [ImageError, KeyboardInterrupt])
+def test_a_record_that_cannot_be_made_leaves_the_earlier_set(folder, five, write_later, error):
+    def broken():
+        yield from five[:3]
+        raise error("third")
+
+    with pytest.raises(error, match="third"):
+        write_later(broken())
+    _assert_whole(folder, five)
+
+
+def test_a_first_set_that_fails_leaves_nothing(tmp_path, five, fill_disk):
+    fill_disk(records, 1000)
+    with pytest.raises(OSError, match="No space left"):
+        write_records(tmp_path / "set", five, LETTERS, CANVAS)
+    assert os.listdir(tmp_path) == []
+
+
+def test_no_records_make_no_set(tmp_path):
+    with pytest.raises(ValueError, match="no records to write to .*set"):
+        write_records(tmp_path / "set", [], LETTERS, CANVAS)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_of_other_files_is_never_replaced(tmp_path, five):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "photo.png").write_bytes(b"dear to me")
+    with pytest.raises(ValueError, match=r"mine holds files but no set\.json.*Give a new folder"):
+        write_records(tmp_path / "mine", five, LETTERS, CANVAS)
+    assert (tmp_path / "mine" / "photo.png").read_bytes() == b"dear to me"
+    assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_an_empty_folder_is_taken(tmp_path, five):
+    (tmp_path / "set").mkdir()
+    write_records(tmp_path / "set", five, LETTERS, CANVAS)
+    _assert_whole(tmp_path / "set", five)
+
+
+# Damage.
+
+
+@pytest.mark.parametrize(
+    "where", ["first byte", "middle", "last byte", "checksum"], ids=lambda where: where
+)
+def test_a_flipped_byte_in_a_payload_is_named_by_shard_and_record(folder, five, where):
+    shard = folder / "00001.tfrecord"
+    offset, length = _frames(shard)[1]
+    shift = {"first byte": 0, "middle": length // 2, "last byte": length - 1, "checksum": length}
+    _flip(shard, offset + shift[where])
+    found = Records(folder)
+    with pytest.raises(RecordError, match=rf"00001\.tfrecord, record 1, byte {offset}: .*checksum"):
+        found[3]
+    with pytest.raises(RecordError, match=r"Prepare the records again"):
+        list(found)
+    for position in (0, 1, 2, 4):
+        assert found[position] == five[position]
+    (sentence,) = found.verify()
+    assert sentence.startswith(f"{shard}: sha256 is ")
+
+
+@pytest.mark.parametrize("byte", range(12), ids=lambda byte: f"byte {byte}")
+def test_a_flipped_byte_in_a_length_is_found_on_opening(folder, byte):
+    shard = folder / "00001.tfrecord"
+    start = _frames(shard)[1][0] - 12
+    _flip(shard, start + byte)
+    with pytest.raises(RecordError, match=rf"00001\.tfrecord, record 1, byte {start}: .*checksum"):
+        Records(folder)
+
+
+def test_verify_names_every_bad_shard_and_no_other(folder):
+    for name in ("00000.tfrecord", "00002.tfrecord"):
+        offset, length = _frames(folder / name)[0]
+        _flip(folder / name, offset + length // 2)
+    sentences = Records(folder).verify()
+    assert [sentence.split(":")[0] for sentence in sentences] == [
+        f"{folder}/00000.tfrecord",
+        f"{folder}/00002.tfrecord",
+    ]
+
+
+def test_verify_finds_a_record_whose_checksum_was_made_anew(folder, five):
+    import tensorflow as tf
+
+    shard = folder / "00002.tfrecord"
+    payload = Records(folder).payload(4).replace(b"cab", b"bac")
+    with tf.io.TFRecordWriter(str(shard)) as writer:
+        writer.write(payload)
+    found = Records(folder)
+    assert found[4].text == "bac"
+    (sentence,) = found.verify()
+    assert sentence.startswith(f"{shard}: sha256 is ") and "set.json says" in sentence
+
+
+@pytest.mark.parametrize("kept", [0, 5, 400, -1])
+def test_a_shard_cut_short_is_found_on_opening(folder, kept):
+    shard = folder / "00001.tfrecord"
+    raw = shard.read_bytes()
+    shard.write_bytes(raw[:kept])
+    message = rf"00001\.tfrecord has {len(raw[:kept]):,} bytes, set\.json says {len(raw):,}"
+    with pytest.raises(RecordError, match=message):
+        Records(folder)
+
+
+def test_a_shard_that_grew_is_found_on_opening(folder):
+    shard = folder / "00001.tfrecord"
+    shard.write_bytes(shard.read_bytes() + b"more")
+    with pytest.raises(RecordError, match=r"00001\.tfrecord has .* cut short or changed"):
+        Records(folder)
+
+
+def test_a_missing_shard_is_found_on_opening(folder):
+    (folder / "00001.tfrecord").unlink()
+    with pytest.raises(RecordError, match=r"00001\.tfrecord is missing\. Prepare the records"):
+        Records(folder)
+
+
+def test_a_folder_without_a_set_says_what_is_missing(tmp_path):
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(RecordError, match=r"holds no records: set\.json is missing"):
+            Records(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"format": "other"}', "was not written by crnn_keras"),
+        ("[]", "was not written by crnn_keras"),
+        ('{"format": "crnn_keras.records", ', "is not a JSON file"),
+    ],
+)
+def test_a_sidecar_of_something_else_is_named(folder, content, message):
+    (folder / "set.json").write_text(content)
+    with pytest.raises(ValueError, match=rf"set\.json {message}"):
+        Records(folder)

@@ -1,0 +1,415 @@
+import csv
+import json
+import math
+import os
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from crnn_keras import files
+from crnn_keras.char_dict import CharDict
+from crnn_keras.dataset import Batches
+from crnn_keras.decode import best_path
+from crnn_keras.images import Canvas, to_canvas
+from crnn_keras.model import build_crnn
+from crnn_keras.records import Records
+from crnn_keras.train import (
+    HISTORY_COLUMNS,
+    RunState,
+    make_optimizer,
+    make_schedule,
+    train,
+    training_model,
+    validate,
+    write_history,
+)
+
+EPOCHS, STEPS = 4, 20
+
+
+def values_of(variables):
+    return [variable.numpy() for variable in variables]
+
+
+def assert_same(here, there):
+    for one, other in zip(here, there, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def rate_at(schedule, step):
+    return float(keras.ops.convert_to_numpy(schedule(step)))
+
+
+# The old project's: a tenth every 10,000 steps.
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 0.1),
+        (9_999, 0.1),
+        (10_000, 0.01),
+        (19_999, 0.01),
+        (20_000, 0.001),
+        (30_000, 0.0001),
+    ],
+)
+def test_step_schedule_divides_by_ten_every_ten_thousand_steps(step, rate):
+    assert rate_at(make_schedule("step", 0.1, 40_000), step) == pytest.approx(rate, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 0.002 / 100),
+        (25, 0.002 * 0.505),
+        (50, 0.002),
+        (50 + 475 // 2, 0.002 * (1 + math.cos(math.pi * 237 / 950)) / 2),
+        (50 + 475, 0.001),
+        (1000, 0.0),
+        (2000, 0.0),
+    ],
+)
+def test_cosine_schedule_warms_up_for_a_twentieth_and_ends_at_zero(step, rate):
+    found = rate_at(make_schedule("cosine", 0.002, 1000), step)
+    assert found == pytest.approx(rate, rel=1e-4, abs=1e-9)
+
+
+@pytest.mark.parametrize("total", [1, 2, 3])
+def test_cosine_schedule_is_finite_for_a_run_of_few_steps(total):
+    schedule = make_schedule("cosine", 0.002, total)
+    assert all(0 <= rate_at(schedule, step) <= 0.002001 for step in range(total + 1))
+
+
+def test_constant_schedule_is_the_rate_itself():
+    assert make_schedule("constant", 0.003, 10) == 0.003
+
+
+def test_optimizers_are_those_of_their_names():
+    adamw, sgd = make_optimizer("adamw", 0.002), make_optimizer("sgd", 0.1)
+    assert isinstance(adamw, keras.optimizers.AdamW)
+    assert adamw.weight_decay == pytest.approx(1e-4)
+    assert isinstance(sgd, keras.optimizers.SGD)
+    assert sgd.momentum == 0.9
+    assert adamw.global_clipnorm == sgd.global_clipnorm == 5.0
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_optimizers_clip_huge_gradients(name):
+    weight = keras.Variable(np.zeros(2, np.float32))
+    optimizer = make_optimizer(name, 0.1)
+    optimizer.apply([keras.ops.convert_to_tensor(np.array([3e6, 4e6], np.float32))], [weight])
+    step = np.linalg.norm(weight.numpy())
+    assert 0 < step <= 0.1 * 5.001
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "known"),
+    [(make_schedule, "linear", "cosine.*step.*constant"), (make_optimizer, "adam", "adamw.*sgd")],
+)
+def test_unknown_names_are_refused_with_the_known_ones(make, name, known):
+    with pytest.raises(ValueError, match=f"'{name}' is unknown.*{known}"):
+        make(name, 0.1, *([10] if make is make_schedule else []))
+
+
+@pytest.fixture(scope="module")
+def sixteen(tmp_path_factory, words, write_words):
+    """Records of 16 words and one more that no reader of letters and digits can learn."""
+    folder = tmp_path_factory.mktemp("sixteen") / "records"
+    write_words(folder, [*words[:16], "a-b"])
+    return folder
+
+
+def batches_of(folder, char_dict, canvas=None, batch_size=16, **options):
+    return Batches(Records(folder), char_dict, canvas or Canvas(), batch_size, **options)
+
+
+def run(records, folder, char_dict, batch_options=None, model=None, **options):
+    """Trains on some records, and validates on them."""
+    batches = batches_of(records, char_dict, **{"shuffle": True, **(batch_options or {})})
+    model = model or build_crnn(char_dict)
+    settings = {"epochs": EPOCHS, "steps_per_epoch": STEPS, "learning_rate": 3e-3, **options}
+    history = train(model, batches, batches_of(records, char_dict), folder, **settings)
+    return model, history
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, sixteen, char_dict):
+    """A finished run on 16 words: its folder, reader and history."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    return folder, *run(sixteen, folder, char_dict)
+
+
+def test_sixteen_words_are_learnt_by_heart(finished):
+    _, _, history = finished
+    assert history[0]["word_accuracy"] < 0.5
+    assert history[-1]["word_accuracy"] > 0.9
+    assert history[-1]["character_accuracy"] > 0.95
+    assert history[-1]["loss"] < 1 < history[0]["loss"]
+    assert history[-1]["train_loss"] < history[0]["train_loss"] / 4
+    assert history[-1]["sequence_distance"] < 0.5
+
+
+def test_history_counts_epochs_steps_and_what_was_left_out(finished):
+    _, _, history = finished
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert [row["steps"] for row in history] == [20, 40, 60, 80]
+    # One unreadable label in the training set and the same one in the validation set.
+    assert {row["left_out"] for row in history} == {2}
+    rates = [row["learning_rate"] for row in history]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] == pytest.approx(0, abs=1e-8)
+    assert all(row["seconds"] > 0 for row in history)
+
+
+def test_history_file_holds_a_line_an_epoch_with_every_column(finished):
+    folder, _, history = finished
+    with open(folder / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == HISTORY_COLUMNS
+    assert [{name: float(row[name]) for name in row} for row in rows] == history
+
+
+def test_run_folder_holds_the_reader_the_history_and_the_last_two_states(finished):
+    folder, _, _ = finished
+    assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "model.keras", "state"]
+    states = sorted(path.name for path in (folder / "state").iterdir())
+    assert states == ["epoch-00003", "epoch-00004"]
+
+
+def test_saved_reader_is_the_trained_one_without_its_loss(finished, char_dict):
+    folder, model, _ = finished
+    loaded = keras.models.load_model(folder / "model.keras")
+    assert_same(values_of(loaded.weights), values_of(model.weights))
+    assert loaded.char_dict == char_dict
+    assert loaded.output_shape == (None, 25, 37)
+
+
+def test_finished_run_is_not_trained_again(finished, sixteen, char_dict, capsys):
+    folder, model, history = finished
+    before = values_of(model.weights)
+    again, same = run(sixteen, folder, char_dict)
+    assert same == history
+    assert_same(values_of(again.weights), before)
+    assert "stands after epoch 4 of 4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "no weights", "no state", "not json"])
+def test_damaged_newest_state_falls_back_to_the_one_before(tmp_path, finished, damage):
+    shutil.copytree(finished[0], tmp_path / "run")
+    newest = tmp_path / "run" / "state" / "epoch-00004"
+    weights, state = newest / "variables.npz", newest / "state.json"
+    settings = json.loads(state.read_text())["settings"]
+    content = bytearray(weights.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+        weights.write_bytes(content)
+    elif damage == "cut":
+        weights.write_bytes(content[: len(content) // 2])
+    elif damage == "no weights":
+        weights.unlink()
+    elif damage == "no state":
+        state.unlink()
+    else:
+        state.write_text(state.read_text()[:100])
+    with np.load(newest.with_name("epoch-00003") / "variables.npz") as arrays:
+        expected = [arrays[f"arr_{number}"] for number in range(len(arrays.files))]
+    variables = [keras.Variable(np.zeros_like(value)) for value in expected]
+    history = RunState(tmp_path / "run", settings).load(variables)
+    assert history == finished[2][:3]
+    assert_same(values_of(variables), expected)
+
+
+def test_run_with_a_damaged_newest_state_still_ends_with_the_same_weights(
+    tmp_path, finished, sixteen, char_dict
+):
+    folder, model, history = finished
+    shutil.copytree(folder, tmp_path / "run")
+    weights = tmp_path / "run" / "state" / "epoch-00004" / "variables.npz"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    again, rows = run(sixteen, tmp_path / "run", char_dict)
+    assert_same(values_of(again.weights), values_of(model.weights))
+    assert without_seconds(rows) == without_seconds(history)
+
+
+def without_seconds(history):
+    return [{name: row[name] for name in row if name != "seconds"} for row in history]
+
+
+@pytest.mark.parametrize(
+    ("options", "batch_options", "names"),
+    [
+        ({"learning_rate": 1e-3}, {}, ["learning_rate"]),
+        ({"epochs": 5, "steps_per_epoch": 10}, {}, ["epochs", "steps_per_epoch"]),
+        ({"optimizer": "sgd", "schedule": "step"}, {}, ["optimizer", "schedule"]),
+        ({}, {"seed": 1}, ["seed"]),
+        ({}, {"shuffle": False}, ["shuffle"]),
+        ({}, {"augment": True, "batch_size": 8}, ["augment", "batch_size"]),
+    ],
+)
+def test_other_settings_are_refused_by_name(
+    finished, sixteen, char_dict, options, batch_options, names
+):
+    with pytest.raises(ValueError, match="other settings") as error:
+        run(sixteen, finished[0], char_dict, batch_options, **options)
+    lines = str(error.value).splitlines()[1:-1]
+    assert sorted(line.split(":")[0].strip() for line in lines) == sorted(names)
+
+
+def test_other_records_or_another_model_are_refused(finished, word_sets, sixteen, char_dict):
+    with pytest.raises(ValueError, match="records: "):
+        run(word_sets / "train", finished[0], char_dict)
+    with pytest.raises(ValueError, match="model: "):
+        run(sixteen, finished[0], char_dict, model=build_crnn(char_dict, seed=1))
+
+
+def test_refused_settings_say_both_values(tmp_path):
+    RunState(tmp_path, {"rate": 0.1, "seed": 1}).save(1, [keras.Variable(1.0)], [{"epoch": 1}])
+    with pytest.raises(ValueError, match=r"rate: 0\.1 there, 0\.2 now\n  extra: None there, 3 now"):
+        RunState(tmp_path, {"rate": 0.2, "seed": 1, "extra": 3}).load([keras.Variable(0.0)])
+
+
+def test_model_of_another_dictionary_than_the_batches_is_refused(tmp_path, sixteen, char_dict):
+    with pytest.raises(ValueError, match="'!'"):
+        run(sixteen, tmp_path, char_dict, model=build_crnn(CharDict(char_dict.characters + "!")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_model_of_another_canvas_than_the_batches_is_refused(tmp_path, sixteen, char_dict):
+    with pytest.raises(ValueError, match="120"):
+        run(sixteen, tmp_path, char_dict, model=build_crnn(char_dict, Canvas(widths=(120,))))
+    assert list(tmp_path.iterdir()) == []
+
+
+def saved_once(folder):
+    """A run state after one epoch, and the variables that it holds."""
+    state = RunState(folder, {"seed": 1})
+    variables = [keras.Variable(np.arange(6.0).reshape(2, 3)), keras.Variable(7, dtype="int32")]
+    state.save(1, variables, [{"epoch": 1, "loss": 0.1 + 0.2}])
+    return state, variables
+
+
+def test_state_comes_back_to_the_last_bit(tmp_path):
+    state, variables = saved_once(tmp_path)
+    fresh = [keras.Variable(np.zeros((2, 3))), keras.Variable(0, dtype="int32")]
+    assert state.load(fresh) == [{"epoch": 1, "loss": 0.1 + 0.2}]
+    assert_same(values_of(fresh), values_of(variables))
+
+
+def test_folder_without_a_state_is_a_run_that_begins(tmp_path):
+    variable = keras.Variable(3.0)
+    assert RunState(tmp_path / "nowhere", {}).load([variable]) == []
+    assert float(variable.numpy()) == 3.0
+
+
+def test_last_two_states_are_kept(tmp_path):
+    state, variables = saved_once(tmp_path)
+    for epoch in (2, 3, 9, 10):
+        state.save(epoch, variables, [])
+    kept = sorted(path.name for path in (tmp_path / "state").iterdir())
+    assert kept == ["epoch-00009", "epoch-00010"]
+
+
+def assert_first_epoch_is_untouched(state):
+    assert [path.name for path in state.folder.iterdir()] == ["epoch-00001"]
+    fresh = [keras.Variable(np.zeros((2, 3))), keras.Variable(0, dtype="int32")]
+    assert state.load(fresh)[0]["epoch"] == 1
+    assert_same(values_of(fresh), [np.arange(6.0).reshape(2, 3), 7])
+
+
+@pytest.mark.parametrize(("weights", "rest"), [(0, 0), (0.5, 0), (1, 0), (1, 0.5)])
+def test_disk_that_fills_while_a_state_is_saved_leaves_the_earlier_one(
+    tmp_path, fill_disk, weights, rest
+):
+    state, variables = saved_once(tmp_path)
+    variables[0].assign(np.ones((2, 3)))
+    earlier = tmp_path / "state" / "epoch-00001"
+    sizes = [(earlier / name).stat().st_size for name in ("variables.npz", "state.json")]
+    fill_disk(files, int(weights * sizes[0] + rest * sizes[1]))
+    with pytest.raises(OSError, match="No space left"):
+        state.save(2, variables, [{"epoch": 2, "loss": 0.1 + 0.2}])
+    assert_first_epoch_is_untouched(state)
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+def test_disk_that_fills_at_the_end_of_a_state_leaves_the_earlier_one(tmp_path, monkeypatch, call):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    state, variables = saved_once(tmp_path)
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OSError, match="No space left"):
+        state.save(2, variables, [])
+    monkeypatch.undo()
+    assert_first_epoch_is_untouched(state)
+    state.save(2, variables, [{"epoch": 2}])
+    assert state.load(variables) == [{"epoch": 2}]
+
+
+def test_state_that_was_half_written_when_the_power_failed_is_passed_over(tmp_path):
+    state, variables = saved_once(tmp_path)
+    half = pathlib.Path(tmp_path / "state" / "epoch-00002.part")
+    half.mkdir()
+    (half / "variables.npz").write_bytes(b"half")
+    assert state.load(variables)[0]["epoch"] == 1
+    state.save(2, variables, [{"epoch": 2}])
+    assert state.load(variables)[0]["epoch"] == 2
+    assert not half.exists()
+
+
+def test_history_is_written_in_the_order_of_the_columns(tmp_path):
+    row = {name: number for number, name in enumerate(HISTORY_COLUMNS)}
+    write_history(tmp_path / "history.csv", [dict(reversed(row.items()))])
+    lines = (tmp_path / "history.csv").read_text().splitlines()
+    assert lines == [",".join(HISTORY_COLUMNS), ",".join(map(str, range(len(row))))]
+
+
+def test_sgd_with_the_step_schedule_lowers_the_loss(tmp_path, sixteen, char_dict):
+    _, history = run(
+        sixteen, tmp_path, char_dict,
+        epochs=2, steps_per_epoch=8, optimizer="sgd", schedule="step", learning_rate=0.01,
+    )  # fmt: skip
+    assert history[1]["train_loss"] < history[0]["train_loss"]
+    assert history[1]["learning_rate"] == pytest.approx(0.01)
+
+
+def test_run_whose_loss_is_not_finite_says_to_lower_the_rate(tmp_path, sixteen, char_dict):
+    with pytest.raises(ValueError, match="epoch 1 is nan: the learning rate.*smaller"):
+        run(
+            sixteen, tmp_path, char_dict,
+            epochs=1, steps_per_epoch=4, schedule="constant", learning_rate=float("inf"),
+        )  # fmt: skip
+
+
+def test_an_epoch_is_one_pass_if_no_steps_are_given(tmp_path, word_sets, char_dict):
+    batches = batches_of(word_sets / "train", char_dict, batch_size=20)
+    validation = batches_of(word_sets / "validation", char_dict, batch_size=12)
+    history = train(build_crnn(char_dict), batches, validation, tmp_path, epochs=1)
+    assert [row["steps"] for row in history] == [3]
+
+
+def test_training_model_shares_the_weights_of_its_reader(char_dict):
+    reader = build_crnn(char_dict)
+    whole = training_model(reader, 8)
+    assert {id(weight) for weight in reader.weights} == {id(weight) for weight in whole.weights}
+    assert whole.output_shape == (None,)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize(
+    "canvas", [Canvas(), Canvas("keep", 32, (64, 100, 160))], ids=lambda c: c.mode
+)
+def test_validation_reads_each_picture_under_its_own_label(word_sets, char_dict, canvas, shuffle):
+    model = build_crnn(char_dict, canvas, seed=3)
+    batches = batches_of(word_sets / "train", char_dict, canvas, 5, shuffle=shuffle, seed=2)
+    loss, report = validate(model, batches)
+    assert [case.truth for case in report.cases] == batches.texts
+    for position in range(0, 48, 7):
+        pixels = to_canvas(batches.records[position].encoded, canvas)[None]
+        logits = keras.ops.convert_to_numpy(model.predict_on_batch(pixels))
+        alone = best_path(logits, [logits.shape[1]], char_dict)[0]
+        case = report.cases[position]
+        assert case.text == alone.text
+        assert case.confidence == pytest.approx(alone.confidence, rel=1e-3)
+    assert 10 < loss < 300
