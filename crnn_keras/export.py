@@ -50,22 +50,21 @@ def export_saved_model(reader, folder, version=1):
 
 
 def _write_saved_model(reader, folder, version):
-    import keras
     import tensorflow as tf
 
     from crnn_keras.recognizer import Recognizer
 
     recognizer = Recognizer.load(reader)
-    archive = keras.export.ExportArchive()
-    archive.track(recognizer.model)
     signature = [tf.TensorSpec([None], tf.string, name="image_bytes")]
-    serve = _serving_function(tf, recognizer)
-    archive.add_endpoint("serving_default", serve, input_signature=signature)
+    module = tf.Module()
+    # Tracked one by one: keras.export would store every weight twice.
+    module.weights = [variable.value for variable in recognizer.model.variables]
+    serve = tf.function(_serving_function(tf, recognizer), signature)
     final = pathlib.Path(folder) / str(int(version))
     part = final.with_name(f".{final.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        archive.write_out(str(part), verbose=False)
+        tf.saved_model.save(module, str(part), {"serving_default": serve})
         shutil.rmtree(final, ignore_errors=True)
         os.rename(part, final)
     except BaseException:

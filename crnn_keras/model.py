@@ -6,7 +6,7 @@
 import keras
 
 from crnn_keras.char_dict import CharDict
-from crnn_keras.images import PIXELS_PER_FRAME, Canvas
+from crnn_keras.images import Canvas
 
 PRESETS = ("small", "paper")
 
@@ -57,7 +57,7 @@ def _small_features(x):
 
 
 # The convolutions, the LSTM units of each of the two layers, the share of features dropped.
-_PRESETS = {"paper": (_paper_features, (256, 256), 0.0), "small": (_small_features, (96,), 0.1)}
+_PRESETS = {"paper": (_paper_features, (256, 256), 0.0), "small": (_small_features, (96,), 0.2)}
 
 
 @keras.saving.register_keras_serializable(package="crnn_keras")
@@ -141,15 +141,3 @@ def build_crnn(char_dict, canvas=None, preset="small", seed=0):
     """
     keras.utils.set_random_seed(seed)
     return CRNN(char_dict, canvas or Canvas(), preset, seed)
-
-
-def frames_of(width):
-    """Frames that the network makes of a canvas.
-
-    Args:
-        width: canvas width in pixels.
-
-    Returns:
-        Number of frames.
-    """
-    return width // PIXELS_PER_FRAME

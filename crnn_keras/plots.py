@@ -120,27 +120,11 @@ def layer_shapes(shapes):
         depth = 1.2 * channels**0.5
         low, high, right = -height / 2, height / 2, x + width
         highest = max(highest, high + depth)
-        faces = [
-            (0.25, [(x, low), (right, low), (right, high), (x, high)]),
-            (
-                0.4,
-                [
-                    (x, high),
-                    (right, high),
-                    (right + depth, high + depth),
-                    (x + depth, high + depth),
-                ],
-            ),
-            (
-                0.55,
-                [
-                    (right, low),
-                    (right + depth, low + depth),
-                    (right + depth, high + depth),
-                    (right, high),
-                ],
-            ),
-        ]
+        front = [(x, low), (right, low), (right, high), (x, high)]
+        back = [(across + depth, up + depth) for across, up in front]
+        top = [front[3], front[2], back[2], back[3]]
+        side = [front[1], back[1], back[2], front[2]]
+        faces = [(0.25, front), (0.4, top), (0.55, side)]
         for alpha, corners in faces:
             axes.fill(*zip(*corners, strict=True), facecolor=BLUE, alpha=alpha, edgecolor="white")
         axes.text(x, lowest - 3, name, va="top", fontsize=8, weight="bold")

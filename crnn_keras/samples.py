@@ -126,11 +126,11 @@ def _from_label_file(path, layout, folder):
     text, encoding = files.read_text(path)
     if layout == "auto":
         layout = _guess_layout(path, text)
-    readers = {"sample_txt": _sample_txt_rows, "tsv": _table_rows, "csv": _table_rows}
-    if layout not in readers:
+    if layout == "file_name":
         raise ValueError(f"{path} is a file, but layout {layout!r} reads a folder.")
     found = LabelledSet([], [], f"{path}: layout {layout}, encoding {encoding}")
-    for line, name, label in readers[layout](path, text, layout):
+    rows = _sample_txt_rows(text) if layout == "sample_txt" else _table_rows(path, text, layout)
+    for line, name, label in rows:
         where = f"{path}, line {line}"
         problem = _row_problem(where, name, label)
         if problem:
@@ -147,7 +147,7 @@ def _guess_layout(path, text):
     return "tsv" if path.suffix.lower() == ".tsv" or "\t" in first else "sample_txt"
 
 
-def _sample_txt_rows(path, text, layout):
+def _sample_txt_rows(text):
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             match = _PATH_THEN_LABEL.match(line.strip())

@@ -86,7 +86,7 @@ def make_optimizer(optimizer, learning_rate):
         ValueError: the optimizer is unknown.
     """
     if optimizer == "adamw":
-        return keras.optimizers.AdamW(learning_rate, weight_decay=1e-4, global_clipnorm=5.0)
+        return keras.optimizers.AdamW(learning_rate, weight_decay=0.01, global_clipnorm=5.0)
     if optimizer == "sgd":
         return keras.optimizers.SGD(learning_rate, momentum=0.9, global_clipnorm=5.0)
     raise ValueError(f"Optimizer {optimizer!r} is unknown. Expected one of {OPTIMIZERS}.")
