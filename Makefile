@@ -26,7 +26,7 @@ format: install  ## Mend the style
 	$(PY) -m ruff format .
 
 lab: install  ## JupyterLab on the notebooks, on this machine only
-	$(PY) -m jupyterlab --ip 127.0.0.1 notebooks
+	$(PY) -m jupyterlab --ip 127.0.0.1 --LabApp.default_url=/lab/tree/notebooks
 
 notebooks: walkthrough  ## Run the walkthrough and keep its outputs in notebooks/
 	$(PY) tests/keep_outputs.py reports/$(RUN)

@@ -112,12 +112,11 @@ def make_canvas(mode="stretch", width=100, height=32):
         `Canvas`.
     """
     widths = [width]
-    if mode == "keep":
-        # Each step is half as wide again: at most a third of a canvas is padding.
-        steps = [2 * height]
-        while steps[-1] < width:
-            steps.append(-(-steps[-1] * 3 // 2 // PIXELS_PER_FRAME) * PIXELS_PER_FRAME)
-        widths = [*steps[:-1], width] if steps[-1] >= width else steps
+    step = 2 * height
+    # Each is half as wide again as the one before: at most a third of a canvas is padding.
+    while mode == "keep" and step < width:
+        widths.insert(-1, step)
+        step = step * 3 // 2 // PIXELS_PER_FRAME * PIXELS_PER_FRAME
     return Canvas(mode, height, tuple(widths))
 
 
