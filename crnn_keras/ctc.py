@@ -65,7 +65,10 @@ def ctc_loss(logits, labels, frames):
     # Emptied before the loss, not only masked after it: torch's gradient would be NaN.
     labels = ops.where(feasible[:, None], labels, BLANK)
     if keras.backend.backend() == "torch":
+        # In float64: in float32 its gradient errs by 1e-4 where a loss is some hundred nats.
+        logits = ops.cast(logits, "float64")
         loss = ops.ctc_loss(labels, logits, label_lengths(labels), frames, mask_index=BLANK)
+        loss = ops.cast(loss, "float32")
     else:
         loss = _forward_recursion(logits, labels, frames)
     return ops.where(feasible, loss, 0.0)

@@ -56,7 +56,7 @@ def _small_features(x):
     return keras.layers.ReLU(name="conv7_relu")(x)
 
 
-# The convolutions, the LSTM units of each of the two layers, the share of features dropped.
+# The convolutions, the LSTM units of each layer and direction, the share of features dropped.
 _PRESETS = {"paper": (_paper_features, (256, 256), 0.0), "small": (_small_features, (96,), 0.2)}
 
 
@@ -128,7 +128,8 @@ def build_crnn(char_dict, canvas=None, preset="small", seed=0):
         char_dict: a `CharDict`; its characters and the blank are the classes.
         canvas: an `images.Canvas`; 32 x 100 pixels, stretched, if None.
         preset: `"small"` (0.6 M weights with 36 characters) or `"paper"` (8.7 M).
-        seed: seed of the weights and the dropout.
+        seed: seed of the weights and the dropout. It also seeds Python, NumPy and the backend,
+            as `keras.utils.set_random_seed` does.
 
     Returns:
         `CRNN`.

@@ -17,7 +17,7 @@ import time
 import keras
 import numpy as np
 
-from crnn_keras import files
+from crnn_keras import __version__, files
 from crnn_keras.ctc import CTCLayer, ctc_loss
 from crnn_keras.decode import best_path
 from crnn_keras.evaluate import evaluate
@@ -207,21 +207,29 @@ class RunState:
             The history, a row a finished epoch; empty if there is no state.
 
         Raises:
-            ValueError: the state belongs to other settings; the message names what differs.
+            ValueError: the state belongs to other settings; the message names what differs. Or
+                there are states, and all are damaged.
         """
         for folder in reversed(self._complete()):
             try:
                 state = files.read_json(folder / "state.json")
                 weights = (folder / "variables.npz").read_bytes()
-            except (OSError, ValueError):
-                continue
-            if hashlib.sha256(weights).hexdigest() != state["sha256"]:
+                sound = hashlib.sha256(weights).hexdigest() == state["sha256"]
+            except (OSError, ValueError, KeyError, TypeError):
+                sound = False
+            if not sound:
+                print(f"{folder} is damaged: looking for an earlier state.", flush=True)
                 continue
             self._refuse_other_settings(state["settings"])
             with np.load(io.BytesIO(weights), allow_pickle=False) as arrays:
                 for number, variable in enumerate(variables):
                     variable.assign(arrays[f"arr_{number}"])
             return state["history"]
+        if self._complete():
+            raise ValueError(
+                f"Every state in {self.folder} is damaged, so the run cannot be continued. Remove "
+                "the folder to begin it anew."
+            )
         return []
 
     def _refuse_other_settings(self, there):
@@ -335,6 +343,10 @@ def train(
 ):
     """Trains a reader; continues where an earlier call with the same settings was stopped.
 
+    A continued run ends with the weights of an unbroken one, bit for bit, on the same backend and
+    with the same number of CPU threads. The history's `left_out` counts the records of both sets
+    that are in no batch.
+
     Args:
         model: a `CRNN` with fresh weights.
         batches: a `dataset.Batches` to train on.
@@ -368,7 +380,12 @@ def train(
         "shuffle": batches.shuffle,
         "augment": batches.augment,
         "records": _fingerprint(batches.records.info["shards"]),
-        "model": _fingerprint(model.get_config() | {"name": None}),
+        "validation": _fingerprint(validation.records.info["shards"]),
+        "char_dict": f"{model.char_dict!r} {_fingerprint(model.char_dict.get_config())}",
+        "canvas": model.canvas.get_config(),
+        "preset": model.preset,
+        "model_seed": model.seed,
+        "versions": f"crnn_keras {__version__}, keras {keras.__version__}",
         "backend": keras.backend.backend(),
     }
     whole = training_model(model, batches.labels.shape[1])

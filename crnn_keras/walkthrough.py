@@ -7,6 +7,7 @@ parameters stays at its default.
 """
 
 import argparse
+import ast
 import html
 import os
 import pathlib
@@ -89,7 +90,8 @@ def run_notebooks(run, parameters, only=()):
     for path, own in dealt.items():
         started = time.monotonic()
         print(f"== {path.name}", flush=True)
-        named = {} if run == papermill.inspect_notebook(path)["run"]["default"] else {"run": run}
+        default = ast.literal_eval(papermill.inspect_notebook(path)["run"]["default"])
+        named = {} if run == default else {"run": run}
         papermill.execute_notebook(
             path,
             folder / path.name,
@@ -97,8 +99,8 @@ def run_notebooks(run, parameters, only=()):
             kernel_name="python3",
             progress_bar=False,
             stdout_file=sys.stdout,
-            # Without its warning that the kernel talks over loopback TCP.
-            extra_arguments=["--log-level=ERROR"],
+            # Without what it says of loopback TCP at its start and of its end.
+            extra_arguments=["--log-level=CRITICAL"],
         )
         print(f"== {path.name} took {time.monotonic() - started:.0f} s", flush=True)
     return folder

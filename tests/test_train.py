@@ -236,6 +236,17 @@ def test_run_with_a_damaged_newest_state_still_ends_with_the_same_weights(
     assert without_seconds(rows) == without_seconds(history)
 
 
+def test_run_whose_states_are_all_damaged_does_not_begin_anew_by_itself(
+    tmp_path, finished, sixteen, char_dict, capsys
+):
+    shutil.copytree(finished[0], tmp_path / "run")
+    for state in (tmp_path / "run" / "state").glob("*/state.json"):
+        state.write_text("{}")
+    with pytest.raises(ValueError, match="Every state in .* is damaged.*Remove the folder"):
+        run(sixteen, tmp_path / "run", char_dict)
+    assert "epoch-00004 is damaged" in capsys.readouterr().out
+
+
 def without_seconds(history):
     return [{name: row[name] for name in row if name != "seconds"} for row in history]
 
@@ -263,8 +274,10 @@ def test_other_settings_are_refused_by_name(
 def test_other_records_or_another_model_are_refused(finished, word_sets, sixteen, char_dict):
     with pytest.raises(ValueError, match="records: "):
         run(word_sets / "train", finished[0], char_dict)
-    with pytest.raises(ValueError, match="model: "):
+    with pytest.raises(ValueError, match="model_seed: 0 there, 1 now"):
         run(sixteen, finished[0], char_dict, model=build_crnn(char_dict, seed=1))
+    with pytest.raises(ValueError, match="preset: 'small' there, 'paper' now"):
+        run(sixteen, finished[0], char_dict, model=build_crnn(char_dict, preset="paper"))
 
 
 def test_refused_settings_say_both_values(tmp_path):
