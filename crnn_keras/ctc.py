@@ -87,9 +87,10 @@ def _forward_recursion(logits, labels, frames):
     may_skip = ops.logical_and(ops.not_equal(path, BLANK), ops.not_equal(path, two_before))
     skip = ops.where(may_skip, 0.0, _LOG_ZERO)
 
-    count = ops.shape(logits)[1]
-    index = ops.tile(path[:, None, :], (1, count, 1))
-    emissions = ops.take_along_axis(logits, index, axis=-1)
+    # From the flat logits: take_along_axis is three times slower on TensorFlow.
+    batch, count, classes = ops.shape(logits)
+    first = classes * ops.reshape(ops.arange(batch * count), (batch, count, 1))
+    emissions = ops.take(ops.reshape(logits, (-1,)), first + path[:, None, :])
     emissions = emissions - ops.logsumexp(logits, axis=-1, keepdims=True)
     emissions = ops.transpose(emissions, (1, 0, 2))
 

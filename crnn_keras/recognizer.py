@@ -89,8 +89,7 @@ class Recognizer:
         # Few sizes of batches: each size is compiled once on JAX.
         size = 1 << (len(canvases) - 1).bit_length()
         padded = np.concatenate([canvases, np.repeat(canvases[:1], size - len(canvases), axis=0)])
-        logits = self.model.predict_on_batch(padded)
-        return keras.ops.convert_to_numpy(logits)[: len(canvases)]
+        return self.model.predict_on_batch(padded)[: len(canvases)]
 
     def read(self, pictures, batch_size=64):
         """Reads pictures of any sizes.

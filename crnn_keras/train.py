@@ -138,7 +138,7 @@ def validate(model, batches):
     _refuse_other_batches(model, batches)
     total, decoded = 0.0, [None] * len(batches)
     for inputs, positions in batches.once():
-        logits = keras.ops.convert_to_numpy(model.predict_on_batch(inputs["canvas"]))
+        logits = model.predict_on_batch(inputs["canvas"])
         losses = ctc_loss(logits, inputs["labels"], inputs["frames"])
         total += float(keras.ops.convert_to_numpy(losses)[: len(positions)].sum())
         for position, reading in zip(
