@@ -55,8 +55,8 @@ class Run:
 
         drawn, buffer = io.BytesIO(), io.BytesIO()
         figure.savefig(drawn, format="png")
-        # 64 colours are plenty for these figures, and make a third of the bytes.
-        PIL.Image.open(drawn).convert("RGB").quantize(64, dither=0).save(
+        # 128 colours are plenty for these figures, and make half of the bytes.
+        PIL.Image.open(drawn).convert("RGB").quantize(128, dither=0).save(
             buffer, "PNG", optimize=True
         )
         path = self.reports / "figures" / f"{self.notebook}_{name}.png"

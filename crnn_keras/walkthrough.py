@@ -144,7 +144,8 @@ def write_page(folder):
     for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
         body, _ = HTMLExporter(template_name="lab").from_filename(str(path))
         files.write_atomic(path.with_suffix(".html"), body.encode())
-        figures = sorted((folder / "figures").glob(f"{path.stem}_*.png"))
+        figures = (folder / "figures").glob(f"{path.stem}_*.png")
+        figures = sorted(figures, key=lambda figure: figure.stat().st_mtime_ns)
         shown = "".join(f'<img src="figures/{f.name}" alt="{f.stem}">' for f in figures)
         title = path.stem.replace("_", " ")
         sections.append(f'<h2><a href="{path.stem}.html">{title}</a></h2>{shown}')
