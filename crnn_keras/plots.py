@@ -7,14 +7,7 @@ import numpy as np
 from matplotlib import font_manager, rc_context
 from matplotlib.figure import Figure
 
-INK, BLUE, ORANGE, GREEN, RED, GREY = (
-    "#222222",
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#9AA0A6",
-)
+INK, BLUE, ORANGE, GREY = "#222222", "#0072B2", "#E69F00", "#9AA0A6"
 _STYLE = {
     "axes.edgecolor": GREY,
     "axes.grid": False,
@@ -77,14 +70,13 @@ def _show_gray(axes, picture, **kwargs):
 
 
 @_styled
-def picture_grid(pictures, titles, columns=4, colors=None):
+def picture_grid(pictures, titles, columns=4):
     """Pictures in rows, each under its title.
 
     Args:
         pictures: list of gray uint8 arrays or Pillow images of any sizes.
         titles: list of strings, of one or more lines.
         columns: pictures in a row.
-        colors: list of the titles' colours, or None.
 
     Returns:
         `Figure`.
@@ -95,10 +87,9 @@ def picture_grid(pictures, titles, columns=4, colors=None):
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(pictures) :]:
         axes.set_axis_off()
-    colors = colors or [INK] * len(pictures)
-    for axes, picture, title, color in zip(grid, pictures, titles, colors, strict=False):
+    for axes, picture, title in zip(grid, pictures, titles, strict=False):
         _show_gray(axes, picture)
-        axes.set_title(drawable(title), color=color, fontsize=9, loc="center", pad=3)
+        axes.set_title(drawable(title), fontsize=9, loc="center", pad=3)
     return figure
 
 

@@ -20,7 +20,6 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from crnn_keras.samples import split_samples
 
 WORD_LIST = pathlib.Path(__file__).parent / "words" / "english.txt"
-SYSTEM_FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts")
 # Drawn at this size, then scaled to the height of the picture.
 _FONT_PIXELS = 40
 # Families in matplotlib's folder that hold formulas, not text.
@@ -68,22 +67,6 @@ def bundled_fonts():
         for path in folder.glob("*.ttf")
         if path.stem.startswith(_BUNDLED_TEXT_FONTS) and "Display" not in path.stem
     )
-
-
-def system_fonts(folders=SYSTEM_FONT_FOLDERS):
-    """Fonts found on this machine, beside the bundled ones.
-
-    Args:
-        folders: folders to search, deep.
-
-    Returns:
-        Sorted list of paths of .ttf and .otf files.
-    """
-    found = set()
-    for folder in folders:
-        root = pathlib.Path(folder).expanduser()
-        found.update(str(p) for p in root.rglob("*") if p.suffix.lower() in (".ttf", ".otf"))
-    return sorted(found)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -19,7 +19,6 @@ from crnn_keras.render import (
     render_jpeg,
     render_many,
     render_word,
-    system_fonts,
 )
 
 LETTERS_AND_DIGITS = string.digits + string.ascii_letters
@@ -84,14 +83,6 @@ def test_no_font_with_the_characters_is_refused_with_the_closest(tmp_path):
         fonts_with("省", FONTS)
     with pytest.raises(ValueError, match="None of 0 fonts"):
         fonts_with("a", [])
-
-
-def test_system_fonts_are_found_in_folders_below(tmp_path):
-    for name in ("b/c/one.ttf", "b/two.OTF", "b/notes.txt", "three.ttf"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    found = system_fonts([tmp_path / "b", str(tmp_path / "b" / "c"), tmp_path / "absent"])
-    assert found == [f"{tmp_path}/b/c/one.ttf", f"{tmp_path}/b/two.OTF"]
 
 
 # Words and texts.
