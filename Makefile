@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: help install walkthrough notebooks lab test lint format bench clean
 
 help:  ## List the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+	@sed -nE 's/^([a-z]+):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 walkthrough: install  ## Labelled images in, a reader out: notebooks 00 to 06; RUN=name PARAMS="-p epochs 4"
 	$(PY) -m crnn_keras.walkthrough --run $(RUN) $(PARAMS)
