@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:  ## List the commands
 	@sed -nE 's/^([a-z]+):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-walkthrough: install  ## Labelled images in, a reader out: notebooks 00 to 06; RUN=name PARAMS="-p epochs 4"
+walkthrough: install  ## Labelled images in, a reader out: notebooks 00 to 07; RUN=name PARAMS="-p epochs 4"
 	$(PY) -m crnn_keras.walkthrough --run $(RUN) $(PARAMS)
 
 test: lint  ## Everything: style, unit tests, notebooks by papermill and nbval
@@ -33,6 +33,8 @@ notebooks: walkthrough  ## Run the walkthrough and keep its outputs in notebooks
 
 bench: install  ## Speeds, side by side
 	$(PY) benchmarks/ctc.py
+	$(PY) benchmarks/records.py --rows 10000 100000
+	$(PY) benchmarks/render.py
 
 clean:  ## Remove what was made, but for your data
 	rm -rf .venv .pytest_cache .ruff_cache *.egg-info

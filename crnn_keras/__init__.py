@@ -5,12 +5,15 @@ The rooms, in the order the data goes through them:
 | room | takes | gives |
 |---|---|---|
 | `char_dict` | characters, label files, old dictionaries | `CharDict`: text <-> ids, blank = 0 |
-| `old_dictionaries` | json files of CRNN_Tensorflow | their characters |
-| `render` | words, fonts, a seed | labelled pictures, the same for the same seed |
-| `samples` | label files of several layouts | checked `Sample`s, and what was left out and why |
+| `samples` | labels in every layout of the field | `Sample`s, and what was left out and why |
+| `lmdb_folder` | an LMDB of clovaai's form | its pictures and labels; writes such too |
+| `data_check` | samples, char dict, canvas | a report: what cannot be used, what deserves a look |
+| `practice` | a folder | a small labelled set with planted faults |
+| `render` | texts, fonts, a seed | labelled pictures, the same for the same seed |
 | `images` | bytes, paths or arrays | one gray `Canvas`: size, mode and scale are decided here |
 | `tf_images` | a tensor of bytes | the same canvas, by TensorFlow ops |
-| `records` | samples | TFRecord shards with a sidecar |
+| `records` | encoded pictures and labels | TFRecord shards with a sidecar; views of samples |
+| `prepare` | a specification, a shard's number | that shard, on all cores or many machines |
 | `dataset` | records | batches in memory, a pure function of the seed and the step |
 | `model` | char dict and canvas | `build_crnn(...)`: canvas -> logits |
 | `ctc` | logits, labels, frames | the loss of each image in nats, on every backend |
@@ -18,6 +21,7 @@ The rooms, in the order the data goes through them:
 | `decode` | logits | texts with confidence |
 | `evaluate` | labels and texts | word accuracy, CER, 1-NED, confusions, worst cases |
 | `recognizer` | a saved reader | `Recognizer.load(path).read(images)` |
+| `extend` | a saved reader, another char dict | a reader that keeps what it has learnt |
 | `export` | a saved reader | SavedModel: image bytes in, text out |
 | `plots` | plain data | figures |
 

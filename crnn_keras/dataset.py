@@ -8,14 +8,14 @@ import numpy as np
 
 from crnn_keras import images
 from crnn_keras.char_dict import BLANK
-from crnn_keras.samples import label_problem
+from crnn_keras.samples import Problem, label_problem
 
 
 class Batches:
     """Batches of one set of records.
 
     Args:
-        records: a `records.Records`.
+        records: a `records.Records` or `records.SampleRecords`.
         char_dict: a `CharDict`.
         canvas: an `images.Canvas`.
         batch_size: pictures in a batch; every batch is full.
@@ -58,10 +58,8 @@ class Batches:
         self.augment = augment
         self._canvases, self._cache_room = {}, cache_bytes
         self.left_out, self._positions, texts, sizes = [], [], [], []
-        for position, record in enumerate(records):
-            frames = canvas.frames(record.height, record.width)
-            where = f"{records.folder}, record {position} ({record.source})"
-            problem = label_problem(record.text, char_dict, frames, where)
+        for position, record in enumerate(records.scan()):
+            problem = record if isinstance(record, Problem) else self._problem(position, record)
             if problem:
                 self.left_out.append(problem)
                 continue
@@ -78,6 +76,11 @@ class Batches:
             row[: len(label)] = label
         self.widths = np.array([canvas.fit(*size)[1] for size in sizes])
         self.frames = (self.widths // images.PIXELS_PER_FRAME).astype(np.int32)
+
+    def _problem(self, position, record):
+        frames = self.canvas.frames(record.height, record.width)
+        where = f"{self.records.folder}, record {position} ({record.source})"
+        return label_problem(record.text, self.char_dict, frames, where)
 
     def __len__(self):
         """Number of usable records."""

@@ -4,6 +4,10 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
+
+# Characters read at a time where a file may be long.
+_PIECE = 1 << 16
 
 
 @contextlib.contextmanager
@@ -42,6 +46,55 @@ def write_atomic(path, content):
     """
     with atomic(path) as file:
         file.write(content)
+
+
+@contextlib.contextmanager
+def new_folder(path):
+    """Makes a folder that appears under its name only when it is whole.
+
+    It is filled as `<path>.part` and renamed; what stood under the name before is replaced then,
+    and stands there still after any error.
+
+    Args:
+        path: folder to make.
+
+    Yields:
+        Path of the folder to fill.
+    """
+    path = pathlib.Path(path)
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        replace_folder(part, path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def replace_folder(new, folder):
+    """Renames a folder to a name that another may have; that one is removed.
+
+    Args:
+        new: the folder.
+        folder: its name to be, on the same disk.
+
+    Raises:
+        OSError: it cannot be renamed; what stood there before stands there still.
+    """
+    folder = pathlib.Path(folder)
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.rename(folder, old)
+    try:
+        os.rename(new, folder)
+    except OSError:
+        if old.exists():
+            os.rename(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_json(path, content):
@@ -88,14 +141,37 @@ def read_text(path):
     Raises:
         ValueError: the file is in none of them.
     """
-    raw = pathlib.Path(path).read_bytes()
-    utf16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+    with open_text(path) as file:
+        return file.read(), file.encoding
+
+
+def open_text(path, encoding=None):
+    """Opens a text file as `read_text` reads it, to be gone through line by line.
+
+    The encoding is found by a first pass over the whole file, a piece at a time: memory stays
+    flat however long it is.
+
+    Args:
+        path: file to read.
+        encoding: the encoding, where it is known from an earlier look.
+
+    Returns:
+        File object, a context manager; its `encoding` is the name of the encoding.
+
+    Raises:
+        ValueError: the file is in none of the encodings.
+    """
+    return open(path, encoding=encoding or _encoding(path), newline=None)
+
+
+def _encoding(path):
+    with open(path, "rb") as file:
+        utf16 = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
     for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "gb18030"):
-        with contextlib.suppress(UnicodeDecodeError):
-            text = raw.decode(encoding)
-            if "\0" in text:
-                break
-            return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
+        with contextlib.suppress(UnicodeDecodeError), open(path, encoding=encoding) as file:
+            if all("\0" not in piece for piece in iter(lambda: file.read(_PIECE), "")):
+                return encoding
+            break
     raise ValueError(
         f"{path} is not text in UTF-8, UTF-16 or GB18030. Save it as UTF-8, for example with "
         "`iconv -f OLD_ENCODING -t UTF-8`."

@@ -120,6 +120,27 @@ def make_canvas(mode="stretch", width=100, height=32):
     return Canvas(mode, height, tuple(widths))
 
 
+def find_canvas(text):
+    """A canvas from a mode and a width in words.
+
+    Args:
+        text: `"stretch 100"`, `"keep 256"`; see `make_canvas`.
+
+    Returns:
+        `Canvas`.
+
+    Raises:
+        ValueError: it is not of this form.
+    """
+    mode, _, width = text.strip().partition(" ")
+    if not width.strip().isdecimal():
+        raise ValueError(
+            f"{text!r} is no canvas. Expected a mode and a width in pixels, such as "
+            "'stretch 100' or 'keep 256'."
+        )
+    return make_canvas(mode, int(width))
+
+
 def _label(source):
     return str(source) if isinstance(source, str | pathlib.Path) else "the image"
 
@@ -173,8 +194,9 @@ def to_gray(source):
     """Reads a picture and makes it gray.
 
     Args:
-        source: path, bytes of an encoded image, Pillow image, or uint8 array of shape
-            `(height, width)`, `(height, width, 1)` or `(height, width, 3)` in RGB.
+        source: path, bytes of an encoded image, Pillow image, uint8 array of shape `(height,
+            width)`, `(height, width, 1)` or `(height, width, 3)` in RGB, or an object whose
+            `read()` gives bytes: an open file, a `samples.Sample`.
 
     Returns:
         Gray Pillow image (mode L). Transparency is ignored; 16-bit pictures are scaled to 8 bits.
@@ -184,6 +206,8 @@ def to_gray(source):
     """
     if isinstance(source, np.ndarray):
         return _array_to_gray(source)
+    if hasattr(source, "read"):
+        source = source.read()
     image = source if isinstance(source, Image.Image) else open_image(source)
     _check_size(image.width, image.height, _label(source))
     try:

@@ -84,7 +84,8 @@ class CRNN(keras.Model):
     def __init__(self, char_dict, canvas, preset="small", seed=0, **kwargs):
         if preset not in _PRESETS:
             raise ValueError(f"Preset {preset!r} is unknown. Expected one of {PRESETS}.")
-        char_dict = char_dict if isinstance(char_dict, CharDict) else CharDict(**char_dict)
+        if not isinstance(char_dict, CharDict):
+            char_dict = CharDict.from_config(char_dict)
         canvas = canvas if isinstance(canvas, Canvas) else Canvas(**canvas)
         features, lstm_units, dropout = _PRESETS[preset]
         width = canvas.widths[0] if len(canvas.widths) == 1 else None
@@ -106,6 +107,8 @@ class CRNN(keras.Model):
         self.canvas = canvas
         self.preset = preset
         self.seed = seed
+        # Said in a run's settings; `extend.reader_from` puts a reader's name here.
+        self.origin = "fresh weights"
 
     def get_config(self):
         return {

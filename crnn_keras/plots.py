@@ -25,20 +25,14 @@ _STYLE = {
     "ytick.color": INK,
 }
 _BLANK_SIGN = "–"
-# Parts of the file names of fonts with Chinese characters, as distributions call them.
-_CHINESE_FONTS = ("NotoSansCJK", "NotoSansSC", "SourceHanSans", "wqy-", "DroidSansFallback", "msyh")
+_CHINESE_FONT = pathlib.Path(__file__).parent / "fonts" / "sans_sc.otf"
 
 
 @functools.cache
 def _font_families():
-    """DejaVu Sans, and after it a font with Chinese characters if the machine has one."""
-    families = ["DejaVu Sans"]
-    for path in sorted(font_manager.findSystemFonts()):
-        if pathlib.Path(path).name.startswith(_CHINESE_FONTS):
-            font_manager.fontManager.addfont(path)
-            families.append(font_manager.get_font(path).family_name)
-            break
-    return families
+    """DejaVu Sans, and after it the package's font with the characters of GB2312."""
+    font_manager.fontManager.addfont(_CHINESE_FONT)
+    return ["DejaVu Sans", font_manager.get_font(_CHINESE_FONT).family_name]
 
 
 @functools.cache
@@ -48,7 +42,7 @@ def _has_glyph(character):
 
 
 def drawable(text):
-    """The text with characters that no font of this machine has written as `<U+7701>`."""
+    """The text with characters that no font here has written as `<U+7701>`."""
     return "".join(c if c == "\n" or _has_glyph(c) else f"<U+{ord(c):04X}>" for c in text)
 
 
@@ -89,7 +83,7 @@ def picture_grid(pictures, titles, columns=4):
         axes.set_axis_off()
     for axes, picture, title in zip(grid, pictures, titles, strict=False):
         _show_gray(axes, picture)
-        axes.set_title(drawable(title), fontsize=9, loc="center", pad=3)
+        axes.set_title(drawable(title), fontsize=9, loc="center", pad=3, parse_math=False)
     return figure
 
 
@@ -288,4 +282,178 @@ def histogram(values, label):
     axes.set_xlabel(label)
     axes.set_ylabel("count")
     axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+@_styled
+def character_frequencies(counts, most=60):
+    """How often each character comes: a bar each, or for large dictionaries the whole falling line.
+
+    Args:
+        counts: dict or table column of `character: count`; characters that never come are not
+            drawn.
+        most: number of bars, at most; with more characters than that, the counts are drawn
+            against their rank on logarithmic axes.
+
+    Returns:
+        `Figure`.
+    """
+    ranked = sorted(((n, c) for c, n in counts.items() if n), key=lambda pair: (-pair[0], pair[1]))
+    figure = Figure(figsize=(9, 2.4), layout="constrained")
+    axes = figure.subplots()
+    numbers, characters = [n for n, _ in ranked], [c for _, c in ranked]
+    if len(ranked) > most:
+        axes.plot(range(1, len(ranked) + 1), numbers, color=BLUE)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(f"rank of the character, of {len(ranked):,}")
+        for rank in sorted({0, 9, 99, 999, len(ranked) - 1} & set(range(len(ranked)))):
+            axes.plot(rank + 1, numbers[rank], "o", color=ORANGE, ms=4)
+            axes.annotate(
+                _sign(characters[rank]),
+                (rank + 1, numbers[rank]),
+                xytext=(3, 4),
+                textcoords="offset points",
+            )
+    else:
+        axes.bar(range(len(ranked)), numbers, color=BLUE, width=0.8)
+        signs = [_sign(character) for character in characters]
+        axes.set_xticks(range(len(ranked)), signs)
+        for label in axes.get_xticklabels():
+            label.set_rotation(90 if len(label.get_text()) > 1 else 0)
+        axes.set_xlim(-0.7, max(len(ranked), 1) - 0.3)
+        axes.tick_params(axis="x", length=0)
+        axes.set_xlabel("character")
+    axes.set_ylabel("count")
+    return figure
+
+
+def _sign(character):
+    """A character as a tick: what nobody would see has a name."""
+    if character == " ":
+        return "space"
+    return drawable(character) if character.isprintable() else f"<U+{ord(character):04X}>"
+
+
+@_styled
+def coverage(counts, size):
+    """Which share of running text the most frequent characters make up.
+
+    Args:
+        counts: dict of `character: count`.
+        size: number of characters to mark.
+
+    Returns:
+        `Figure`.
+    """
+    falling = np.sort(np.array(list(counts.values()), float))[::-1]
+    shares = np.cumsum(falling) / falling.sum()
+    size = min(size, len(shares))
+    figure = Figure(figsize=(5, 2.4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(np.arange(1, len(shares) + 1), 100 * shares, color=BLUE)
+    axes.plot([size], [100 * shares[size - 1]], "o", color=ORANGE)
+    axes.annotate(
+        f"{size:,} characters: {shares[size - 1]:.1%}",
+        (size, 100 * shares[size - 1]),
+        xytext=(8, -12),
+        textcoords="offset points",
+    )
+    axes.set(xscale="log", xlabel="most frequent characters", ylabel="% of text", ylim=(0, 102))
+    _plain_log_ticks(axes, 1, len(shares))
+    return figure
+
+
+@_styled
+def label_lengths(table):
+    """Share of the labels of each length, a line for each part.
+
+    Args:
+        table: table with the columns `part` and `length` (characters), such as `DataCheck.facts`.
+
+    Returns:
+        `Figure`.
+    """
+    figure = Figure(figsize=(5, 2.2), layout="constrained")
+    axes = figure.subplots()
+    parts = [(name, table.loc[table["part"] == name, "length"]) for name in table["part"].unique()]
+    longest = int(table["length"].max()) if len(table) else 1
+    edges = np.arange(0.5, longest + 1) if longest <= 60 else np.linspace(0.5, longest + 0.5, 61)
+    for (name, lengths), color in zip(parts, (BLUE, ORANGE, GREY, INK), strict=False):
+        shares = np.histogram(lengths, edges)[0] / max(len(lengths), 1)
+        axes.stairs(shares, edges, color=color, label=drawable(f"{name} ({len(lengths):,})"))
+    axes.set_xlabel("characters in a label")
+    axes.set_ylabel("share")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if parts:
+        axes.legend()
+    return figure
+
+
+@_styled
+def picture_sizes(table, canvas_height=32):
+    """Widths of the pictures, and their width over height, with the canvases marked.
+
+    Args:
+        table: table with the columns `width`, `height` and `canvas_width` (pixels), such as
+            `DataCheck.facts`.
+        canvas_height: height of the canvas in pixels.
+
+    Returns:
+        `Figure`.
+    """
+    canvases = sorted(set(table["canvas_width"]))
+    panels = [
+        (table["width"], "width of the picture (pixels)", canvases),
+        (table["width"] / table["height"], "width / height", [w / canvas_height for w in canvases]),
+    ]
+    figure = Figure(figsize=(9, 2.4), layout="constrained")
+    for axes, (values, title, marks) in zip(figure.subplots(1, 2), panels, strict=True):
+        if len(values):
+            low, high = values.min() * 0.95, max(values.max(), *marks) * 1.05
+            axes.hist(values, np.geomspace(low, high, 50), color=BLUE)
+            axes.set_xscale("log")
+            _plain_log_ticks(axes, low, high)
+        for mark in marks:
+            axes.axvline(mark, color=ORANGE, label="canvas" if mark == marks[0] else None)
+        axes.set_xlabel(title)
+        axes.set_ylabel("pictures")
+        if marks:
+            axes.legend()
+    return figure
+
+
+def _plain_log_ticks(axes, low, high):
+    """Ticks of a logarithmic axis at 1, 2 and 5, written as plain numbers."""
+    steps = [digit * 10.0**power for power in range(-3, 6) for digit in (1, 2, 5)]
+    ticks = [step for step in steps if low <= step <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+
+
+@_styled
+def pair_sheet(pairs, columns=3):
+    """Pictures that belong together, side by side under one title.
+
+    Args:
+        pairs: list of `(picture, other picture, title)`, as `DataCheck.pairs` gives; gray uint8
+            arrays or Pillow images of any sizes.
+        columns: pairs in a row.
+
+    Returns:
+        `Figure`.
+    """
+    rows = max(-(-len(pairs) // columns), 1)
+    figure = Figure(figsize=(3 * columns, 0.85 * rows), layout="constrained")
+    grid = figure.subplots(rows, 2 * columns, squeeze=False).reshape(-1, 2)
+    for left, right in grid[len(pairs) :]:
+        left.set_axis_off()
+        right.set_axis_off()
+    for (left, right), (picture, other, title) in zip(grid, pairs, strict=False):
+        _show_gray(left, picture)
+        _show_gray(right, other)
+        # Two dollar signs are prices here, no formula.
+        left.set_title(drawable(title), fontsize=8, pad=3, parse_math=False)
+    if not pairs:
+        figure.text(0.5, 0.5, "no pairs", ha="center")
     return figure

@@ -25,7 +25,7 @@ class Reading:
     Args:
         text: the text; None if the picture could not be read.
         confidence: from 0 to 1, see `decode.Decoded`; 0 if the picture could not be read.
-        source: path of the picture, or its position among those given.
+        source: path of the picture, where its label stands, or its position among those given.
         error: why the picture could not be read; None if it was.
         spans: see `decode.Decoded`.
     """
@@ -96,7 +96,8 @@ class Recognizer:
 
         Args:
             pictures: a folder, whose files are read in the order of their names; or a list of
-                paths, bytes of encoded images, Pillow images and uint8 arrays; or one of these.
+                paths, bytes of encoded images, Pillow images, uint8 arrays, open files and
+                `samples.Sample`s; or one of these.
             batch_size: pictures that go through the network at once.
 
         Returns:
@@ -140,8 +141,13 @@ def _list_pictures(pictures):
         return paths, [str(path) for path in paths]
     if not isinstance(pictures, list | tuple):
         pictures = [pictures]
-    paths = (str, pathlib.Path)
-    return pictures, [str(p) if isinstance(p, paths) else f"#{i}" for i, p in enumerate(pictures)]
+    return pictures, [_name(picture, position) for position, picture in enumerate(pictures)]
+
+
+def _name(picture, position):
+    if isinstance(picture, str | pathlib.Path):
+        return str(picture)
+    return getattr(picture, "where", f"#{position}")
 
 
 def _refuse_foreign(path):

@@ -348,7 +348,7 @@ def train(
     that are in no batch.
 
     Args:
-        model: a `CRNN` with fresh weights.
+        model: a `CRNN` with fresh weights, or those of `extend.reader_from`.
         batches: a `dataset.Batches` to train on.
         validation: a `dataset.Batches` to measure on after each epoch.
         folder: the run folder.
@@ -379,12 +379,13 @@ def train(
         "seed": batches.seed,
         "shuffle": batches.shuffle,
         "augment": batches.augment,
-        "records": _fingerprint(batches.records.info["shards"]),
-        "validation": _fingerprint(validation.records.info["shards"]),
-        "char_dict": f"{model.char_dict!r} {_fingerprint(model.char_dict.get_config())}",
+        "records": batches.records.fingerprint[:16],
+        "validation": validation.records.fingerprint[:16],
+        "char_dict": f"{model.char_dict!r} {_fingerprint(model.char_dict)}",
         "canvas": model.canvas.get_config(),
         "preset": model.preset,
         "model_seed": model.seed,
+        "origin": model.origin,
         "versions": f"crnn_keras {__version__}, keras {keras.__version__}",
         "backend": keras.backend.backend(),
     }
@@ -413,5 +414,6 @@ def train(
     return history
 
 
-def _fingerprint(content):
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+def _fingerprint(char_dict):
+    config = json.dumps(char_dict.get_config(), sort_keys=True)
+    return hashlib.sha256(config.encode()).hexdigest()[:16]

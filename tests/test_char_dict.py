@@ -6,9 +6,15 @@ import pytest
 
 from crnn_keras.char_dict import BLANK, CharDict, frames_needed
 
-LEXICON = (
-    pathlib.Path(__file__).parents[2] / "shared" / "data" / "lexicons" / "gb2312_level1_3755.txt"
-)
+LEXICONS = pathlib.Path(__file__).parents[2] / "shared" / "data" / "lexicons"
+
+
+def lexicon(name):
+    """A published list of characters, which is not part of the repository."""
+    path = LEXICONS / name
+    if not path.exists():
+        pytest.skip(f"../shared/data/lexicons/{name} is not on this machine")
+    return path
 
 
 def test_blank_is_0_and_the_first_character_is_1():
@@ -26,6 +32,7 @@ def test_blank_is_0_and_the_first_character_is_1():
         ("alphanumeric36", 36, "0", "z", True),
         ("ascii", 95, " ", "~", False),
         ("gb2312_level1", 3755, "啊", "座", False),
+        ("gb2312", 6763, "啊", "齄", False),
     ],
 )
 def test_presets(name, size, first, last, fold_case):
@@ -38,10 +45,15 @@ def test_presets(name, size, first, last, fold_case):
 
 
 def test_gb2312_level1_is_the_published_list():
-    if not LEXICON.exists():
-        pytest.skip(f"{LEXICON} is not on this machine")
-    published = LEXICON.read_text(encoding="utf-8").split()
+    published = lexicon("gb2312_level1_3755.txt").read_text(encoding="utf-8").split()
     assert CharDict.from_preset("gb2312_level1").characters == "".join(published)
+
+
+def test_gb2312_is_level_1_and_then_level_2():
+    characters = CharDict.from_preset("gb2312").characters
+    assert characters[:3755] == CharDict.from_preset("gb2312_level1").characters
+    assert characters[3755:3760] == "亍丌兀丐廿"  # by radical, no longer by pinyin
+    assert characters.encode("gb2312").decode("gb2312") == characters
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
@@ -128,6 +140,17 @@ def test_equal_dictionaries_have_equal_hashes():
         (CharDict("axy"), CharDict("a省"), "only here: 'xy'; only there: '省'"),
         (CharDict("ab"), CharDict("ba"), "the same characters in another order"),
         (CharDict("ab", True), CharDict("ab"), "fold_case True here, False there"),
+        (
+            CharDict("ab"),
+            CharDict("ab", normalization="half_width"),
+            "normalization nfc here, half_width there",
+        ),
+        (
+            CharDict("a"),
+            CharDict.from_preset("gb2312_level1"),
+            "only here: 'a'; only there: '啊阿埃挨哎唉哀皑癌蔼矮艾碍爱隘鞍氨安俺按暗岸胺案肮昂盎"
+            "凹敖熬翱袄傲奥懊澳芭...' (3,755)",
+        ),
     ],
 )
 def test_difference_says_which_characters_differ(here, there, said):
@@ -154,6 +177,7 @@ def test_the_saved_file_is_one_that_a_person_can_read(tmp_path):
         "format": "crnn_keras.CharDict",
         "characters": "a省",
         "fold_case": True,
+        "normalization": "nfc",
     }
 
 
@@ -221,72 +245,6 @@ def test_from_file_names_the_file_and_the_lines(tmp_path, content, fold_case, me
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=rf"signs\.txt.*{message}"):
         CharDict.from_file(path, fold_case)
-
-
-# In the old files index 0 is the first character: x, then 0, then 省.
-_OLD_FILES = {
-    "char_dict.json": '{"120_ord": "x", "48_ord": "0", "30465_ord": "省"}',
-    "char_dict.json, plain keys": '{"120": "x", "48": "0", "30465": "省"}',
-    "ord_map.json": (
-        '{"30465_ord": "2", "0_index": "120", "2_index": "30465", "120_ord": "0",'
-        ' "48_ord": "1", "1_index": "48"}'
-    ),
-    "ord_map.json, plain keys": '{"0": "120", "1": "48", "2": "30465"}',
-    "index_2_ord_map.json": '{"2": "30465", "1": "48", "0": "120"}',
-    "ord_2_index_map.json": '{"48": "1", "30465": "2", "120": "0"}',
-}
-
-
-@pytest.mark.parametrize("which", _OLD_FILES)
-def test_from_old_json_keeps_the_old_order_one_id_higher(tmp_path, which):
-    (tmp_path / which.split(",")[0]).write_text(_OLD_FILES[which], encoding="utf-8")
-    char_dict = CharDict.from_old_json(tmp_path)
-    assert char_dict == CharDict("x0省")
-    assert char_dict.encode("省") == [2 + 1]
-
-
-def test_from_old_json_orders_numbers_as_numbers(tmp_path):
-    pairs = {f"{index}_index": str(97 + index) for index in range(12)}
-    (tmp_path / "ord_map.json").write_text(json.dumps(pairs, sort_keys=True))
-    assert CharDict.from_old_json(tmp_path) == CharDict("abcdefghijkl")
-
-
-def test_from_old_json_takes_the_order_from_a_map_where_there_is_one(tmp_path):
-    (tmp_path / "char_dict.json").write_text('{"48_ord": "0", "49_ord": "1"}')
-    (tmp_path / "ord_map.json").write_text('{"0_index": "49", "1_index": "48"}')
-    assert CharDict.from_old_json(str(tmp_path)) == CharDict("10")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("char_dict.json", "[48, 49]", "expected a JSON object"),
-        ("char_dict.json", "{48: 0}", "is not a JSON file"),
-        ("char_dict.json", '{"zero": "0"}', "'zero' is not of the form 97, 97_ord or 3_index"),
-        ("char_dict.json", "{}", "at least one character"),
-        ("char_dict.json", '{"48": "0", "48_ord": "0"}', "'0'.*stands twice"),
-        ("ord_2_index_map.json", '{"48": "0", "49": "0"}', "index 0 stands for both '0' and '1'"),
-        ("index_2_ord_map.json", '{"0": "48", "1": "48"}', "'0'.*stands twice"),
-    ],
-)
-def test_from_old_json_names_the_file_that_is_wrong(tmp_path, name, content, message):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(ValueError, match=rf"{name}.*{message}"):
-        CharDict.from_old_json(tmp_path)
-
-
-def test_from_old_json_takes_one_of_several_files(tmp_path):
-    (tmp_path / "ord_map_en.json").write_text('{"0_index": "97", "97_ord": "0"}')
-    (tmp_path / "ord_map_cn.json").write_text('{"0_index": "30465", "30465_ord": "0"}')
-    assert CharDict.from_old_json(tmp_path / "ord_map_cn.json") == CharDict("省")
-    assert CharDict.find(str(tmp_path / "ord_map_en.json")) == CharDict("a")
-    with pytest.raises(ValueError, match=r"holds ord_map_cn\.json, ord_map_en\.json\. Name one"):
-        CharDict.from_old_json(tmp_path)
-
-
-def test_from_old_json_says_which_files_it_looked_for(tmp_path):
-    with pytest.raises(ValueError, match=r"holds none: ord_2_index_map\*\.json.*char_dict\*\.json"):
-        CharDict.from_old_json(tmp_path)
 
 
 def test_find_takes_whatever_a_person_names(tmp_path):

@@ -53,7 +53,8 @@ def folder(tmp_path_factory, png_of_size):
     """Pictures of rendered words in jpeg, png and bmp, and some that are none."""
     top = tmp_path_factory.mktemp("export")
     (top / "pictures").mkdir()
-    texts = render.draw_texts(render.read_words(), COUNT, seed=99)
+    words = render.WordTexts(render.read_words(), seed=99)
+    texts = [words.text(number) for number in range(COUNT)]
     fonts = render.bundled_fonts()
     for number, text in enumerate(texts):
         font = fonts[number % len(fonts)]

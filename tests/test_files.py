@@ -122,6 +122,30 @@ def test_read_text_refuses_what_it_cannot_decode(tmp_path, raw):
         files.read_text(path)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_open_text_gives_lines_in_any_encoding(tmp_path, encoding, end):
+    path = tmp_path / "labels.txt"
+    # What tells the encodings apart comes after more than one piece has been read.
+    lines = ["plain"] * 30_000 + ["省市"]
+    path.write_bytes("".join(line + end for line in lines).encode(encoding))
+    with files.open_text(path) as file:
+        assert file.encoding == ("utf-8-sig" if encoding == "utf-8" else encoding)
+        assert [line.rstrip("\n") for line in file] == lines
+        file.seek(0)
+        assert file.readline() == "plain\n"
+    with files.open_text(path, "latin-1") as file:
+        assert file.encoding == "latin-1"
+
+
+@pytest.mark.parametrize("tail", [b"\xff", b"\0", b"\x81"])
+def test_open_text_sees_damage_at_the_end_before_the_first_line(tmp_path, tail):
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"plain\n" * 30_000 + tail)
+    with pytest.raises(ValueError, match=r"labels\.txt is not text in UTF-8, UTF-16 or GB18030"):
+        files.open_text(path)
+
+
 def test_blame_puts_the_file_before_the_message():
     with (
         pytest.raises(ValueError, match=r"^a\.txt: line 3 is odd$") as caught,

@@ -1,21 +1,14 @@
 import csv
-import re
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from crnn_keras.char_dict import CharDict
-from crnn_keras.images import Canvas
 from crnn_keras.samples import (
     LabelledSet,
     Problem,
     Sample,
-    check_samples,
-    label_from_name,
     label_problem,
     read_samples,
-    split_samples,
     write_problems,
 )
 
@@ -223,7 +216,9 @@ def test_a_label_file_without_rows_is_refused(read, content):
 def test_sources_that_are_not_there_or_not_of_the_layout(read, tmp_path):
     with pytest.raises(ValueError, match=r"absent\.tsv does not exist"):
         read_samples(tmp_path / "absent.tsv")
-    with pytest.raises(ValueError, match=r"'xml' is unknown.*'sample_txt', 'tsv', 'csv'"):
+    with pytest.raises(ValueError, match="The source is empty"):
+        read_samples("")
+    with pytest.raises(ValueError, match=r"'xml' is unknown.*'sample_txt', 'tsv', 'csv', 'jsonl'"):
         read("a.txt", "a.png word", layout="xml")
     with pytest.raises(
         ValueError, match=r"a\.txt is a file, but layout 'file_name' reads a folder"
@@ -236,6 +231,10 @@ def test_sources_that_are_not_there_or_not_of_the_layout(read, tmp_path):
     (folder / "word.png").touch()
     with pytest.raises(ValueError, match=r"'tsv' reads a label file.*labels\.tsv"):
         read_samples(folder, layout="tsv")
+    with pytest.raises(ValueError, match=r"'lmdb' reads a folder"):
+        read_samples(tmp_path / "a.txt", layout="lmdb")
+    with pytest.raises(ValueError, match=r"file_name holds its own pictures.*images_folder out"):
+        read_samples(folder, images_folder=tmp_path)
 
 
 def test_a_folder_is_read_by_its_label_file_or_else_by_its_names(tmp_path):
@@ -243,11 +242,43 @@ def test_a_folder_is_read_by_its_label_file_or_else_by_its_names(tmp_path):
     assert _pairs(read_samples(tmp_path), tmp_path) == [("tree.png", "tree")]
     (tmp_path / "sample.txt").write_text("tree.png oak")
     assert _pairs(read_samples(tmp_path), tmp_path) == [("tree.png", "oak")]
-    (tmp_path / "labels.tsv").write_text("tree.png\tash")
-    assert _pairs(read_samples(tmp_path), tmp_path) == [("tree.png", "ash")]
     by_name = read_samples(tmp_path, layout="file_name")
     assert _pairs(by_name, tmp_path) == [("tree.png", "tree")]
-    assert [p.kind for p in by_name.problems] == ["no picture", "no picture"]
+    assert [p.kind for p in by_name.problems] == ["no picture"]
+
+
+@pytest.mark.parametrize(
+    ("names", "asked"),
+    [
+        (["labels.csv", "labels.tsv"], {"csv": "labels.csv", "tsv": "labels.tsv"}),
+        (["labels.jsonl", "sample.txt"], {"jsonl": "labels.jsonl", "sample_txt": "sample.txt"}),
+        (["labels.tsv", "sample.txt"], {}),
+        (["labels.tsv", "rec_gt_train.txt"], {"paddleocr": "rec_gt_train.txt"}),
+        (["rec_gt_test.txt", "rec_gt_train.txt"], {}),
+        (["gt.txt", "labels.json"], {"icdar": "gt.txt"}),
+        (["testdata.mat", "traindata.mat"], {}),
+        (["annotation_train.txt", "labels.csv", "lexicon.txt"], {"csv": "labels.csv"}),
+        (["data.mdb", "labels.tsv"], {"tsv": "labels.tsv"}),
+    ],
+)
+def test_of_several_label_files_none_is_chosen_silently(tmp_path, names, asked):
+    rows = {".csv": "a.png,x", ".tsv": "a.png\tx", ".jsonl": '{"image": "a.png", "text": "x"}'}
+    for name in names:
+        (tmp_path / name).write_text(rows.get(name[name.index(".") :], "a.png x\n"))
+    with pytest.raises(ValueError, match="2 files with labels.*Name the one") as error:
+        read_samples(tmp_path)
+    assert all(name in str(error.value) for name in names if name != "lexicon.txt")
+    for layout, name in asked.items():
+        assert name in read_samples(tmp_path, layout=layout).description
+
+
+def test_many_label_files_are_not_all_listed(tmp_path):
+    for number in range(9):
+        (tmp_path / f"rec_gt_{number}.txt").write_text("a.png\tx\n")
+    with pytest.raises(
+        ValueError, match=r"9 files with labels: rec_gt_0\.txt.*rec_gt_5\.txt, \.\.\."
+    ):
+        read_samples(tmp_path)
 
 
 def test_paths_start_from_the_images_folder(tmp_path):
@@ -257,43 +288,6 @@ def test_paths_start_from_the_images_folder(tmp_path):
     assert read_samples(labels).samples[0].image == f"{tmp_path}/notes/b/a.png"
     elsewhere = read_samples(labels, images_folder=tmp_path / "scans")
     assert elsewhere.samples[0].image == f"{tmp_path}/scans/b/a.png"
-
-
-@pytest.mark.parametrize(
-    ("stem", "label"),
-    [
-        ("226md", "226md"),
-        ("省市", "省市"),
-        ("word_12", "word"),
-        ("two words_0", "two words"),
-        ("373_coley_14845", "coley"),
-        ("1_2_3", "2"),
-        ("_12", None),
-        ("1__3", None),
-        ("word_tree", None),
-        ("a_b_c", None),
-        ("373_coley_", None),
-        ("1_2_3_4", None),
-    ],
-)
-def test_label_from_name(stem, label):
-    assert label_from_name(stem) == label
-
-
-def test_file_names_hold_labels_in_folders_below_too(tmp_path):
-    for name in ("b/373_coley_1.JPG", "a/word_0.png", "a/notes.md", "a/x_y.png", "226md.Png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    found = read_samples(tmp_path)
-    assert _pairs(found, tmp_path) == [
-        ("226md.Png", "226md"),
-        ("a/word_0.png", "word"),
-        ("b/373_coley_1.JPG", "coley"),
-    ]
-    assert {(p.where.removeprefix(f"{tmp_path}/"), p.kind) for p in found.problems} == {
-        ("a/notes.md", "no picture"),
-        ("a/x_y.png", "label not clear"),
-    }
 
 
 @pytest.mark.parametrize(
@@ -322,69 +316,6 @@ def test_repeats_are_counted_after_the_case_is_folded():
     assert label_problem("Aa", char_dict, 2, "").kind == "label too long"
 
 
-def test_check_samples_names_and_counts_everything_that_cannot_be_trained_on(
-    tmp_path, encode, png_of_size
-):
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 60, 3), dtype=np.uint8)
-    picture = Image.fromarray(pixels)
-    contents = {
-        "good.png": encode(picture, "PNG"),
-        "good.tiff": encode(picture, "TIFF"),
-        "one.png": encode(Image.new("L", (1, 1), 7), "PNG"),
-        "text.png": b"I am a text file.\n",
-        "empty.png": b"",
-        "cut.jpg": encode(picture, "JPEG")[:-400],
-        "huge.png": png_of_size(40_000, 40_000),
-        "wide.png": png_of_size(70_000, 1),
-    }
-    for name, content in contents.items():
-        (tmp_path / name).write_bytes(content)
-    rows = [
-        ("good.png", "aab", None),
-        ("good.tiff", "ab", None),
-        ("one.png", "a", None),
-        ("text.png", "a", "unreadable image"),
-        ("empty.png", "a", "unreadable image"),
-        ("cut.jpg", "a", "unreadable image"),
-        ("huge.png", "a", "unreadable image"),
-        ("wide.png", "a", "unreadable image"),
-        ("absent.png", "a", "missing file"),
-        ("good.png", "xa", "unknown character"),
-        ("good.png", "aaaaaaaaaaaaa", "label too long"),
-        ("good.png", "", "empty label"),
-    ]
-    labels = tmp_path / "labels.tsv"
-    labels.write_text("".join(f"{image}\t{text}\n" for image, text, _ in rows))
-    found = read_samples(labels)
-    checked = check_samples(found, CharDict("ab"), Canvas("stretch", 32, (96,)))
-
-    assert _pairs(checked, tmp_path) == [row[:2] for row in rows if row[2] is None]
-    kinds = {int(p.where.split("line ")[1]): p.kind for p in checked.problems}
-    assert kinds == {n: kind for n, (_, _, kind) in enumerate(rows, start=1) if kind}
-    for problem in checked.problems:
-        name = rows[int(problem.where.split("line ")[1]) - 1][0]
-        if problem.kind in ("unreadable image", "missing file"):
-            assert str(tmp_path / name) in problem.reason
-    reasons = {p.where.split("line ")[1]: p.reason for p in checked.problems}
-    assert "Crop it" in reasons["7"] and "70000 x 1" in reasons["8"]
-    assert len(found.samples) == 11 and len(found.problems) == 1
-
-    summary = checked.summary()
-    assert "12 rows: 3 usable, 9 left out" in summary
-    assert re.search(r"unreadable image: 5, the first in .*labels\.tsv, line 4: ", summary)
-    assert re.search(r"empty label: 1, the first in .*labels\.tsv, line 12: ", summary)
-
-
-def test_frames_of_a_label_come_from_its_own_picture(tmp_path, encode):
-    for name, width in (("narrow.png", 32), ("wide.png", 200)):
-        (tmp_path / name).write_bytes(encode(Image.new("L", (width, 32)), "PNG"))
-    (tmp_path / "sample.txt").write_text("narrow.png aaaaa\nwide.png aaaaa\n")
-    canvas = Canvas("keep", 32, (32, 256))
-    checked = check_samples(read_samples(tmp_path), CharDict("a"), canvas)
-    assert _pairs(checked, tmp_path) == [("wide.png", "aaaaa")]
-    assert "needs 9 frames, its picture has 8" in checked.problems[0].reason
-
-
 def test_the_summary_of_a_clean_set_names_no_problem():
     sample = Sample("a.png", "a", "labels.tsv, line 1")
     assert LabelledSet([sample] * 3, [], "labels.tsv: layout tsv").summary().splitlines() == [
@@ -393,40 +324,11 @@ def test_the_summary_of_a_clean_set_names_no_problem():
     ]
 
 
-SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
-
-
-@pytest.mark.parametrize("count", [10, 11, 57, 1000])
-def test_a_split_is_disjoint_complete_and_keeps_the_order(count):
-    parts = split_samples(list(range(count)), SHARES, seed=3)
-    assert list(parts) == list(SHARES)
-    assert sorted(sum(parts.values(), [])) == list(range(count))
-    for name, part in parts.items():
-        assert part == sorted(part)
-        assert abs(len(part) - SHARES[name] * count) <= 1
-
-
-def test_a_split_is_the_same_for_the_same_seed_only():
-    samples = [f"s{i}" for i in range(100)]
-    assert split_samples(samples, SHARES, 1) == split_samples(samples, SHARES, 1)
-    assert split_samples(samples, SHARES, 1) != split_samples(samples, SHARES, 2)
-
-
-def test_shares_need_not_add_up_to_one():
-    parts = split_samples(list(range(40)), {"train": 3, "test": 1, "none": 0}, seed=0)
-    assert {name: len(part) for name, part in parts.items()} == {"train": 30, "test": 10, "none": 0}
-
-
-def test_a_split_that_leaves_a_part_empty_is_refused():
-    with pytest.raises(ValueError, match=r"3 samples are too few: the part 'test'.*0\.1"):
-        split_samples([1, 2, 3], SHARES, seed=0)
-
-
 def test_problems_are_written_as_a_table(tmp_path):
     path = tmp_path / "reports" / "left_out.tsv"
     problems = [
         Problem("empty label", "labels.tsv, line 2", "'a.png' has no label."),
-        Problem("unreadable image", "labels.tsv, line 9", "省.png is\nnot an image."),
+        Problem("unreadable image", "a\tb.tsv, line 9", "省.png is\nnot an image."),
     ]
     write_problems(path, problems)
     with open(path, encoding="utf-8", newline="") as file:
@@ -434,5 +336,5 @@ def test_problems_are_written_as_a_table(tmp_path):
     assert rows == [
         ["kind", "where", "reason"],
         ["empty label", "labels.tsv, line 2", "'a.png' has no label."],
-        ["unreadable image", "labels.tsv, line 9", "省.png is not an image."],
+        ["unreadable image", "a b.tsv, line 9", "省.png is not an image."],
     ]

@@ -1,0 +1,161 @@
+"""Rendering on one core: ours beside TextRecognitionDataGenerator (TRDG) with like effects.
+
+    python benchmarks/render.py [path of a python that has trdg]
+
+TRDG 1.8.0 wants other versions of Pillow than ours, so it runs in an environment of its own:
+
+    python -m venv trdg && trdg/bin/pip install --no-deps trdg==1.8.0
+    trdg/bin/pip install pillow numpy opencv-python-headless requests tqdm diffimg \
+        arabic-reshaper python-bidi wikipedia
+    python benchmarks/render.py trdg/bin/python
+
+Both draw the same words in the same fonts, 32 pixels high, as jpeg in memory. TRDG's effects are
+skew, blur, a background of noise and a wave; ours in the first line are the like ones, in the
+second all that `Style` has by default. They take turns, so that a busy machine slows both; each
+turn is measured in processor time of one thread, which another program's turn does not add to.
+Printed are medians in pictures a second, and of the ratios, smallest to largest in brackets.
+"""
+
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+ROUNDS, PICTURES, WARM = 9, 400, 1000
+HEIGHT = 32
+
+# Run by TRDG's python: a turn for each line on its standard input.
+TRDG = """
+import io, json, sys, time
+from PIL import ImageFont
+# TRDG itself prints when it is imported.
+answers, sys.stdout = sys.stdout, sys.stderr
+# Pillow 10 dropped what TRDG calls.
+ImageFont.FreeTypeFont.getsize = lambda self, text, *a, **k: tuple(self.getbbox(text)[2:])
+from trdg.generators import GeneratorFromStrings
+texts, fonts, height = json.loads(sys.stdin.readline())
+pictures = iter(GeneratorFromStrings(
+    texts, fonts=fonts, size=height, skewing_angle=4, random_skew=True, blur=1, random_blur=True,
+    background_type=0, fit=True, margins=(3, 3, 3, 3), distorsion_type=1, distorsion_orientation=0))
+def draw(count):
+    width = 0
+    for _ in range(count):
+        picture, text = next(pictures)
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=85)
+        width += picture.width
+    return width / count
+draw(50)
+for line in sys.stdin:
+    began = time.process_time()
+    width = draw(int(line))
+    print(json.dumps([int(line) / (time.process_time() - began), width]), file=answers, flush=True)
+"""
+
+
+def single_thread():
+    """The environment with one thread for whatever has several."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return os.environ | dict.fromkeys(names, "1")
+
+
+def start_trdg(python, texts, fonts):
+    """Starts TRDG's process; None if it cannot run there."""
+    check = subprocess.run([python, "-c", "import trdg"], capture_output=True, check=False)
+    if check.returncode:
+        return None
+    process = subprocess.Popen(
+        [python, "-c", TRDG],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=single_thread(),
+    )
+    process.stdin.write(json.dumps([texts, fonts, HEIGHT]) + "\n")
+    process.stdin.flush()
+    return process
+
+
+def trdg_turn(process, count):
+    """Pictures a second, and their mean width, of a turn of TRDG."""
+    process.stdin.write(f"{count}\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
+
+
+def our_turn(texts, fonts, style, start, count):
+    """Pictures a second, and their mean width, of a turn of ours."""
+    import io
+
+    from PIL import Image
+
+    from crnn_keras import render
+
+    began = time.process_time()
+    pictures = [
+        render.render_jpeg(texts[i], fonts, style, 0, i) for i in range(start, start + count)
+    ]
+    speed = count / (time.process_time() - began)
+    widths = [Image.open(io.BytesIO(picture)).width for picture in pictures]
+    return speed, statistics.mean(widths)
+
+
+def show(name, turns):
+    """Prints the line of one renderer."""
+    speeds = [speed for speed, _ in turns]
+    width = statistics.mean(width for _, width in turns)
+    print(
+        f"{name:28} {statistics.median(speeds):6.0f} [{min(speeds):.0f} to {max(speeds):.0f}] "
+        f"pictures/s, {HEIGHT} x {width:.0f} on average",
+        flush=True,
+    )
+
+
+def main(python):
+    """Measures and prints."""
+    from crnn_keras import render
+
+    words = render.WordTexts(render.read_words(), seed=1)
+    texts = [words.text(i) for i in range(WARM + ROUNDS * PICTURES)]
+    fonts = render.bundled_fonts()
+    like = render.Style.plain(
+        height=HEIGHT, slope=0.07, blur=1, noise=16, curve=1, background=1, quality=85
+    )
+    styles = {"ours, like TRDG's effects": like, "ours, all effects": render.Style(height=HEIGHT)}
+    trdg = start_trdg(python, texts, fonts)
+    if trdg is None:
+        print(f"{python} has no trdg: ours alone. {__doc__.split('own:')[1].split('Both')[0]}")
+    print(f"{os.cpu_count()} cores, one used; n = {ROUNDS} turns of {PICTURES}, {len(fonts)} fonts")
+    turns = {name: [] for name in styles}
+    turns_of_trdg = []
+    for style in styles.values():
+        our_turn(texts, fonts, style, 0, WARM)
+    for number in range(ROUNDS):
+        for name, style in styles.items():
+            start = WARM + number * PICTURES
+            turns[name].append(our_turn(texts, fonts, style, start, PICTURES))
+        if trdg is not None:
+            turns_of_trdg.append(trdg_turn(trdg, PICTURES // 4))
+    for name in styles:
+        show(name, turns[name])
+    if trdg is not None:
+        show("TRDG 1.8.0", turns_of_trdg)
+        trdg.stdin.close()
+        trdg.wait()
+        for name, ours in turns.items():
+            # Of turns side by side: the machine was as busy for both.
+            ratios = [a / b for (a, _), (b, _) in zip(ours, turns_of_trdg, strict=True)]
+            median = statistics.median(ratios)
+            print(f"{name} / TRDG: {median:.1f} [{min(ratios):.1f} to {max(ratios):.1f}]")
+
+
+if __name__ == "__main__":
+    if os.environ.get("OMP_NUM_THREADS") != "1":
+        subprocess.run([sys.executable, *sys.argv], env=single_thread(), check=True)
+    else:
+        sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+        main(sys.argv[1] if len(sys.argv) > 1 else sys.executable)

@@ -1,0 +1,149 @@
+"""Samples dealt to one list for each shard, so that a shard can be made by whoever has its list."""
+
+import collections
+import pathlib
+
+from crnn_keras import files, images
+from crnn_keras.records.record import make_record
+from crnn_keras.records.sample_list import read_sample_list, write_sample_list
+from crnn_keras.samples import Problem, part_of, problem_line
+
+LISTS = "lists.json"
+LEFT_OUT = "left_out.tsv"
+PER_SHARD = 4096
+
+
+def list_parts(folder, parts, per_shard=PER_SHARD):
+    """Lists samples that are dealt to parts already.
+
+    Args:
+        folder: folder to make; what stands there is replaced when the new lists are whole.
+        parts: dict of `part name: iterable of samples.Sample`s.
+        per_shard: rows in a list, and so in a shard.
+
+    Returns:
+        Dict of `part name: ListedSource`.
+
+    Raises:
+        ValueError: there are no samples.
+    """
+    pairs = ((part, sample) for part, samples in parts.items() for sample in samples)
+    return _write(folder, pairs, per_shard)
+
+
+def list_stream(folder, rows, shares, seed, per_shard=PER_SHARD):
+    """Deals samples to parts and lists them in one pass; memory does not grow with the rows.
+
+    Args:
+        folder: folder to make; what stands there is replaced when the new lists are whole.
+        rows: iterable of `samples.Sample`s and `Problem`s, as `samples.stream_samples` gives them.
+            The problems are written to `left_out.tsv` in the folder.
+        shares: dict of `part name: share`.
+        seed: integer; the same gives the same parts, see `samples.part_of`.
+        per_shard: rows in a list, and so in a shard.
+
+    Returns:
+        Dict of `part name: ListedSource`.
+
+    Raises:
+        ValueError: there are no samples.
+    """
+
+    def dealt():
+        for row in rows:
+            is_problem = isinstance(row, Problem)
+            yield LEFT_OUT if is_problem else part_of(row.identity, shares, seed), row
+
+    return _write(folder, dealt(), per_shard)
+
+
+def _write(folder, pairs, per_shard):
+    folder = pathlib.Path(folder)
+    lists, waiting = collections.defaultdict(list), collections.defaultdict(list)
+
+    def write(part):
+        path = new / part / f"{len(lists[part]):05d}.jsonl"
+        lists[part].append(write_sample_list(path, waiting.pop(part)))
+
+    with files.new_folder(folder) as new, files.atomic(new / LEFT_OUT) as problems:
+        problems.write(problem_line())
+        for part, row in pairs:
+            if part == LEFT_OUT:
+                problems.write(problem_line(row))
+                continue
+            waiting[part].append(row)
+            if len(waiting[part]) == per_shard:
+                write(part)
+        for part in list(waiting):
+            write(part)
+        if not lists:
+            raise ValueError(f"There are no samples to list in {folder}.")
+        files.write_json(new / LISTS, lists)
+    return {part: ListedSource(folder, part) for part in lists}
+
+
+class ListedSource:
+    """Rows of lists that `list_parts` or `list_stream` wrote: one list for each shard.
+
+    Args:
+        folder: folder of the lists.
+        part: name of the part, such as `"train"`.
+
+    Raises:
+        ValueError: there are no lists of this part.
+    """
+
+    kind = "listed"
+
+    def __init__(self, folder, part):
+        self.folder = pathlib.Path(folder)
+        self.part = part
+        path = self.folder / LISTS
+        parts = files.read_json(path) if path.is_file() else {}
+        if part not in parts:
+            raise ValueError(
+                f"{self.folder} has no lists of the part {part!r}, but of {sorted(parts)}. "
+                "prepare.list_parts writes them."
+            )
+        self._lists = parts[part]
+        self.rows = sum(listed["rows"] for listed in self._lists)
+
+    def get_config(self):
+        """Plain dict from which `from_config` makes this source again."""
+        return {"folder": str(self.folder), "part": self.part}
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the source from what `get_config` gave."""
+        return cls(**config)
+
+    def identity(self):
+        """Plain data that names the rows: the hashes of the lists."""
+        return [self.kind, *(listed["sha256"] for listed in self._lists)]
+
+    def __len__(self):
+        """Number of shards."""
+        return len(self._lists)
+
+    def shard_rows(self, number):
+        """Rows of a shard, counted from 0 within its list: a range."""
+        return range(self._lists[number]["rows"])
+
+    def records(self, number):
+        """Opens the pictures of a shard.
+
+        Args:
+            number: the shard, from 0.
+
+        Yields:
+            `Record`s, and `Problem`s where a picture cannot be read.
+
+        Raises:
+            ValueError: the list is missing or was changed.
+        """
+        listed = self._lists[number]
+        for sample in read_sample_list(self.folder / self.part / listed["file"], listed):
+            try:
+                yield make_record(sample.read(), sample.text, sample.where)
+            except images.ImageError as error:
+                yield Problem("unreadable image", sample.where, f"{error}.")

@@ -1,0 +1,144 @@
+"""Words to render: from any list, in the cases signs have them, with some numbers and codes."""
+
+import pathlib
+import string
+
+import numpy as np
+
+from crnn_keras.samples import part_of
+
+WORD_LIST = pathlib.Path(__file__).parent.parent / "words" / "english.txt"
+# Texts drawn for one index before a word of the part is taken instead.
+_TRIES = 100
+_LETTERS = sorted(set(string.ascii_lowercase + string.digits) - set("01oil"))
+
+
+def read_words(path=WORD_LIST):
+    """Reads a word list, one word a line.
+
+    Args:
+        path: text file in UTF-8. The default holds 39,478 English words, a part of
+            SCOWL (see `words/COPYING`).
+
+    Returns:
+        List of distinct words in the file's order.
+
+    Raises:
+        ValueError: the file holds no word.
+    """
+    lines = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
+    words = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not words:
+        raise ValueError(f"{path} holds no word. Expected one word a line.")
+    return words
+
+
+class Part:
+    """The texts of one part of a set; no text, in any case, belongs to two parts.
+
+    Args:
+        name: the part whose texts are given; None for all.
+        shares: dict of `part name: share`, see `samples.part_of`.
+        seed: integer that decides with the shares which text belongs to which part.
+
+    Raises:
+        ValueError: the shares do not have the part, or give it nothing.
+    """
+
+    def __init__(self, name, shares, seed):
+        if name is not None and not (shares or {}).get(name, 0) > 0:
+            raise ValueError(f"Part {name!r} has no share in {shares}. Expected one above 0.")
+        self.name, self.shares, self.seed = name, shares, seed
+
+    def __contains__(self, text):
+        return self.name is None or part_of(text.lower(), self.shares, self.seed) == self.name
+
+
+class WordTexts:
+    """Texts to render: mostly words, in the cases signs have them, some numbers, some codes.
+
+    Text `index` is a pure function of the arguments and the index. A word comes in lower case
+    (42 %), upper case (30 %), with a capital (23 %) or as the list has it (5 %). A code is 3 to 8
+    mixed letters and digits, in one case and, as on tickets, without those that look alike (0 and
+    o, 1 and i and l).
+
+    Args:
+        words: list of distinct words.
+        seed: integer.
+        numbers: share of texts that are digits only, of 1 to 8.
+        codes: share of texts that are codes.
+        max_length: words longer than this many characters are not drawn; numbers and codes are
+            no longer either.
+        part: name of the part whose texts are given; None for all. Two parts of the same shares
+            and seed have no text in common, whatever its case.
+        shares: dict of `part name: share`.
+
+    Raises:
+        ValueError: no word of the part is short enough.
+    """
+
+    def __init__(
+        self, words, seed=0, numbers=0.08, codes=0.06, max_length=14, part=None, shares=None
+    ):
+        self.part = Part(part, shares, seed)
+        self.words = [word for word in words if len(word) <= max_length]
+        if not self.words:
+            raise ValueError(f"No word has at most {max_length} characters. Give more words.")
+        self.words = [word for word in self.words if word in self.part]
+        if not self.words:
+            raise ValueError(f"No word belongs to the part {part!r} of {shares}. Give more words.")
+        self.seed, self.numbers, self.codes = seed, numbers, codes
+        self.longest, self.max_length = min(max_length, 8), max_length
+
+    @property
+    def alphabet(self):
+        """Every character that may come up, sorted."""
+        written = {c for word in self.words for c in word + word.upper() + word.capitalize()}
+        written |= {c for word in self.words for c in word.lower()}
+        written |= set(string.digits) if self.numbers else set()
+        written |= set("".join(_LETTERS) + "".join(_LETTERS).upper()) if self.codes else set()
+        return "".join(sorted(written))
+
+    def text(self, index):
+        """The text of an index, whatever was asked for before.
+
+        Args:
+            index: integer from 0.
+
+        Returns:
+            String.
+        """
+        rng = np.random.default_rng([self.seed, 1, index])
+        kind = rng.random()
+        if kind < self.numbers + self.codes:
+            write = self._number if kind < self.numbers else self._code
+            for _ in range(_TRIES):
+                text = write(rng)
+                if text in self.part:
+                    return text
+        return self._word(rng)
+
+    def _number(self, rng):
+        return "".join(
+            str(digit) for digit in rng.integers(10, size=rng.integers(self.longest) + 1)
+        )
+
+    def _code(self, rng):
+        shortest = min(3, self.longest)
+        size = shortest + rng.integers(self.longest - shortest + 1)
+        text = "".join(_LETTERS[letter] for letter in rng.integers(len(_LETTERS), size=size))
+        return text.upper() if rng.random() < 0.5 else text
+
+    def _word(self, rng):
+        word, case = self.words[rng.integers(len(self.words))], rng.random()
+        if case < 0.42:
+            text = word.lower()
+        elif case < 0.72:
+            text = word.upper()
+        elif case < 0.95:
+            text = word.capitalize()
+        else:
+            return word
+        # A capital may be another word, or longer: straße and STRASSE.
+        same = text.lower() == word.lower() or (len(text) <= self.max_length and text in self.part)
+        return text if same else word

@@ -1,0 +1,216 @@
+"""Readers with another dictionary: what they knew they know, and they can learn the rest."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from crnn_keras import render
+from crnn_keras.char_dict import CharDict
+from crnn_keras.ctc import ctc_loss
+from crnn_keras.extend import NEW_PROBABILITY, describe_extension, extend_reader, reader_from
+from crnn_keras.images import Canvas, make_canvas, to_canvas
+from crnn_keras.model import build_crnn
+from crnn_keras.recognizer import Recognizer
+from crnn_keras.train import make_optimizer, save_model, training_model
+
+WORDS = ["lantern", "Mirror", "4711", "OCEAN", "bridge", "station", "hotel", "market"]
+FRAMES = 25
+LATIN = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return Recognizer.load("words")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Words in several fonts, as rough as they are trained on, so that some are misread."""
+    fonts = render.bundled_fonts()
+    texts = WORDS * 3
+    return [
+        render.render_word(text, fonts[i % 20], seed=1, index=i) for i, text in enumerate(texts)
+    ]
+
+
+@pytest.fixture(scope="module")
+def before(shipped, pictures):
+    return shipped.read(pictures)
+
+
+def texts(readings):
+    return [reading.text for reading in readings]
+
+
+@pytest.mark.parametrize("new", ["中文é!", CharDict.from_preset("gb2312").characters])
+def test_readings_are_unchanged_by_new_characters(shipped, pictures, before, new):
+    extended = extend_reader(shipped.model, CharDict(LATIN + new, fold_case=True))
+    after = Recognizer(extended).read(pictures)
+    assert extended.output_shape == (None, FRAMES, 37 + len(new))
+    assert texts(after) == texts(before)
+    for here, there in zip(before, after, strict=True):
+        assert [span[:2] for span in here.spans] == [span[:2] for span in there.spans]
+        assert 0 <= 1 - there.confidence / here.confidence + 1e-5 < FRAMES * NEW_PROBABILITY + 2e-5
+
+
+def test_new_characters_are_never_likelier_than_the_blank(shipped):
+    extended = extend_reader(shipped.model, CharDict(LATIN + "中文é!", fold_case=True))
+    noise = np.random.default_rng(0).integers(0, 256, (4, 32, 100, 1), dtype=np.uint8)
+    logits = Recognizer(extended).logits(noise)
+    gap = logits[..., :1] - logits[..., 37:]
+    np.testing.assert_allclose(gap, np.log(4 / NEW_PROBABILITY), atol=1e-3)
+
+
+def test_readings_are_unchanged_by_another_order(shipped, pictures, before):
+    order = np.random.default_rng(0).permutation(list("é" + LATIN + "中"))
+    extended = extend_reader(shipped.model, CharDict("".join(order), fold_case=True))
+    after = Recognizer(extended).read(pictures)
+    assert texts(after) == texts(before)
+    confidence = [[reading.confidence for reading in some] for some in (before, after)]
+    np.testing.assert_allclose(*confidence, rtol=FRAMES * NEW_PROBABILITY + 2e-5)
+
+
+def test_dropped_characters_are_gone_and_the_others_stay(shipped):
+    letters = LATIN[10:]
+    extended = extend_reader(shipped.model, CharDict(letters, fold_case=True))
+    kernel, bias = extended.get_layer("logits").get_weights()
+    old_kernel, old_bias = shipped.model.get_layer("logits").get_weights()
+    np.testing.assert_array_equal(kernel, old_kernel[:, [0, *range(11, 37)]])
+    np.testing.assert_array_equal(bias, old_bias[[0, *range(11, 37)]])
+
+
+def test_a_reader_there_and_back_is_the_same(shipped):
+    wide = CharDict("é" + LATIN[::-1] + "中", fold_case=True)
+    again = extend_reader(extend_reader(shipped.model, wide), shipped.char_dict)
+    assert again.get_config() == shipped.model.get_config()
+    for here, there in zip(again.weights, shipped.model.weights, strict=True):
+        np.testing.assert_array_equal(here.numpy(), there.numpy(), err_msg=here.path)
+
+
+@pytest.mark.parametrize("preset", ["small", "paper"])
+def test_everything_else_of_the_reader_stays(preset):
+    canvas = Canvas("keep", 32, (64, 96))
+    model = build_crnn(CharDict("ab", normalization="none"), canvas, preset, seed=7)
+    before = [weight.numpy() for weight in model.weights]
+    extended = extend_reader(model, CharDict("abé"))
+    assert (extended.canvas, extended.preset, extended.seed) == (canvas, preset, 7)
+    assert extended.char_dict == CharDict("abé")
+    for here, there in zip(extended.weights[:-2], before[:-2], strict=True):
+        np.testing.assert_array_equal(here.numpy(), there)
+    for here, there in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(here.numpy(), there)
+
+
+def test_extended_reader_is_saved_whole(tmp_path, shipped, pictures):
+    extended = extend_reader(shipped.model, CharDict(LATIN + "é", fold_case=True))
+    save_model(extended, tmp_path / "model.keras")
+    loaded = Recognizer.load(tmp_path / "model.keras")
+    assert loaded.char_dict == extended.char_dict
+    assert loaded.read(pictures) == Recognizer(extended).read(pictures)
+
+
+def test_new_characters_are_learnt(shipped):
+    """A few steps on words with é or &: both are read, and plain words are still."""
+    char_dict = CharDict(LATIN + "é&", fold_case=True)
+    model = extend_reader(shipped.model, char_dict)
+    fonts, _ = render.fonts_with(char_dict.characters, render.bundled_fonts())
+    style = render.Style.plain(tilt=0.03, blur=0.3, noise=3, contrast=120)
+    labels = ["café", "a&b", "r&d", "été", "hotel", "bébé", "m&m", "door"] * 8
+    canvases = np.stack(
+        [
+            to_canvas(render.render_word(text, fonts[i % len(fonts)], style, 2, i), Canvas())
+            for i, text in enumerate(labels)
+        ]
+    )
+    ids = np.zeros((len(labels), 5), np.int32)
+    for row, text in zip(ids, labels, strict=True):
+        row[: len(text)] = char_dict.encode(text)
+    frames = np.full(len(labels), FRAMES, np.int32)
+    whole = training_model(model, ids.shape[1])
+    whole.compile(make_optimizer("adamw", 1e-3), lambda _, losses: keras.ops.mean(losses))
+    inputs = {"canvas": canvases, "labels": ids, "frames": frames}
+
+    def loss():
+        logits = model.predict_on_batch(canvases)
+        return float(np.mean(keras.ops.convert_to_numpy(ctc_loss(logits, ids, frames))))
+
+    first = loss()
+    for step in range(80):
+        rows = slice(step % 2, None, 2)
+        batch = {name: values[rows] for name, values in inputs.items()}
+        whole.train_on_batch(batch, np.zeros(len(frames[rows])))
+    assert loss() < first / 10
+    read = texts(Recognizer(model).read([canvas[..., 0] for canvas in canvases]))
+    assert np.mean([here == there for here, there in zip(read, labels, strict=True)]) > 0.9
+
+
+def test_reader_from_a_shipped_reader_for_the_same_data_is_that_reader(shipped, capsys):
+    model = reader_from("words", shipped.char_dict, shipped.canvas)
+    assert capsys.readouterr().out == ""
+    assert model.get_config() == shipped.model.get_config()
+    for here, there in zip(model.weights, shipped.model.weights, strict=True):
+        np.testing.assert_array_equal(here.numpy(), there.numpy())
+
+
+def test_reader_from_says_what_differs(shipped, capsys):
+    char_dict = CharDict(LATIN[1:] + "é!", normalization="half_width")
+    model = reader_from("words", char_dict, make_canvas("keep", 256), seed=9)
+    said = capsys.readouterr().out
+    assert "words: 35 characters stay, 2 are new, 1 are dropped (only here: '0'; only" in said
+    assert "fold_case True here, False there; normalization nfc here, half_width there)" in said
+    assert "words learnt on Canvas(mode='stretch', height=32, widths=(100,)); it goes on" in said
+    assert (model.canvas, model.char_dict, model.seed) == (make_canvas("keep", 256), char_dict, 9)
+    assert Recognizer(model).logits(np.zeros((1, 32, 216, 1), np.uint8)).shape == (1, 54, 38)
+
+
+def test_a_reader_of_stretched_words_reads_kept_ones_of_the_same_width(shipped, pictures):
+    kept = [picture.resize((100, 32)) for picture in pictures]  # the same on both canvases
+    model = reader_from("words", shipped.char_dict, Canvas("keep", 32, (100, 200)))
+    assert texts(Recognizer(model).read(kept)) == texts(shipped.read(kept))
+
+
+def test_reader_from_refuses_another_height(char_dict):
+    with pytest.raises(ValueError, match="words reads canvases of 32 pixels.*have 48.*height 32"):
+        reader_from("words", char_dict, Canvas(height=48))
+
+
+def test_reader_from_nothing_is_refused(tmp_path, char_dict):
+    with pytest.raises(ValueError, match=r"absent\.keras does not exist"):
+        reader_from(tmp_path / "absent.keras", char_dict, Canvas())
+
+
+def test_extension_in_words():
+    said = describe_extension(CharDict("abc"), CharDict("bcde"))
+    assert said == (
+        "2 characters stay, 2 are new, 1 are dropped (only here: 'a'; only there: 'de')."
+    )
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_extended_the_same_on_every_backend(tmp_path, shipped, backend):
+    """Another backend extends the shipped reader and gives the same logits as this one."""
+    pytest.importorskip(backend, reason=f"{backend} is not installed")
+    canvases = np.random.default_rng(0).integers(0, 256, (2, 32, 100, 1), dtype=np.uint8)
+    np.save(tmp_path / "canvases.npy", canvases)
+    char_dict = CharDict("é" + LATIN[::-1], fold_case=True)
+    char_dict.save(tmp_path / "char_dict.json")
+    code = (
+        "import sys, numpy as np; from crnn_keras.char_dict import CharDict; "
+        "from crnn_keras.extend import extend_reader; "
+        "from crnn_keras.recognizer import Recognizer; f = sys.argv[1]; "
+        "made = extend_reader(Recognizer.load('words').model, CharDict.load(f + '/char_dict.json'))"
+        "; np.save(f + '/there.npy', Recognizer(made).logits(np.load(f + '/canvases.npy')))"
+    )
+    root = str(pathlib.Path(__file__).parents[1])
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": root}
+    environment |= {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    here = Recognizer(extend_reader(shipped.model, char_dict)).logits(canvases)
+    np.testing.assert_allclose(np.load(tmp_path / "there.npy"), here, atol=1e-3)

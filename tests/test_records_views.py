@@ -1,0 +1,136 @@
+"""Pictures that stay where they are: views of samples, LMDB folders."""
+
+import lmdb
+import numpy as np
+import pytest
+from PIL import Image
+
+from crnn_keras.char_dict import CharDict
+from crnn_keras.dataset import Batches
+from crnn_keras.images import Canvas
+from crnn_keras.lmdb_folder import LmdbFolder, picture_key, write_lmdb
+from crnn_keras.records import SampleRecords, open_records, write_records, write_view
+from crnn_keras.samples import Sample, read_samples
+
+LETTERS = CharDict.from_preset("alphanumeric36")
+CANVAS = Canvas()
+WORDS = ["one", "two", "three", "four", "five"]
+
+
+@pytest.fixture
+def encoded(encode):
+    """Five pictures of noise, as png."""
+    sizes = [(20 + number, 60) for number in range(5)]
+    noise = [np.random.default_rng(n).integers(0, 256, s, np.uint8) for n, s in enumerate(sizes)]
+    return [encode(Image.fromarray(picture), "PNG") for picture in noise]
+
+
+@pytest.fixture
+def their_lmdb(tmp_path, encoded):
+    """An LMDB as clovaai's script writes it; its fourth row has a picture cut short."""
+    env = lmdb.open(str(tmp_path / "theirs"), map_size=1 << 24)
+    with env.begin(write=True) as transaction:
+        for number, (picture, word) in enumerate(zip(encoded, WORDS, strict=True), start=1):
+            broken = picture[:-40] if number == 4 else picture
+            transaction.put(b"image-%09d" % number, broken)
+            transaction.put(b"label-%09d" % number, word.encode())
+        transaction.put(b"num-samples", b"5")
+    env.close()
+    return tmp_path / "theirs"
+
+
+def test_an_lmdb_of_others_is_read(their_lmdb, encoded):
+    db = LmdbFolder(their_lmdb)
+    assert len(db) == 5
+    assert [db.label(number) for number in range(1, 6)] == WORDS
+    assert db.picture(picture_key(2)) == encoded[1]
+    with pytest.raises(ValueError, match="label-000000006: there is no such entry"):
+        db.label(6)
+    with pytest.raises(ValueError, match="image-000000006: there is no such entry"):
+        db.picture(picture_key(6))
+    db.close()
+
+
+def test_what_is_written_others_read(tmp_path, encoded):
+    assert write_lmdb(tmp_path / "ours", zip(encoded, WORDS, strict=True)) == 5
+    # As PARSeq's dataset reads: no lock, no read-ahead.
+    env = lmdb.open(
+        str(tmp_path / "ours"), max_readers=1, readonly=True, lock=False, readahead=False
+    )
+    with env.begin() as transaction:
+        assert int(transaction.get(b"num-samples")) == 5
+        for number, (picture, word) in enumerate(zip(encoded, WORDS, strict=True), start=1):
+            assert transaction.get(b"image-%09d" % number) == picture
+            assert transaction.get(b"label-%09d" % number).decode() == word
+    env.close()
+    assert [path.name for path in (tmp_path / "ours").iterdir()] == ["data.mdb"]
+    with pytest.raises(ValueError, match="ours is there already"):
+        write_lmdb(tmp_path / "ours", [])
+    with pytest.raises(ValueError, match="no pictures to write"):
+        write_lmdb(tmp_path / "empty", [])
+    assert not (tmp_path / "empty").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no database" * 1000])
+def test_another_file_is_no_lmdb(tmp_path, content):
+    if content is not None:
+        (tmp_path / "data.mdb").write_bytes(content)
+    with pytest.raises(ValueError, match=r"data\.mdb|num-samples"):
+        LmdbFolder(tmp_path)
+
+
+def test_an_lmdb_without_a_count_is_refused(tmp_path):
+    env = lmdb.open(str(tmp_path / "db"), map_size=1 << 20)
+    with env.begin(write=True) as transaction:
+        transaction.put(b"image-000000001", b"x")
+    env.close()
+    with pytest.raises(ValueError, match="no usable 'num-samples'"):
+        LmdbFolder(tmp_path / "db")
+
+
+def test_an_lmdb_trains_as_its_records_would(tmp_path, their_lmdb):
+    samples = read_samples(their_lmdb).samples
+    assert [sample.text for sample in samples] == WORDS
+    straight = Batches(SampleRecords(samples), LETTERS, CANVAS, 2, seed=3, shuffle=True)
+    assert [problem.where for problem in straight.left_out] == [samples[3].where]
+    assert "unreadable image" in straight.left_out[0].kind
+
+    kept = [record for record in SampleRecords(samples).scan() if hasattr(record, "encoded")]
+    write_records(tmp_path / "set", kept, LETTERS, CANVAS)
+    copied = Batches(open_records(tmp_path / "set"), LETTERS, CANVAS, 2, seed=3, shuffle=True)
+    steps = [batches.training().take(3).as_numpy_iterator() for batches in (straight, copied)]
+    for (one, _), (two, _) in zip(*steps, strict=True):
+        for name in one:
+            np.testing.assert_array_equal(one[name], two[name])
+
+
+def test_a_view_is_opened_as_a_set(tmp_path, their_lmdb, encoded):
+    samples = read_samples(their_lmdb).samples[:3]
+    content = write_view(tmp_path / "view", samples, LETTERS, CANVAS)
+    assert content["records"] == 3 and content["char_dict"] == LETTERS.get_config()
+    view = open_records(tmp_path / "view")
+    assert isinstance(view, SampleRecords) and view.info == content
+    assert [(record.encoded, record.text) for record in view] == list(
+        zip(encoded[:3], WORDS[:3], strict=True)
+    )
+    assert view.fingerprint == SampleRecords(samples).fingerprint
+    assert view.fingerprint != SampleRecords(samples[:2]).fingerprint
+    assert view.image(1).size == (60, 21)
+    with pytest.raises(IndexError, match="Record 3 of 3"):
+        view[3]
+
+
+def test_a_view_whose_list_changed_is_refused(tmp_path, their_lmdb):
+    write_view(tmp_path / "view", read_samples(their_lmdb).samples, LETTERS, CANVAS)
+    path = tmp_path / "view" / "samples.jsonl"
+    path.write_text(path.read_text().replace("two", "six"))
+    with pytest.raises(ValueError, match=r"samples\.jsonl is missing or was changed"):
+        open_records(tmp_path / "view")
+    with pytest.raises(ValueError, match="no samples to write"):
+        write_view(tmp_path / "other", [], LETTERS, CANVAS)
+
+
+def test_pictures_of_a_view_may_be_files(tmp_path, encoded):
+    (tmp_path / "a.png").write_bytes(encoded[0])
+    view = SampleRecords([Sample(str(tmp_path / "a.png"), "one", "labels.tsv, line 1")])
+    assert view[0].encoded == encoded[0] and view[0].source == "labels.tsv, line 1"
