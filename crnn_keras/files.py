@@ -53,7 +53,7 @@ def new_folder(path):
     """Makes a folder that appears under its name only when it is whole.
 
     It is filled as `<path>.part` and renamed; what stood under the name before is replaced then,
-    and stands there still after any error.
+    and stands there still after any error. What a killed run left half replaced is put back first.
 
     Args:
         path: folder to make.
@@ -62,6 +62,7 @@ def new_folder(path):
         Path of the folder to fill.
     """
     path = pathlib.Path(path)
+    restore_folder(path)
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -76,6 +77,9 @@ def new_folder(path):
 def replace_folder(new, folder):
     """Renames a folder to a name that another may have; that one is removed.
 
+    Between the two renames no folder has the name. A run that is killed there leaves the earlier
+    one as `<folder>.replaced`, see `restore_folder`.
+
     Args:
         new: the folder.
         folder: its name to be, on the same disk.
@@ -84,27 +88,53 @@ def replace_folder(new, folder):
         OSError: it cannot be renamed; what stood there before stands there still.
     """
     folder = pathlib.Path(folder)
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
+    old = replaced_folder(folder)
     if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
         os.rename(folder, old)
     try:
         os.rename(new, folder)
-    except OSError:
-        if old.exists():
-            os.rename(old, folder)
+    except BaseException:
+        restore_folder(folder)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def replaced_folder(folder):
+    """Where `replace_folder` keeps what it is about to replace.
+
+    Args:
+        folder: its name.
+
+    Returns:
+        `<folder>.replaced`; a person's own copy would rather end in `.old` or `.bak`.
+    """
+    folder = pathlib.Path(folder)
+    return folder.with_name(folder.name + ".replaced")
+
+
+def restore_folder(folder):
+    """Gives a folder its name back where a run was killed while it was being replaced.
+
+    Args:
+        folder: its name.
+    """
+    folder = pathlib.Path(folder)
+    if folder.name and not folder.exists() and replaced_folder(folder).is_dir():
+        os.rename(replaced_folder(folder), folder)
 
 
 def write_json(path, content):
     """Writes plain data as readable JSON, whole or not at all.
 
+    Half a character, as names of files that are no UTF-8 have it, is written as JSON's escape.
+
     Args:
         path: file to write.
         content: what `json.dumps` takes.
     """
-    write_atomic(path, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
+    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    write_atomic(path, text.encode("utf-8", "backslashreplace"))
 
 
 def read_json(path):

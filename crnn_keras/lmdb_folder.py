@@ -6,6 +6,7 @@ Reference:
     https://github.com/clovaai/deep-text-recognition-benchmark, `create_lmdb_dataset.py`.
 """
 
+import contextlib
 import os
 import pathlib
 import threading
@@ -60,7 +61,9 @@ class LmdbFolder:
             raise ValueError(f"{self.folder / FILE} cannot be read as an LMDB: {error}") from None
         self._check_length()
         count = self._get(_COUNT)
-        if count is None or not count.isdigit():
+        # More than 18 digits are no length of anything.
+        if count is None or not count.isdigit() or len(count) > 18:
+            self.close()
             raise ValueError(
                 f"{self.folder / FILE} has no usable 'num-samples' but {count!r}. Expected an "
                 "LMDB as clovaai's create_lmdb_dataset.py writes it."
@@ -217,19 +220,19 @@ def write_lmdb(folder, pairs):
     with files.new_folder(folder) as part:
         # A size on paper: the file grows as it is filled.
         env = lmdb.open(str(part), map_size=1 << 40, sync=False, writemap=False)
-        count, waiting = 0, {}
-        for encoded, label in pairs:
-            count += 1
-            waiting[picture_key(count).encode()] = encoded
-            waiting[f"label-{count:09d}".encode()] = label.encode()
-            if len(waiting) >= 2 * _CHUNK:
-                _put(env, waiting)
-        if not count:
-            env.close()
-            raise ValueError(f"There are no pictures to write to {folder}.")
-        _put(env, waiting | {_COUNT: str(count).encode()})
-        env.sync(True)
-        env.close()
+        # Closed after an error too: a process can open a folder only once.
+        with contextlib.closing(env):
+            count, waiting = 0, {}
+            for encoded, label in pairs:
+                count += 1
+                waiting[picture_key(count).encode()] = encoded
+                waiting[f"label-{count:09d}".encode()] = label.encode()
+                if len(waiting) >= 2 * _CHUNK:
+                    _put(env, waiting)
+            if not count:
+                raise ValueError(f"There are no pictures to write to {folder}.")
+            _put(env, waiting | {_COUNT: str(count).encode()})
+            env.sync(True)
         (part / "lock.mdb").unlink()
     return count
 

@@ -185,7 +185,7 @@ def heat_map(canvas, probabilities, characters, title=""):
     top, bottom = figure.subplots(2, 1, height_ratios=[5.5, rows])
     frames = len(probabilities)
     _show_gray(top, canvas, extent=(0, frames, 0, 8), aspect="auto")
-    top.set_title(drawable(title))
+    top.set_title(drawable(title), parse_math=False)
     heat = probabilities[:, shown].T
     mesh = bottom.pcolormesh(heat, cmap="Blues", vmin=0, vmax=1, edgecolor="white", lw=0.4)
     names = [_BLANK_SIGN if i == 0 else drawable(characters[i - 1]) for i in shown]

@@ -2,7 +2,6 @@
 
 import io
 import pathlib
-import shutil
 
 from PIL import Image, ImageEnhance
 
@@ -15,14 +14,20 @@ def write_set(folder, seed=0):
     """Draws 110 words in three parts and plants one fault of each sort.
 
     Args:
-        folder: folder to make; what stands there is replaced.
+        folder: folder to make; a practice set that stands there is replaced, when the new one is
+            whole.
         seed: integer; the same gives the same set.
 
     Returns:
         The label sources as `samples.read_parts` takes them: `"train=..., ..."`.
+
+    Raises:
+        ValueError: the folder holds something else.
     """
     folder = pathlib.Path(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    known = {"images", *(f"{part}.tsv" for part in _SIZES)}
+    if folder.exists() and not (folder.is_dir() and known >= {p.name for p in folder.iterdir()}):
+        raise ValueError(f"{folder} is no practice set. Give a new folder or remove this one.")
     recipe = render.Recipe(fonts=tuple(render.bundled_fonts()), seed=seed).open()
     rows, count = {part: [] for part in _SIZES}, 0
     for part, size in _SIZES.items():
@@ -32,12 +37,13 @@ def write_set(folder, seed=0):
             count += 1
     train, test = rows["train"], rows["test"]
     _plant(train, test)
-    for part, listed in rows.items():
-        for name, _, picture in listed:
-            if picture:
-                files.write_atomic(folder / name, picture)
-        lines = "".join(f"{name}\t{text}\n" for name, text, _ in listed)
-        files.write_atomic(folder / f"{part}.tsv", lines.encode())
+    with files.new_folder(folder) as new:
+        for part, listed in rows.items():
+            for name, _, picture in listed:
+                if picture:
+                    files.write_atomic(new / name, picture)
+            lines = "".join(f"{name}\t{text}\n" for name, text, _ in listed)
+            files.write_atomic(new / f"{part}.tsv", lines.encode())
     return ", ".join(f"{part}={folder / part}.tsv" for part in rows)
 
 

@@ -18,6 +18,7 @@ from crnn_keras import walkthrough
 ROOT = pathlib.Path(__file__).parent.parent
 LESSONS = ["01_characters", "03_model_and_ctc"]
 RUNS = ["00_read_a_word", "02_prepare_data", "04_train", "05_evaluate", "06_export_and_serve"]
+RUNS += ["07_chinese"]
 SMALL = {
     "words": 1200,
     "validation_share": 0.05,
@@ -25,6 +26,7 @@ SMALL = {
     "epochs": 2,
     "steps_per_epoch": 6,
     "pictures": 20,
+    "lines": 400,
 }
 
 
@@ -61,6 +63,7 @@ def test_walkthrough_ends_with_a_table_and_a_page(workspace, capsys):
     results = json.loads((reports / "results.json").read_text())
     assert sorted(results) == sorted(LESSONS + RUNS)
     assert results["02_prepare_data"]["test_records"] == 120
+    assert results["07_chinese"]["characters"] == 100
     assert results["04_train"]["steps"] == 12
     assert results["05_evaluate"]["images"] == 120
     assert results["06_export_and_serve"]["equal"] == 20
@@ -110,16 +113,38 @@ def test_own_labels_are_prepared_and_bad_rows_are_counted(workspace):
         "characters": "digits",
         "validation_share": 0.1,
         "test_share": 0.1,
-        "canvas_mode": "keep",
+        "canvas": "keep 100",
     }
     walkthrough.run_notebooks("mine", parameters, only=["02"])
     results = json.loads((workspace / "reports/mine/results.json").read_text())["02_prepare_data"]
     assert results["left_out"] == 4
-    assert [results[f"{part}_records"] for part in ("train", "validation", "test")] == [48, 6, 6]
-    left_out = (workspace / "data/mine/left_out.tsv").read_text().splitlines()[1:]
+    sizes = [results[f"{part}_records"] for part in ("train", "validation", "test")]
+    assert sum(sizes) == 60 and min(sizes) > 0
+    reports = workspace / "reports/mine"
+    assert "data check" in (reports / "data_check.html").read_text().lower()
+    left_out = (reports / "left_out.tsv").read_text().splitlines()[1:]
     kinds = sorted(line.split("\t")[0] for line in left_out)
     assert kinds == ["empty label", "missing file", "path outside the folder", "unknown character"]
     assert all("sample.txt, line 6" in line for line in left_out)
+
+
+def test_an_lmdb_is_cleaned_and_listed_but_not_copied(workspace):
+    from crnn_keras import lmdb_folder, records, render
+
+    recipe = render.Recipe(fonts=render.bundled_fonts(), style=render.Style.plain()).open()
+    train = [recipe.sample(number) for number in range(20)]
+    lmdb_folder.write_lmdb(workspace / "train_lmdb", [*train, train[3]])
+    lmdb_folder.write_lmdb(workspace / "test_lmdb", map(recipe.sample, range(20, 30)))
+    labels = "train=train_lmdb, test=test_lmdb"
+    parameters = {"labels": labels, "clean": True, "validation_share": 0.3}
+    walkthrough.run_notebooks("lmdb", parameters, only=["02"])
+    results = json.loads((workspace / "reports/lmdb/results.json").read_text())["02_prepare_data"]
+    assert results["train_records"] + results["validation_records"] == 20
+    assert results["test_records"] == 10
+    folder = workspace / "data/lmdb/records/test"
+    assert not list(folder.glob("*.tfrecord"))
+    encoded = [record.encoded for record in records.open_records(folder)]
+    assert encoded == [recipe.sample(number)[0] for number in range(20, 30)]
 
 
 def test_unknown_parameter_stops_papermill_and_lists_the_known(workspace):
@@ -138,5 +163,5 @@ def test_unknown_parameter_stops_the_walkthrough_before_it_begins(workspace, cap
         walkthrough.main(["--run", "x", "-p", "epoch", "5"])
     message = capsys.readouterr().err
     assert "Unknown parameter epoch." in message
-    assert "epochs" in message and "canvas_width" in message
+    assert "epochs" in message and "canvas" in message
     assert not (workspace / "reports").exists()

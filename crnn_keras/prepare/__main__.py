@@ -35,8 +35,10 @@ def main(arguments=None):
     try:
         specification = Specification.load(options.specification)
         if options.beam:
-            from crnn_keras.prepare.beam import prepare_on_beam
-
+            try:
+                from crnn_keras.prepare.beam import prepare_on_beam
+            except ModuleNotFoundError as error:
+                sys.exit(f"{error}: --beam needs the extra, pip install 'crnn_keras[beam]'.")
             prepare_on_beam(specification, options.folder, others)
             return
         content = prepare(specification, options.folder, options.processes)

@@ -4,14 +4,18 @@ Needs the extra `beam`. Which runner works, and where, is a matter of Beam's own
 `docs/many_machines.md`.
 """
 
+import hashlib
+import io
 import json
+import re
 
 import apache_beam as beam
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from crnn_keras.prepare.lists import LEFT_OUT
-from crnn_keras.prepare.local import SPECIFICATION, finish, left_out_of
+from crnn_keras.prepare.local import SPECIFICATION, finish, made_differently, without_rows
 from crnn_keras.prepare.shards import make_shard
 from crnn_keras.prepare.specification import Specification
 from crnn_keras.records.shard import SIDECAR, shard_name
@@ -22,7 +26,8 @@ def prepare_on_beam(specification, folder, options=()):
     """Writes the set of a specification by a Beam pipeline.
 
     A shard whose file and notes are there already, from a pipeline that was stopped, is not made
-    again. The sidecar is written last: without it there is no set.
+    again. The sidecar is written last: without it there is no set. Of a set that stands, every
+    shard is read, and those that are missing or damaged are made again.
 
     Args:
         specification: a `Specification`. What it names (lists, pictures, fonts) must lie under
@@ -34,18 +39,27 @@ def prepare_on_beam(specification, folder, options=()):
 
     Raises:
         ValueError: the folder belongs to another specification.
+        RuntimeError: a worker failed, for example because its fonts or its Pillow are others than
+            here, so that its bytes would be too.
     """
-    config, folder = specification.get_config(), str(folder)
+    work = specification.get_config(), specification.digest, str(folder)
+    folder = work[-1]
     _claim(specification, folder)
+    stands = FileSystems.exists(_join(folder, SIDECAR))
+    shards = _read_json(_join(folder, SIDECAR))["shards"] if stands else []
     with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
-        _ = (
-            pipeline
-            | "shard numbers" >> beam.Create(range(len(specification.source)))
-            | "spread" >> beam.Reshuffle()
-            | "make shards" >> beam.Map(_write_shard, config, folder)
-            | "collect" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
-            | "write the sidecar" >> beam.Map(_write_sidecar, config, folder)
-        )
+        if stands:
+            rows = pipeline | "shards" >> beam.Create(list(enumerate(shards)))
+            spread = rows | "spread" >> beam.Reshuffle()
+            _ = spread | "mend shards" >> beam.MapTuple(_mend_shard, *work)
+        else:
+            rows = pipeline | "shards" >> beam.Create(range(len(specification.source)))
+            spread = rows | "spread" >> beam.Reshuffle()
+            infos = spread | "make shards" >> beam.Map(_write_shard, *work)
+            whole = infos | "collect" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
+            _ = whole | "write the sidecar" >> beam.Map(_write_sidecar, *work)
+    # After the sidecar: whoever is stopped here leaves a set that is whole.
+    _delete_notes(folder)
 
 
 def _join(folder, name):
@@ -68,7 +82,19 @@ def _read_json(path):
 
 
 def _write_json(path, content):
-    _write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
+    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    _write(path, text.encode("utf-8", "backslashreplace"))
+
+
+def _is_whole(path, shard):
+    """Whether a file is there and has the hash that `shard` tells."""
+    if not FileSystems.exists(path):
+        return False
+    digest = hashlib.sha256()
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest() == shard["sha256"]
 
 
 def _claim(specification, folder):
@@ -84,18 +110,53 @@ def _claim(specification, folder):
     _write_json(path, specification.get_config())
 
 
-def _write_shard(number, config, folder):
+def _make(number, config, digest):
+    """A shard by `make_shard`, if this machine makes the bytes that the first one would."""
+    specification = Specification.from_config(config)
+    if specification.digest != digest:
+        raise ValueError(
+            "This worker would make other records than the machine that began: its lists, its "
+            "fonts, or its versions of Pillow and numpy are others. Give all one image."
+        )
+    return make_shard(specification, number)
+
+
+def _write_shard(number, config, digest, folder):
     notes = _join(folder, f"{number:05d}.json")
-    if FileSystems.exists(notes) and FileSystems.exists(_join(folder, shard_name(number))):
-        return number, _read_json(notes)
-    content, info = make_shard(Specification.from_config(config), number)
+    if FileSystems.exists(notes):
+        info = _read_json(notes)
+        if _is_whole(_join(folder, shard_name(number)), info):
+            return number, info
+    content, info = _make(number, config, digest)
     _write(_join(folder, info["file"]), content)
     _write_json(notes, info)
     return number, info
 
 
-def _write_sidecar(numbered, config, folder):
+def _mend_shard(number, shard, config, digest, folder):
+    path = _join(folder, shard["file"])
+    if _is_whole(path, shard):
+        return
+    content, info = _make(number, config, digest)
+    _write(path, content)
+    if info["sha256"] != shard["sha256"]:
+        raise made_differently(folder, [shard["file"]])
+
+
+def _write_sidecar(numbered, config, digest, folder):
+    left_out = io.BytesIO()
+    left_out.write(problem_line())
     infos = [info for _, info in sorted(numbered, key=lambda pair: pair[0])]
-    _write(_join(folder, LEFT_OUT), b"".join(map(problem_line, [None, *left_out_of(infos)])))
-    _write_json(_join(folder, SIDECAR), finish(Specification.from_config(config), infos))
-    FileSystems.delete([_join(folder, f"{number:05d}.json") for number in range(len(infos))])
+    content = finish(Specification.from_config(config), [without_rows(i, left_out) for i in infos])
+    if not content["records"]:
+        raise ValueError(f"No row is usable. The first: {' '.join(infos[0]['left_out'][0][1:])}")
+    _write(_join(folder, LEFT_OUT), left_out.getvalue())
+    _write_json(_join(folder, SIDECAR), content)
+
+
+def _delete_notes(folder):
+    (found,) = FileSystems.match([_join(folder, "*.json")])
+    names = [file.path for file in found.metadata_list]
+    notes = [path for path in names if re.fullmatch(r"[0-9]+\.json", FileSystems.split(path)[1])]
+    if notes:
+        FileSystems.delete(notes)

@@ -2,6 +2,7 @@
 
 import collections
 import pathlib
+import re
 
 from crnn_keras import files, images
 from crnn_keras.records.record import make_record
@@ -25,10 +26,10 @@ def list_parts(folder, parts, per_shard=PER_SHARD):
         Dict of `part name: ListedSource`.
 
     Raises:
-        ValueError: there are no samples.
+        ValueError: there are no samples, or a part's name is not letters and digits.
     """
     pairs = ((part, sample) for part, samples in parts.items() for sample in samples)
-    return _write(folder, pairs, per_shard)
+    return _write(folder, pairs, list(parts), per_shard)
 
 
 def list_stream(folder, rows, shares, seed, per_shard=PER_SHARD):
@@ -46,7 +47,7 @@ def list_stream(folder, rows, shares, seed, per_shard=PER_SHARD):
         Dict of `part name: ListedSource`.
 
     Raises:
-        ValueError: there are no samples.
+        ValueError: there are no samples, or a part's name is not letters and digits.
     """
 
     def dealt():
@@ -54,10 +55,16 @@ def list_stream(folder, rows, shares, seed, per_shard=PER_SHARD):
             is_problem = isinstance(row, Problem)
             yield LEFT_OUT if is_problem else part_of(row.identity, shares, seed), row
 
-    return _write(folder, dealt(), per_shard)
+    return _write(folder, dealt(), list(shares), per_shard)
 
 
-def _write(folder, pairs, per_shard):
+def _write(folder, pairs, parts, per_shard):
+    for part in parts:
+        # It becomes a folder's name, here and on other systems.
+        if not re.fullmatch(r"\w[\w-]*", part):
+            raise ValueError(f"{part!r} is no part's name. Expected letters, digits, _ and -.")
+    if per_shard < 1:
+        raise ValueError(f"{per_shard} rows in a list: expected at least 1.")
     folder = pathlib.Path(folder)
     lists, waiting = collections.defaultdict(list), collections.defaultdict(list)
 
@@ -99,7 +106,13 @@ class ListedSource:
         self.folder = pathlib.Path(folder)
         self.part = part
         path = self.folder / LISTS
-        parts = files.read_json(path) if path.is_file() else {}
+        if not path.is_file():
+            here = "" if self.folder.is_absolute() else f" below {pathlib.Path.cwd()}"
+            raise ValueError(
+                f"There is no {path}{here}, so no lists of the part {part!r}. prepare.list_parts "
+                "writes them; relative paths begin where it ran."
+            )
+        parts = files.read_json(path)
         if part not in parts:
             raise ValueError(
                 f"{self.folder} has no lists of the part {part!r}, but of {sorted(parts)}. "

@@ -1,11 +1,17 @@
 """Preparation on this machine: all cores, continued where it was stopped, mended where it broke."""
 
 import collections
+import contextlib
 import os
 import pathlib
 import shutil
+import signal
+import sys
+import threading
+import types
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
 
 from crnn_keras import files
 from crnn_keras.prepare.lists import LEFT_OUT
@@ -14,7 +20,7 @@ from crnn_keras.prepare.specification import Specification
 from crnn_keras.progress import ProgressLine
 from crnn_keras.records.record_set import read_sidecar, refuse_other_files, sidecar, verify
 from crnn_keras.records.shard import SIDECAR, RecordError, shard_name, shard_problem
-from crnn_keras.samples import Problem, write_problems
+from crnn_keras.samples import Problem, problem_line
 
 SPECIFICATION = "specification.json"
 # A process takes a second or two to start.
@@ -41,48 +47,52 @@ def prepare(specification, folder, processes=None):
     Raises:
         ValueError: no row is usable, or `folder` holds something else than a set.
         RecordError: a shard that was made again differs: its pictures changed since.
-        OSError: the disk is full, and the like. What was made stays, to be continued from.
+        ChildProcessError: a process was killed, often because the memory was full.
+        OSError: the disk is full, and the like. After these two, what was made stays, to be
+            continued from.
     """
     folder = pathlib.Path(folder)
-    refuse_other_files(folder)
-    if (folder / SIDECAR).exists():
-        content = read_sidecar(folder)
-        if content.get("specification") == specification.digest:
-            _mend(specification, folder, content, processes)
-            return content
     part = folder.with_name(folder.name + ".part")
+    files.restore_folder(folder)
+    if _is_set_of(part, specification):
+        # An earlier preparation was stopped while the set took its name.
+        refuse_other_files(folder)
+        _take_name(part, folder)
+    if _is_set_of(folder, specification):
+        content = read_sidecar(folder)
+        _mend(specification, folder, content, processes)
+        return content
+    refuse_other_files(folder)
     _claim(part, specification)
-    missing = [n for n in range(len(specification.source)) if not _is_done(part, n)]
-    for number, info in _make(specification, part, missing, processes):
-        files.write_json(part / _info_name(number), info)
-    infos = [files.read_json(part / _info_name(n)) for n in range(len(specification.source))]
-    content = finish(specification, infos)
+    numbers = range(len(specification.source))
+    missing = [number for number in numbers if not _is_done(part, number)]
+    _make(specification, part, missing, processes, with_notes=True)
+    with files.atomic(part / LEFT_OUT) as left_out:
+        left_out.write(problem_line())
+        shards = [_collect(part, number, left_out) for number in numbers]
+    content = finish(specification, shards)
     if not content["records"]:
+        first = files.read_json(part / _info_name(0))["left_out"][0]
         shutil.rmtree(part)
         raise ValueError(
-            f"None of {specification.source.rows} rows is usable. The first: "
-            f"{' '.join(infos[0]['left_out'][0][1:])}"
+            f"None of {specification.source.rows} rows is usable. The first: {' '.join(first[1:])}"
         )
-    write_problems(part / LEFT_OUT, left_out_of(infos))
     files.write_json(part / SIDECAR, content)
-    for number in range(len(infos)):
-        (part / _info_name(number)).unlink()
-    files.replace_folder(part, folder)
+    _take_name(part, folder)
     return content
 
 
-def finish(specification, infos):
+def finish(specification, shards):
     """The sidecar of a set whose shards are all made.
 
     Args:
         specification: a `Specification`.
-        infos: list of what `make_shard` told of each shard.
+        shards: list of what `make_shard` told of each shard, `left_out` as a count.
 
     Returns:
         Dict.
     """
     config = specification.get_config()
-    shards = [info | {"left_out": len(info["left_out"])} for info in infos]
     return sidecar(
         shards,
         config["char_dict"],
@@ -92,16 +102,23 @@ def finish(specification, infos):
     )
 
 
-def left_out_of(infos):
-    """The rows that no shard holds.
+def without_rows(info, left_out):
+    """Writes the rows that a shard leaves out to the set's list of them.
 
     Args:
-        infos: list of what `make_shard` told of each shard.
+        info: what `make_shard` told of the shard.
+        left_out: binary file object.
 
     Returns:
-        List of `samples.Problem`s.
+        `info`, its `left_out` as a count.
     """
-    return [Problem(*row) for info in infos for row in info["left_out"]]
+    for row in info["left_out"]:
+        left_out.write(problem_line(Problem(*row)))
+    return info | {"left_out": len(info["left_out"])}
+
+
+def _collect(part, number, left_out):
+    return without_rows(files.read_json(part / _info_name(number)), left_out)
 
 
 def _info_name(number):
@@ -118,62 +135,143 @@ def _claim(part, specification):
             earlier = None
         if earlier == specification.digest:
             return
-    shutil.rmtree(part, ignore_errors=True)
+    if part.exists():
+        # Not in part: what stays of another specification would be taken for this one's.
+        shutil.rmtree(part)
     specification.save(path)
+
+
+def _is_set_of(folder, specification):
+    """Whether there is a set of this specification, all of its shards made."""
+    if not (folder / SIDECAR).exists():
+        return False
+    return read_sidecar(folder).get("specification") == specification.digest
 
 
 def _is_done(part, number):
     path = part / _info_name(number)
-    return path.is_file() and not shard_problem(part / shard_name(number), files.read_json(path))
+    try:
+        return not shard_problem(part / shard_name(number), files.read_json(path))
+    except (OSError, ValueError):
+        return False
+
+
+def _take_name(part, folder):
+    """Gives a set its name. Its sidecar says all that its shards' notes did."""
+    for notes in part.glob("[0-9]*.json"):
+        notes.unlink()
+    files.replace_folder(part, folder)
 
 
 def _mend(specification, folder, content, processes):
     bad = verify(folder)
     for sentence in bad.values():
         print(sentence, flush=True)
-    for number, info in _make(specification, folder, list(bad), processes):
-        if info["sha256"] != content["shards"][number]["sha256"]:
-            raise RecordError(
-                f"{folder / info['file']} was made again and differs from what {SIDECAR} says: "
-                "its pictures changed since. Remove the folder and prepare again."
-            )
+    made = _make(specification, folder, list(bad), processes)
+    shards = [content["shards"][number] for number in made]
+    changed = [shard["file"] for shard in shards if shard["sha256"] not in made.values()]
+    if changed:
+        raise made_differently(folder, changed)
 
 
-def _write_shard(config, folder, number):
+def made_differently(folder, names):
+    """The error of shards that were made again and are not the same.
+
+    Args:
+        folder: folder of the set.
+        names: list of the shards' file names.
+
+    Returns:
+        `RecordError`.
+    """
+    return RecordError(
+        f"{folder}: {', '.join(names)} was made again and differs from what {SIDECAR} says: "
+        "its pictures changed since. Remove the folder and prepare again."
+    )
+
+
+def _write_shard(config, folder, number, with_notes):
     """Makes a shard and writes it, whole or not at all; runs in a process of its own."""
     content, info = make_shard(Specification.from_config(config), number)
     files.write_atomic(folder / info["file"], content)
+    if with_notes:
+        files.write_json(folder / _info_name(number), info)
     return number, info
 
 
-def _make(specification, folder, numbers, processes):
-    """Makes shards, on several cores where it pays, and yields `(number, info)` when done."""
+def _make(specification, folder, numbers, processes, with_notes=False):
+    """Makes shards, on several cores where it pays, and gives `{number: sha256}`."""
     source, config = specification.source, specification.get_config()
     rows = sum(len(source.shard_rows(number)) for number in numbers)
     processes = min(processes or os.cpu_count(), len(numbers), rows // _ROWS_WORTH_A_PROCESS)
     with ProgressLine(rows, f"writing {folder.name.removesuffix('.part')}") as line:
-        done = 0
-        for number, info in _work(config, folder, numbers, processes):
-            yield number, info
-            done += len(source.shard_rows(number))
-            line.step(done)
+        made, done = {}, 0
+        # Closed at once when it is interrupted, not when someone lets go of the traceback.
+        with contextlib.closing(_work(config, folder, numbers, processes, with_notes)) as work:
+            for number, info in work:
+                made[number] = info["sha256"]
+                done += len(source.shard_rows(number))
+                line.step(done)
+    return made
 
 
-def _work(config, folder, numbers, processes):
+def _work(config, folder, numbers, processes, with_notes):
     if processes <= 1:
         for number in numbers:
-            yield _write_shard(config, folder, number)
+            yield _write_shard(config, folder, number, with_notes)
         return
     # Spawned, not forked: a fork would copy TensorFlow's threads in an unusable state.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    spawned = get_context("spawn")
+    with ProcessPoolExecutor(processes, spawned, initializer=_live_with_parent) as pool:
         waiting = collections.deque()
         try:
             for number in numbers:
-                waiting.append(pool.submit(_write_shard, config, folder, number))
+                with _main_hidden():
+                    waiting.append(pool.submit(_write_shard, config, folder, number, with_notes))
                 if len(waiting) > 2 * processes:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        except BrokenProcessPool:
+            raise ChildProcessError(
+                f"A process that made shards was killed, often because the memory was full; what "
+                f"was made stays in {folder}. Prepare again, with fewer processes than {processes}."
+            ) from None
+        except BaseException:
+            _stop(pool)
+            raise
+
+
+@contextlib.contextmanager
+def _main_hidden():
+    """Hides the script that runs: a process spawned meanwhile would run it once more.
+
+    It needs nothing of it; and a script that does not stand below `if __name__ == "__main__":`,
+    or that came from a pipe, would end it.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _live_with_parent():
+    """Leaves Ctrl-C to the parent, and ends this process when the parent was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_after, args=(parent_process(),), daemon=True).start()
+
+
+def _end_after(parent):
+    parent.join()
+    os._exit(1)
+
+
+def _stop(pool):
+    """Ends the processes of a pool now; a shard is written whole or not at all."""
+    # `ProcessPoolExecutor.terminate_workers` comes with Python 3.14.
+    workers = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:
+        worker.terminate()

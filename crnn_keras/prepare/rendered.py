@@ -2,6 +2,7 @@
 
 import functools
 import json
+import operator
 
 from crnn_keras.prepare.lists import PER_SHARD
 from crnn_keras.records.record import make_record
@@ -29,8 +30,8 @@ class RenderedSource:
         if rows < 1 or per_shard < 1:
             raise ValueError(f"{rows} rows in shards of {per_shard}: expected at least 1 of each.")
         self.recipe = recipe
-        self.rows = rows
-        self.per_shard = per_shard
+        self.rows = operator.index(rows)
+        self.per_shard = operator.index(per_shard)
 
     def get_config(self):
         """Plain dict from which `from_config` makes this source again."""

@@ -50,15 +50,18 @@ class Specification:
         Raises:
             ValueError: it is something else, or a list that it names is missing.
         """
-        kind = config.get("source", {}).get("kind") if isinstance(config, dict) else None
-        if kind not in _SOURCES or config.get("format") != _FORMAT:
+        source = config.get("source") if isinstance(config, dict) else None
+        kind = source.get("kind") if isinstance(source, dict) else None
+        if kind not in list(_SOURCES) or config.get("format") != _FORMAT:
             raise ValueError("This is no specification of crnn_keras. Notebook 02 writes them.")
-        source = {k: v for k, v in config["source"].items() if k != "kind"}
-        return cls(
-            _SOURCES[kind].from_config(source),
-            CharDict.from_config(config["char_dict"]),
-            images.Canvas(**config["canvas"]),
-        )
+        parts = {
+            "source": lambda given: _SOURCES[kind].from_config(_without(given, "kind")),
+            "char_dict": CharDict.from_config,
+            "canvas": lambda given: images.Canvas(**given),
+        }
+        if unknown := sorted(config.keys() - {"format", *parts}):
+            raise ValueError(f"The specification has {unknown}, but knows only {list(parts)}.")
+        return cls(**{name: _made(make, config, name) for name, make in parts.items()})
 
     @classmethod
     def load(cls, path):
@@ -89,3 +92,19 @@ class Specification:
         """Names the bytes to be: a hash of what decides them, wherever files and fonts lie."""
         config = self.get_config() | {"source": self.source.identity()}
         return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+def _without(config, key):
+    return {name: value for name, value in config.items() if name != key}
+
+
+def _made(make, config, name):
+    """A part of a specification; whatever is wrong with its config, the message names the part."""
+    if name not in config:
+        raise ValueError(f"The specification lacks {name!r}. Write it again (notebook 02).")
+    try:
+        return make(config[name])
+    except KeyError as error:
+        raise ValueError(f"The specification's {name!r} lacks {error}.") from None
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"The specification's {name!r} is not one: {error}.") from None

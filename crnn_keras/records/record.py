@@ -124,7 +124,10 @@ def to_example(record):
     feature["image/height"].int64_list.value.append(record.height)
     feature["image/width"].int64_list.value.append(record.width)
     feature["image/text"].bytes_list.value.append(record.text.encode())
-    feature["image/source"].bytes_list.value.append(record.source.encode())
+    # It may name a folder whose name is no UTF-8.
+    feature["image/source"].bytes_list.value.append(
+        record.source.encode("utf-8", "backslashreplace")
+    )
     return example.SerializeToString(deterministic=True)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import pathlib
+import re
 
 import numpy as np
 
@@ -21,6 +22,11 @@ from crnn_keras.records.shard import (
 )
 
 _FORMAT = "crnn_keras.records"
+# Files of sets and views, and what a stopped preparation may leave among them.
+_OF_A_SET = re.compile(
+    r"([0-9]{5,}\.(tfrecord|json)|(set|specification)\.json|left_out\.tsv|samples\.jsonl)(\.part)?"
+)
+_KEYS = {"records", "char_dict", "canvas", "shards"}
 
 
 def write_records(folder, records, char_dict, canvas, per_shard=8192):
@@ -43,6 +49,8 @@ def write_records(folder, records, char_dict, canvas, per_shard=8192):
         OSError: the disk is full, and the like. What stood in `folder` before stands there still.
     """
     folder = pathlib.Path(folder)
+    if per_shard < 1:
+        raise ValueError(f"{per_shard} records in a shard: expected at least 1.")
     refuse_other_files(folder)
     with files.new_folder(folder) as part:
         shards, remaining = [], iter(records)
@@ -65,14 +73,24 @@ def refuse_other_files(folder):
         folder: path.
 
     Raises:
-        ValueError: it holds files, but no set.
+        ValueError: it is a file, or holds files but no set, or more than a set.
     """
     folder = pathlib.Path(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / SIDECAR).exists():
-        raise ValueError(
-            f"{folder} holds files but no {SIDECAR}: writing records there would delete them. "
-            "Give a new folder or remove this one."
-        )
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file. Give a new folder for the records.")
+    # What an operating system puts into folders, such as .DS_Store, is nobody's.
+    names = [path.name for path in folder.glob("*") if not path.name.startswith(".")]
+    others = sorted(name for name in names if not _OF_A_SET.fullmatch(name))
+    if names and SIDECAR not in names:
+        what = f"files but no {SIDECAR}"
+    elif others:
+        what = f"a set of records and {others[0]!r}, which is not of it"
+    else:
+        return
+    raise ValueError(
+        f"{folder} holds {what}: writing records there would delete them. "
+        "Give a new folder or remove this one."
+    )
 
 
 def sidecar(shards, char_dict, canvas, **more):
@@ -107,15 +125,21 @@ def read_sidecar(folder):
         Dict, see `sidecar`.
 
     Raises:
-        RecordError: there is none, or it belongs to another program.
+        RecordError: there is none, it is damaged, or it belongs to another program.
     """
     path = folder / SIDECAR
     if not path.exists():
+        earlier = files.replaced_folder(folder) if folder.name else folder
+        hint = f" A run was stopped while it replaced them: rename {earlier} to {folder}, or"
+        hint = f"{hint} prepare again." if (earlier / SIDECAR).exists() else ""
         raise RecordError(
-            f"{folder} holds no records: {SIDECAR} is missing. Notebook 02 writes them."
+            f"{folder} holds no records: {SIDECAR} is missing. Notebook 02 writes them.{hint}"
         )
-    info = files.read_json(path)
-    if not isinstance(info, dict) or info.get("format") != _FORMAT:
+    try:
+        info = files.read_json(path)
+    except ValueError as error:
+        raise RecordError(f"{error}. Remove {folder} and prepare again (notebook 02).") from None
+    if not isinstance(info, dict) or info.get("format") != _FORMAT or not info.keys() >= _KEYS:
         raise RecordError(f"{path} was not written by crnn_keras.")
     return info
 
@@ -124,7 +148,7 @@ def verify(folder):
     """Reads a whole set and checks it against its hashes. Missing shards do not stop it.
 
     Args:
-        folder: folder of the set.
+        folder: folder of the set. Of a view its list is checked, not the pictures that it names.
 
     Returns:
         Dict of `shard number: sentence`, one for each bad shard; empty if all is well.
@@ -133,7 +157,8 @@ def verify(folder):
         RecordError: there is no set.
     """
     folder = pathlib.Path(folder)
-    shards = enumerate(read_sidecar(folder)["shards"])
+    info = read_sidecar(folder)
+    shards = enumerate([info["samples"]] if "samples" in info else info["shards"])
     problems = {number: shard_problem(folder / shard["file"], shard) for number, shard in shards}
     return {number: problem for number, problem in problems.items() if problem}
 
@@ -151,6 +176,8 @@ class Records:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.info = read_sidecar(self.folder)
+        if not self.info["shards"]:
+            raise RecordError(f"{self.folder} lists its pictures. records.open_records opens it.")
         self._paths = [self.folder / shard["file"] for shard in self.info["shards"]]
         indexes = map(index_shard, self._paths, self.info["shards"])
         # Shard number, offset and length of each payload.

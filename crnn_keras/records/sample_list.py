@@ -19,7 +19,8 @@ def sample_line(sample):
     row = {"image": sample.image, "text": sample.text, "where": sample.where}
     row |= {"key": sample.key} if sample.key else {}
     row |= {"box": sample.box} if sample.box else {}
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
+    # Half a character, of a folder whose name is no UTF-8, becomes the escape that JSON has for it.
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def write_sample_list(path, samples):

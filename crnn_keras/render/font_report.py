@@ -1,5 +1,6 @@
 """Which fonts the machine has for some characters, and which packages bring more."""
 
+import textwrap
 from dataclasses import dataclass
 
 from crnn_keras.render.fonts import FontError, is_han, missing_characters
@@ -100,9 +101,13 @@ def _advice(needed, usable):
     if len(usable) >= (_FEW_CHINESE if chinese else _FEW_LATIN):
         return ""
     debian, npm = (DEBIAN_CHINESE, NPM_CHINESE) if chinese else (DEBIAN_LATIN, NPM_LATIN)
-    return (
-        f"More fonts make a better reader. On Debian and Ubuntu: "
-        f"sudo apt-get install {debian}\n"
-        "From npm, without root, into a folder for `find_fonts([folder])`: "
-        f"npm install --prefix fonts {npm}"
+    commands = (
+        "More fonts make a better reader. On Debian and Ubuntu:",
+        f"  sudo apt-get install {debian}",
+        "From npm, without root, into a folder for `find_fonts([folder])`:",
+        f"  npm install --prefix fonts {npm}",
+    )
+    return "\n".join(
+        textwrap.fill(command, 98, subsequent_indent="    ", break_on_hyphens=False)
+        for command in commands
     )

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import logging
 import os
 import pathlib
 import re
@@ -12,6 +13,8 @@ from fontTools.ttLib import TTFont
 from PIL import ImageFont
 
 SUFFIXES = (".ttf", ".otf", ".ttc")
+# It warns of oddities in tables that nothing here reads.
+logging.getLogger("fontTools").setLevel(logging.ERROR)
 # Families in matplotlib's folder that hold formulas, not text.
 _BUNDLED_TEXT_FONTS = ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "cmb10", "cmr10", "cmss", "cmtt")
 _CHINESE_FOLDER = pathlib.Path(__file__).parent.parent / "fonts"

@@ -106,6 +106,26 @@ class Style:
             object.__setattr__(self, field.name, field.type(value))
 
     @classmethod
+    def mild(cls):
+        """Words that a small reader learns in minutes; signs and photographs need `Style()`.
+
+        Returns:
+            `Style`.
+        """
+        return cls.plain(
+            tilt=0.08,
+            slope=0.05,
+            slant=0.2,
+            squeeze=0.2,
+            spacing=0.25,
+            shadow=0.15,
+            background=0.5,
+            contrast=60,
+            blur=0.9,
+            noise=12,
+        )
+
+    @classmethod
     def plain(cls, **settings):
         """Evenly coloured text on even paper, nothing bent; give the effects that you want.
 
