@@ -26,7 +26,9 @@ def write_set(folder, seed=0):
     """
     folder = pathlib.Path(folder)
     known = {"images", *(f"{part}.tsv" for part in _SIZES)}
-    if folder.exists() and not (folder.is_dir() and known >= {p.name for p in folder.iterdir()}):
+    # Hidden ones are an operating system's or Jupyter's.
+    found = {path.name for path in folder.glob("*") if not path.name.startswith(".")}
+    if folder.is_file() or not found <= known:
         raise ValueError(f"{folder} is no practice set. Give a new folder or remove this one.")
     recipe = render.Recipe(fonts=tuple(render.bundled_fonts()), seed=seed).open()
     rows, count = {part: [] for part in _SIZES}, 0

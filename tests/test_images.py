@@ -10,6 +10,7 @@ from PIL import Image
 from crnn_keras.images import (
     Canvas,
     ImageError,
+    find_canvas,
     make_canvas,
     open_image,
     to_canvas,
@@ -113,6 +114,30 @@ def test_settings_that_make_no_canvas(arguments, message):
 def test_settings_come_back_from_json(canvas):
     again = Canvas(**json.loads(json.dumps(canvas.get_config())))
     assert again == canvas and hash(again) == hash(canvas)
+
+
+@pytest.mark.parametrize(
+    ("text", "canvas"),
+    [
+        ("stretch 100", Canvas("stretch", 32, (100,))),
+        (" keep  160 ", Canvas("keep", 32, (64, 96, 144, 160))),
+    ],
+)
+def test_a_canvas_is_found_from_words(text, canvas):
+    assert find_canvas(text) == canvas
+
+
+@pytest.mark.parametrize("text", ["", "100", "stretch", "keep wide", "keep 1.5", "keep -8"])
+def test_words_that_are_no_canvas_are_refused(text):
+    with pytest.raises(ValueError, match="is no canvas. Expected a mode and a width"):
+        find_canvas(text)
+
+
+def test_a_picture_may_be_an_open_file(tmp_path):
+    picture = _picture(20, 50, "L")
+    picture.save(tmp_path / "a.png")
+    with open(tmp_path / "a.png", "rb") as file:
+        assert np.array_equal(np.asarray(to_gray(file)), np.asarray(picture))
 
 
 @pytest.mark.parametrize(

@@ -72,3 +72,22 @@ def test_layer_shapes_and_histogram():
 @pytest.mark.parametrize("text", ["plain", "ümlaut"])
 def test_drawable_leaves_what_the_fonts_have(text):
     assert plots.drawable(text) == text
+
+
+def test_chinese_characters_are_drawn_by_the_package_s_own_font():
+    picture = np.zeros((5, 9), np.uint8)
+    assert "省A1" in drawn(plots.picture_grid([picture], ["省A1"]))
+
+
+def test_prices_are_no_formulas():
+    picture = np.zeros((5, 9), np.uint8)
+    titles = ["read $1.00\nlabel $2.00", r"$\frac$"]
+    assert set(titles) <= set(drawn(plots.picture_grid([picture] * 2, titles)))
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(1, "1 characters: 50.0%"), (2, "2 characters: 80.0%"), (9, "3 characters")]
+)
+def test_coverage_marks_the_size(size, text):
+    texts = drawn(plots.coverage({"a": 3, "b": 5, "c": 2}, size))
+    assert any(text in found for found in texts)

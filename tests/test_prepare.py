@@ -330,3 +330,328 @@ def test_encoded_bytes_are_stored_unchanged(tmp_path, listed, pictures):
     record = Records(tmp_path / "set")[0]
     assert record.encoded == pathlib.Path(pictures[0].image).read_bytes()
     assert Image.open(io.BytesIO(record.encoded)).size == (60, 20)
+
+
+# Stopped at any moment.
+
+
+def _children(process):
+    """Processes that a process started, by their ids."""
+    try:
+        with open(f"/proc/{process}/task/{process}/children") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+
+
+def _runs(process):
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="processes are seen in /proc")
+@pytest.mark.parametrize("to_all", [True, False], ids=["by a terminal", "by a kernel's interrupt"])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_stopped_it_ends_at_once_and_keeps_what_was_made(tmp_path, sent, to_all):
+    if sent == signal.SIGKILL and to_all:
+        pytest.skip("nothing is left that could go wrong")
+    recipe = render.Recipe(fonts=tuple(render.bundled_fonts()[:1]), seed=6)
+    specification = Specification(RenderedSource(recipe, 6000, per_shard=300), LETTERS, CANVAS)
+    specification.save(tmp_path / "train.json")
+    command = [sys.executable, "-m", "crnn_keras.prepare", tmp_path / "train.json"]
+    process = subprocess.Popen(
+        [*command, tmp_path / "set", "--processes", "2"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    part = tmp_path / "set.part"
+    while process.poll() is None and not list(part.glob("*[0-9].json")):
+        time.sleep(0.01)
+    workers = _children(process.pid)
+    assert len(workers) >= 2
+    started = time.monotonic()
+    if to_all:
+        os.killpg(process.pid, sent)
+    else:
+        process.send_signal(sent)
+    process.wait(timeout=10)
+    while any(map(_runs, workers)) and time.monotonic() < started + 10:
+        time.sleep(0.01)
+    assert not any(map(_runs, workers))
+    said = process.stderr.read()
+    if sent == signal.SIGINT:
+        assert "Stopped. The same command continues where it was." in said
+        assert "Traceback" not in said
+    assert list(part.glob("*[0-9].json")) and not (tmp_path / "set").exists()
+
+
+def test_a_process_that_was_killed_is_named_and_what_was_made_is_kept(tmp_path, monkeypatch):
+    from crnn_keras.prepare import local
+
+    recipe = render.Recipe(fonts=tuple(render.bundled_fonts()[:1]), seed=5)
+    specification = Specification(RenderedSource(recipe, 12, per_shard=3), LETTERS, CANVAS)
+    monkeypatch.setattr(local, "_ROWS_WORTH_A_PROCESS", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "_write_shard", _die_at_the_third)
+        with pytest.raises(
+            ChildProcessError, match=r"killed.*memory.*stays in .*set\.part.*than 2"
+        ):
+            prepare.prepare(specification, tmp_path / "set", processes=2)
+    assert (tmp_path / "set.part" / "00000.json").exists()
+    prepare.prepare(specification, tmp_path / "set", processes=1)
+    assert len(Records(tmp_path / "set")) == 12
+
+
+def _die_at_the_third(config, folder, number, with_notes):
+    from crnn_keras.prepare import local
+
+    while number == 2 and not (folder / "00000.json").exists():
+        time.sleep(0.01)
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return local._write_shard(config, folder, number, with_notes)
+
+
+@pytest.mark.parametrize("how", ["script", "pipe"])
+def test_a_script_needs_no_guard(tmp_path, how):
+    script = f"""
+from crnn_keras import prepare, render
+from crnn_keras.char_dict import CharDict
+from crnn_keras.images import Canvas
+from crnn_keras.prepare import local
+local._ROWS_WORTH_A_PROCESS = 1
+recipe = render.Recipe(fonts=tuple(render.bundled_fonts()[:1]), seed=5)
+source = prepare.RenderedSource(recipe, 4, per_shard=2)
+made = prepare.Specification(source, CharDict.from_preset("alphanumeric36"), Canvas())
+print(prepare.prepare(made, {str(tmp_path / "set")!r}, 2)["records"])
+"""
+    (tmp_path / "script.py").write_text(script)
+    arguments, piped = ([tmp_path / "script.py"], None) if how == "script" else (["-"], script)
+    done = subprocess.run(
+        [sys.executable, *arguments], input=piped, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("4\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("moment", ["first rename", "second rename", "notes removed", "sidecar"])
+def test_killed_while_the_set_takes_its_name(tmp_path, rendered, monkeypatch, moment):
+    wider = Specification(rendered.source, LETTERS, Canvas("stretch", 32, (160,)))
+    prepare.prepare(wider, tmp_path / "set")
+    prepare.prepare(rendered, tmp_path / "unbroken")
+    calls = {"first rename": "rename", "second rename": "rename"}
+
+    class Killed(BaseException):
+        """Nothing after it runs, but for what is broken on purpose below."""
+
+    def die(*arguments):
+        raise Killed
+
+    renames = []
+
+    def rename(old, new):
+        if len(renames) == (moment == "second rename"):
+            # A process that was killed puts nothing back.
+            patch.setattr(files, "restore_folder", lambda folder: None)
+            raise Killed
+        renames.append(new)
+        real(old, new)
+
+    real = os.rename
+    with monkeypatch.context() as patch:
+        if moment in calls:
+            patch.setattr(os, "rename", rename)
+        elif moment == "notes removed":
+            patch.setattr(files, "replace_folder", die)
+        else:
+            from crnn_keras.prepare import local
+
+            patch.setattr(local, "_take_name", die)
+        with pytest.raises(Killed):
+            prepare.prepare(rendered, tmp_path / "set")
+    assert (tmp_path / "set").exists() == (moment != "second rename")
+    from crnn_keras.prepare import local
+
+    # Nothing is made again: every shard was there.
+    monkeypatch.setattr(local, "_write_shard", die)
+    prepare.prepare(rendered, tmp_path / "set")
+    assert contents(tmp_path / "set") == contents(tmp_path / "unbroken")
+    assert sorted(os.listdir(tmp_path)) == ["set", "unbroken"]
+
+
+@pytest.mark.parametrize("notes", [b"", b'{"file": "000', b"[]", b"{}"])
+def test_notes_that_are_no_notes_are_made_again(tmp_path, rendered, notes):
+    part = tmp_path / "set.part"
+    rendered.save(part / "specification.json")
+    (part / "00000.tfrecord").write_bytes(make_shard(rendered, 0)[0])
+    (part / "00000.json").write_bytes(notes)
+    # Half of a shard, and of notes, as a kill leaves them.
+    (part / "00001.tfrecord.part").write_bytes(b"half")
+    (part / "00002.tfrecord").write_bytes(make_shard(rendered, 2)[0])
+    (part / "00002.json.part").write_bytes(b"{")
+    prepare.prepare(rendered, tmp_path / "set")
+    prepare.prepare(rendered, tmp_path / "unbroken")
+    assert contents(tmp_path / "set") == contents(tmp_path / "unbroken")
+
+
+def test_all_bad_shards_are_mended_before_one_that_changed_is_named(tmp_path, listed, pictures):
+    folder = tmp_path / "set"
+    prepare.prepare(listed, folder)
+    before = contents(folder)
+    for name in ("00000.tfrecord", "00002.tfrecord"):
+        (folder / name).unlink()
+    os.unlink(pictures[0].image)
+    with pytest.raises(RecordError, match=r"set: 00000\.tfrecord was made again and differs"):
+        prepare.prepare(listed, folder)
+    assert (folder / "00002.tfrecord").read_bytes() == before["00002.tfrecord"]
+    assert list(verify(folder)) == [0]
+
+
+def test_a_damaged_sidecar_says_what_to_do(tmp_path, rendered):
+    prepare.prepare(rendered, tmp_path / "set")
+    (tmp_path / "set" / "set.json").write_text('{"format": "crnn_ke')
+    with pytest.raises(
+        RecordError, match=r"set\.json is not a JSON file.*Remove .*set and prepare"
+    ):
+        prepare.prepare(rendered, tmp_path / "set")
+
+
+# Odd rows, odd names.
+
+
+def test_a_shard_of_left_out_rows_only_is_empty(tmp_path, pictures):
+    rows = [pictures[3], pictures[5], pictures[7], pictures[0], pictures[1], pictures[2]]
+    source = list_parts(tmp_path / "lists", {"train": rows}, per_shard=3)["train"]
+    content = prepare.prepare(Specification(source, LETTERS, CANVAS), tmp_path / "set")
+    assert [shard["records"] for shard in content["shards"]] == [0, 3]
+    assert (tmp_path / "set" / "00000.tfrecord").read_bytes() == b""
+    found = Records(tmp_path / "set")
+    assert [record.text for record in found] == ["word0", "word1", "word2"]
+    assert found[0].text == "word0" and verify(tmp_path / "set") == {}
+
+
+def test_what_is_left_out_is_not_held_in_memory(tmp_path):
+    def peak(rows):
+        samples = (Sample(f"absent/{n}.png", "word", f"line {n}") for n in range(rows))
+        folder = tmp_path / str(rows)
+        source = list_stream(folder, samples, {"train": 1.0}, seed=0, per_shard=500)["train"]
+        specification = Specification(source, LETTERS, CANVAS)
+        tracemalloc.start()
+        with pytest.raises(ValueError, match="rows is usable"):
+            prepare.prepare(specification, folder / "set", processes=1)
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    peak(500)
+    assert peak(6000) < 1.5 * peak(1000)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", "a/b", "a\\b", "lists.json", "left_out.tsv", " a", "\0"]
+)
+def test_a_part_must_be_able_to_name_a_folder(tmp_path, name):
+    samples = [Sample("1.png", "one", "labels.tsv, line 1")]
+    with pytest.raises(ValueError, match="is no part's name. Expected letters"):
+        list_parts(tmp_path / "lists", {name: samples})
+    with pytest.raises(ValueError, match="is no part's name"):
+        list_stream(tmp_path / "lists", samples, {"train": 0.5, name: 0.5}, seed=0)
+    assert os.listdir(tmp_path) == []
+
+
+def test_parts_and_lists_of_any_script_and_size(tmp_path):
+    samples = [Sample("1.png", "one", "labels.tsv, line 1")]
+    (source,) = list_parts(tmp_path / "lists", {"训练": samples, "empty": []}, 10**9).values()
+    assert (source.part, source.rows, len(source)) == ("训练", 1, 1)
+    for per_shard in (0, -1):
+        with pytest.raises(ValueError, match=f"{per_shard} rows in a list: expected at least 1"):
+            list_parts(tmp_path / "lists", {"train": samples}, per_shard)
+
+
+def test_a_folder_whose_name_is_no_utf8(tmp_path, pictures):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this disk takes UTF-8 names only")
+    rows = [
+        Sample(str(folder / f"{n}.png"), sample.text, f"{folder}/labels.tsv, line {n}")
+        for n, sample in enumerate(pictures)
+    ]
+    for sample in pictures[:3]:
+        os.rename(sample.image, folder / os.path.basename(sample.image))
+    source = list_parts(folder / "lists", {"train": rows[:6]})["train"]
+    specification = Specification(source, LETTERS, CANVAS)
+    specification.save(tmp_path / "train.json")
+    again = Specification.load(tmp_path / "train.json")
+    assert again.digest == specification.digest
+    assert prepare.prepare(again, folder / "set")["records"] == 3
+    assert Records(folder / "set")[0].source.endswith(r"caf\udce9/labels.tsv, line 0")
+    assert r"caf\udce9/labels.tsv, line 3" in (folder / "set" / "left_out.tsv").read_text()
+
+
+def test_lists_given_from_the_current_folder(tmp_path, pictures, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = list_parts("lists", {"train": pictures[:3]})["train"]
+    Specification(source, LETTERS, CANVAS).save("train.json")
+    assert prepare.prepare(Specification.load("train.json"), "set")["records"] == 3
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=r"no lists/lists\.json below .*elsewhere.*where it ran"):
+        Specification.load("../train.json")
+
+
+def test_the_current_folder_can_be_mended(tmp_path, rendered, monkeypatch):
+    prepare.prepare(rendered, tmp_path / "set")
+    (tmp_path / "set" / "00001.tfrecord").unlink()
+    monkeypatch.chdir(tmp_path / "set")
+    prepare.prepare(rendered, ".")
+    assert verify(tmp_path / "set") == {} and os.listdir(tmp_path) == ["set"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"char_dict": None}, "lacks 'char_dict'"),
+        ({"canvas": None}, "lacks 'canvas'"),
+        ({"more": 1}, r"has \['more'\], but knows only"),
+        ({"char_dict": {}}, "'char_dict' lacks 'characters'"),
+        ({"char_dict": 3}, "'char_dict' is not one"),
+        ({"canvas": {"depth": 3}}, "'canvas' is not one.*depth"),
+        ({"canvas": {"widths": 100}}, "'canvas' is not one"),
+        ({"source": []}, "no specification"),
+        ({"source": {"kind": []}}, "no specification"),
+        ({"source": {"kind": "rendered"}}, "'source' lacks 'recipe'"),
+        ({"source": {"kind": "listed"}}, "'source' is not one.*'folder'"),
+        ({"source": {"kind": "listed", "folder": "x", "part": "a", "b": 1}}, "'source' is not one"),
+    ],
+)
+def test_what_is_wrong_with_a_specification_is_named(tmp_path, rendered, change, message):
+    config = {k: v for k, v in {**rendered.get_config(), **change}.items() if v is not None}
+    files.write_json(tmp_path / "x.json", config)
+    with pytest.raises(ValueError, match=rf"x\.json: .*{message}"):
+        Specification.load(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("change", [{"rows": "40"}, {"rows": 4.5}, {"per_shard": 0}, {"rows": 0}])
+def test_rows_that_are_no_number_are_refused(rendered, change):
+    config = rendered.get_config()
+    with pytest.raises(ValueError, match="'source' is not one|expected at least 1"):
+        Specification.from_config({**config, "source": {**config["source"], **change}})
+
+
+def test_numbers_of_numpy_can_be_saved(tmp_path, rendered):
+    source = RenderedSource(rendered.source.recipe, np.int64(40), np.int32(10))
+    made = Specification(source, LETTERS, CANVAS)
+    made.save(tmp_path / "train.json")
+    assert made.digest == rendered.digest
+
+
+def test_the_command_says_what_is_missing(tmp_path, rendered, monkeypatch):
+    rendered.save(tmp_path / "train.json")
+    monkeypatch.setitem(sys.modules, "crnn_keras.prepare.beam", None)
+    with pytest.raises(SystemExit, match="--beam needs the extra"):
+        main([str(tmp_path / "train.json"), str(tmp_path / "set"), "--beam"])

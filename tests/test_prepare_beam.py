@@ -45,7 +45,11 @@ def test_a_stopped_pipeline_continues(tmp_path, specification):
     for name in ("set.json", "00003.tfrecord", "00004.tfrecord"):
         (folder / name).unlink()
     for number in range(3):
-        _write_shard(number, specification.get_config(), str(folder))
+        _write_shard(number, specification.get_config(), specification.digest, str(folder))
+    # Notes without a whole shard, and half of notes, are not believed.
+    (folder / "00003.json").write_bytes((folder / "00002.json").read_bytes())
+    (folder / "00003.tfrecord").write_bytes(b"damaged")
+    (folder / "00004.json").write_bytes(b'{"file": ')
     times = {n: (folder / f"0000{n}.tfrecord").stat().st_mtime_ns for n in range(3)}
     prepare_on_beam(specification, folder)
     assert contents(folder) == whole
@@ -60,3 +64,28 @@ def test_another_specification_is_refused(tmp_path, specification):
     other = Specification(specification.source, specification.char_dict, Canvas("keep", 32, (64,)))
     with pytest.raises(ValueError, match="another specification"):
         prepare_on_beam(other, tmp_path / "beam")
+
+
+def test_only_bad_shards_of_a_set_that_stands_are_made_again(tmp_path, specification):
+    from crnn_keras.prepare.beam import prepare_on_beam
+
+    folder = tmp_path / "beam"
+    prepare_on_beam(specification, folder)
+    whole = contents(folder)
+    (folder / "00001.tfrecord").unlink()
+    (folder / "00004.tfrecord").write_bytes(whole["00004.tfrecord"][:-1])
+    # Left where a pipeline was stopped after its sidecar.
+    (folder / "00002.json").write_text("{}")
+    times = {name: (folder / name).stat().st_mtime_ns for name in ("00000.tfrecord", "set.json")}
+    prepare_on_beam(specification, folder)
+    assert contents(folder) == whole
+    for name, written in times.items():
+        assert (folder / name).stat().st_mtime_ns == written
+
+
+def test_a_worker_that_would_draw_otherwise_is_refused(tmp_path, specification):
+    from crnn_keras.prepare.beam import _write_shard
+
+    with pytest.raises(ValueError, match="This worker would make other records.*one image"):
+        _write_shard(0, specification.get_config(), "of another Pillow", str(tmp_path))
+    assert list(tmp_path.iterdir()) == []

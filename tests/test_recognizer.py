@@ -14,6 +14,7 @@ from crnn_keras.char_dict import CharDict
 from crnn_keras.images import Canvas
 from crnn_keras.model import build_crnn
 from crnn_keras.recognizer import Recognizer
+from crnn_keras.samples import Sample
 
 WORDS = ["lantern", "Mirror", "4711", "OCEAN"]
 
@@ -41,6 +42,17 @@ def test_shipped_reader_reads_clean_words(shipped, pictures):
     assert [reading.text for reading in readings] == [word.lower() for word in WORDS]
     assert all(0.5 < reading.confidence <= 1 for reading in readings)
     assert [len(reading.spans) for reading in readings] == [len(word) for word in WORDS]
+
+
+def test_samples_are_read_and_named_by_where_their_labels_stand(shipped, pictures, tmp_path):
+    pictures[0].save(tmp_path / "a.png")
+    samples = [
+        Sample(str(tmp_path / "a.png"), "lantern", "labels.tsv, line 1"),
+        Sample(str(tmp_path / "b.png"), "mirror", "labels.tsv, line 2"),
+    ]
+    read, missing = shipped.read(samples)
+    assert (read.text, read.source) == ("lantern", "labels.tsv, line 1")
+    assert missing.text is None and "b.png does not exist" in missing.error
 
 
 def test_arrays_paths_bytes_and_images_read_the_same(shipped, pictures, tmp_path):

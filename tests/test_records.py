@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import hashlib
 import io
@@ -173,7 +174,7 @@ def test_a_new_set_replaces_the_earlier_one_whole(folder, five, write_later):
 
 
 def test_what_a_killed_run_left_is_cleared_away(folder, five, write_later):
-    for left in ("set.part", "set.old"):
+    for left in ("set.part", "set.replaced"):
         (folder.parent / left).mkdir()
         (folder.parent / left / "00007.tfrecord").write_bytes(b"half")
     write_later(five)
@@ -293,6 +294,59 @@ def test_a_first_set_that_fails_leaves_nothing(tmp_path, five, fill_disk):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_copy_beside_a_set_is_left_alone(folder, five, write_later):
+    for name in ("set.old", "set.bak"):
+        (folder.parent / name).mkdir()
+    write_later(five)
+    assert sorted(os.listdir(folder.parent)) == ["set", "set.bak", "set.old"]
+
+
+def test_a_set_that_was_being_replaced_is_named_and_comes_back(folder, five, write_later):
+    # What is left where a run is killed between the two renames.
+    folder.rename(folder.with_name("set.replaced"))
+    with pytest.raises(RecordError, match=r"was stopped .* rename .*set\.replaced to .*set, or"):
+        Records(folder)
+
+    def broken():
+        yield five[0]
+        raise ImageError("second")
+
+    with pytest.raises(ImageError, match="second"):
+        write_later(broken())
+    _assert_whole(folder, five)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "other"])
+def test_a_set_with_other_things_in_it_is_never_replaced(folder, five, write_later, name):
+    (folder / name).mkdir()
+    (folder / ".DS_Store").write_bytes(b"nobody's")
+    with pytest.raises(ValueError, match=f"holds a set of records and '{name}', which is not"):
+        write_later(five)
+    assert list(Records(folder)) == five
+    (folder / name).rmdir()
+    write_later(five[:1])
+    assert list(Records(folder)) == five[:1]
+
+
+def test_a_file_is_no_folder_for_records(tmp_path, five):
+    (tmp_path / "set").write_bytes(b"dear to me")
+    with pytest.raises(ValueError, match="set is a file. Give a new folder"):
+        write_records(tmp_path / "set", five, LETTERS, CANVAS)
+    assert (tmp_path / "set").read_bytes() == b"dear to me"
+
+
+@pytest.mark.parametrize("per_shard", [0, -1])
+def test_shards_of_no_records_are_refused(tmp_path, five, per_shard):
+    with pytest.raises(ValueError, match=f"{per_shard} records in a shard: expected at least 1"):
+        write_records(tmp_path / "set", five, LETTERS, CANVAS, per_shard)
+
+
+def test_a_source_in_a_folder_whose_name_is_no_utf8_is_kept_readable(tmp_path, five):
+    odd = dataclasses.replace(five[0], source="caf\udce9/labels.tsv, line 1")
+    write_records(tmp_path / "set", [odd], LETTERS, CANVAS)
+    assert Records(tmp_path / "set")[0].source == r"caf\udce9/labels.tsv, line 1"
+
+
 def test_no_records_make_no_set(tmp_path):
     with pytest.raises(ValueError, match="no records to write to .*set"):
         write_records(tmp_path / "set", [], LETTERS, CANVAS)
@@ -404,7 +458,8 @@ def test_a_folder_without_a_set_says_what_is_missing(tmp_path):
     [
         ('{"format": "other"}', "was not written by crnn_keras"),
         ("[]", "was not written by crnn_keras"),
-        ('{"format": "crnn_keras.records", ', "is not a JSON file"),
+        ('{"format": "crnn_keras.records"}', "was not written by crnn_keras"),
+        ('{"format": "crnn_keras.records", ', "is not a JSON file.*Remove .* and prepare again"),
     ],
 )
 def test_a_sidecar_of_something_else_is_named(folder, content, message):

@@ -1,5 +1,7 @@
 """Pictures that stay where they are: views of samples, LMDB folders."""
 
+import re
+
 import lmdb
 import numpy as np
 import pytest
@@ -9,7 +11,15 @@ from crnn_keras.char_dict import CharDict
 from crnn_keras.dataset import Batches
 from crnn_keras.images import Canvas
 from crnn_keras.lmdb_folder import LmdbFolder, picture_key, write_lmdb
-from crnn_keras.records import SampleRecords, open_records, write_records, write_view
+from crnn_keras.records import (
+    RecordError,
+    Records,
+    SampleRecords,
+    open_records,
+    verify,
+    write_records,
+    write_view,
+)
 from crnn_keras.samples import Sample, read_samples
 
 LETTERS = CharDict.from_preset("alphanumeric36")
@@ -128,6 +138,62 @@ def test_a_view_whose_list_changed_is_refused(tmp_path, their_lmdb):
         open_records(tmp_path / "view")
     with pytest.raises(ValueError, match="no samples to write"):
         write_view(tmp_path / "other", [], LETTERS, CANVAS)
+
+
+def test_a_view_is_verified_by_its_list(tmp_path, their_lmdb):
+    write_view(tmp_path / "view", read_samples(their_lmdb).samples, LETTERS, CANVAS)
+    assert verify(tmp_path / "view") == {}
+    with open(tmp_path / "view" / "samples.jsonl", "ab") as file:
+        file.write(b"more")
+    assert re.search(r"samples\.jsonl: sha256 is", verify(tmp_path / "view")[0])
+    with pytest.raises(RecordError, match="view lists its pictures. records.open_records opens"):
+        Records(tmp_path / "view")
+
+
+def test_a_view_and_a_set_replace_each_other(tmp_path, their_lmdb):
+    samples = read_samples(their_lmdb).samples[:3]
+    kept = list(SampleRecords(samples))
+    for _ in range(2):
+        write_view(tmp_path / "set", samples, LETTERS, CANVAS)
+        assert sorted(p.name for p in (tmp_path / "set").iterdir()) == ["samples.jsonl", "set.json"]
+        write_records(tmp_path / "set", kept, LETTERS, CANVAS)
+        assert list(open_records(tmp_path / "set")) == kept
+        assert sorted(p.name for p in (tmp_path / "set").iterdir()) == [
+            "00000.tfrecord",
+            "set.json",
+        ]
+
+
+def test_a_view_of_a_folder_whose_name_is_no_utf8(tmp_path, encoded):
+    samples = [Sample("caf\udce9/a.png", "one", "caf\udce9/labels.tsv, line 1")]
+    write_view(tmp_path / "view", samples, LETTERS, CANVAS)
+    assert open_records(tmp_path / "view").samples == samples
+    (tmp_path / "view" / "samples.jsonl").read_text(encoding="utf-8")
+
+
+def test_an_lmdb_whose_writing_failed_can_be_written_again(tmp_path, encoded):
+    def broken():
+        yield encoded[0], "one"
+        raise OSError("the camera is gone")
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="camera") as caught:
+            write_lmdb(tmp_path / "db", broken())
+    assert caught.value.__traceback__ and not list(tmp_path.iterdir())
+    assert write_lmdb(tmp_path / "db", [(encoded[0], "one")]) == 1
+
+
+def test_a_count_that_is_no_length_is_refused_and_closed(tmp_path):
+    env = lmdb.open(str(tmp_path / "db"), map_size=1 << 20)
+    with env.begin(write=True) as transaction:
+        transaction.put(b"num-samples", b"9" * 30)
+    env.close()
+    caught = []
+    for _ in range(2):
+        # Held, as a notebook holds its last error.
+        with pytest.raises(ValueError, match="no usable 'num-samples'") as error:
+            LmdbFolder(tmp_path / "db")
+        caught.append(error)
 
 
 def test_pictures_of_a_view_may_be_files(tmp_path, encoded):

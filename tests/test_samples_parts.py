@@ -45,7 +45,13 @@ def test_a_set_without_a_test_part(sources):
 
 
 @pytest.mark.parametrize(
-    "labels", ["test={0}/two.tsv", "train={0}/one.txt,train={0}/two.tsv", "train={0}/one.txt, x=y"]
+    "labels",
+    [
+        "test={0}/two.tsv",
+        "train={0}/one.txt,train={0}/two.tsv",
+        "train={0}/one.txt, x=y",
+        "Train={0}/one.txt, Test={0}/two.tsv",
+    ],
 )
 def test_parts_that_make_no_sense_are_refused(sources, labels):
     with pytest.raises(ValueError, match="Expected train, and no more than train, validation"):
@@ -56,3 +62,22 @@ def test_a_name_with_a_sign_of_equality_is_a_name(sources):
     (sources / "a=b.txt").write_text("1.png one\n")
     found, _ = read_parts(sources / "a=b.txt", {"train": 1.0}, seed=0)
     assert [s.text for s in found.samples] == ["one"]
+
+
+def test_a_name_like_two_parts_is_a_name_where_it_exists(sources):
+    (sources / "a=b, c=d.txt").write_text("1.png one\n")
+    found, _ = read_parts(sources / "a=b, c=d.txt", {"train": 1.0}, seed=0)
+    assert [s.text for s in found.samples] == ["one"]
+
+
+def test_a_part_without_a_source_does_not_read_the_current_folder(sources, monkeypatch):
+    monkeypatch.chdir(sources)
+    with pytest.raises((ValueError, OSError), match="train= , test=two.tsv"):
+        read_parts("train= , test=two.tsv", SHARES, seed=0)
+
+
+@pytest.mark.parametrize("labels", ["train=one.txt, test=absent.txt", "train=absent.txt"])
+def test_a_missing_source_is_named(sources, monkeypatch, labels):
+    monkeypatch.chdir(sources)
+    with pytest.raises((ValueError, OSError), match=r"absent\.txt"):
+        read_parts(labels, SHARES, seed=0)

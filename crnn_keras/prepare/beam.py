@@ -51,7 +51,7 @@ def prepare_on_beam(specification, folder, options=()):
         if stands:
             rows = pipeline | "shards" >> beam.Create(list(enumerate(shards)))
             spread = rows | "spread" >> beam.Reshuffle()
-            _ = spread | "mend shards" >> beam.MapTuple(_mend_shard, *work)
+            _ = spread | "mend shards" >> beam.Map(_mend_shard, *work)
         else:
             rows = pipeline | "shards" >> beam.Create(range(len(specification.source)))
             spread = rows | "spread" >> beam.Reshuffle()
@@ -123,17 +123,26 @@ def _make(number, config, digest):
 
 def _write_shard(number, config, digest, folder):
     notes = _join(folder, f"{number:05d}.json")
-    if FileSystems.exists(notes):
-        info = _read_json(notes)
-        if _is_whole(_join(folder, shard_name(number)), info):
-            return number, info
+    info = _read_notes(notes)
+    if info and _is_whole(_join(folder, shard_name(number)), info):
+        return number, info
     content, info = _make(number, config, digest)
     _write(_join(folder, info["file"]), content)
     _write_json(notes, info)
     return number, info
 
 
-def _mend_shard(number, shard, config, digest, folder):
+def _read_notes(path):
+    """What `make_shard` told of a shard, or None where there are no notes, or half of them."""
+    try:
+        info = _read_json(path) if FileSystems.exists(path) else None
+    except ValueError:
+        return None
+    return info if isinstance(info, dict) and "sha256" in info else None
+
+
+def _mend_shard(numbered, config, digest, folder):
+    number, shard = numbered
     path = _join(folder, shard["file"])
     if _is_whole(path, shard):
         return

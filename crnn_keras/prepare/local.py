@@ -52,6 +52,8 @@ def prepare(specification, folder, processes=None):
             continued from.
     """
     folder = pathlib.Path(folder)
+    # "." and ".." are no names that a folder beside could be called after.
+    folder = folder.resolve() if folder.name in ("", "..") else folder
     part = folder.with_name(folder.name + ".part")
     files.restore_folder(folder)
     if _is_set_of(part, specification):
@@ -152,7 +154,8 @@ def _is_done(part, number):
     path = part / _info_name(number)
     try:
         return not shard_problem(part / shard_name(number), files.read_json(path))
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError, TypeError):
+        # No notes, or half of them.
         return False
 
 
@@ -167,9 +170,8 @@ def _mend(specification, folder, content, processes):
     bad = verify(folder)
     for sentence in bad.values():
         print(sentence, flush=True)
-    made = _make(specification, folder, list(bad), processes)
-    shards = [content["shards"][number] for number in made]
-    changed = [shard["file"] for shard in shards if shard["sha256"] not in made.values()]
+    made, shards = _make(specification, folder, list(bad), processes), content["shards"]
+    changed = [shards[n]["file"] for n, sha256 in made.items() if shards[n]["sha256"] != sha256]
     if changed:
         raise made_differently(folder, changed)
 
@@ -232,11 +234,11 @@ def _work(config, folder, numbers, processes, with_notes):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        except BrokenProcessPool:
+        except BrokenProcessPool as error:
             raise ChildProcessError(
                 f"A process that made shards was killed, often because the memory was full; what "
                 f"was made stays in {folder}. Prepare again, with fewer processes than {processes}."
-            ) from None
+            ) from error
         except BaseException:
             _stop(pool)
             raise

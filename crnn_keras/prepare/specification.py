@@ -76,8 +76,9 @@ class Specification:
         Raises:
             ValueError: it is something else.
         """
+        config = files.read_json(path)
         with files.blame(path):
-            return cls.from_config(files.read_json(path))
+            return cls.from_config(config)
 
     def save(self, path):
         """Writes the specification as readable JSON, whole or not at all.

@@ -1,12 +1,13 @@
 """Label sources dealt to train, validation and test: split by shares, or given apart."""
 
+import os
 import re
 
 from crnn_keras.samples.read import read_samples
 from crnn_keras.samples.sample import LabelledSet
 from crnn_keras.samples.split import split_samples
 
-_NAMED = re.compile(r"\s*(\w+)\s*=\s*(.+)")
+_NAMED = re.compile(r"\s*(\w+)\s*=\s*(\S.*)")
 
 
 def read_parts(labels, shares, seed, layout="auto", images_folder=None, columns=None):
@@ -52,9 +53,13 @@ def read_parts(labels, shares, seed, layout="auto", images_folder=None, columns=
 def _by_part(labels, shares):
     """Dict of `part: source`; the part is empty where one source is to be split."""
     pieces = [_NAMED.fullmatch(piece) for piece in re.split(r",\s*(?=\w+\s*=)", str(labels))]
-    if not all(pieces) or not any(piece[1] in shares for piece in pieces):
+    if not all(pieces):
         return {"": labels}
     names = [piece[1] for piece in pieces]
+    # Several names and no such file: parts that are written otherwise, such as `Train=`.
+    is_one_file = len(names) == 1 or os.path.exists(labels)
+    if is_one_file and not set(names) & set(shares):
+        return {"": labels}
     if "train" not in names or len(set(names)) < len(names) or not set(names) <= set(shares):
         raise ValueError(
             f"{labels!r} names the parts {names}. Expected train, and no more than "
