@@ -25,7 +25,8 @@ The rooms, in the order the data goes through them:
 | `export` | a saved reader | SavedModel: image bytes in, text out |
 | `plots` | plain data | figures |
 
-`files` and `progress` serve them all; `notebook` and `walkthrough` run the numbered notebooks.
+`files`, `progress` and `workers` serve them all; `notebook` and `walkthrough` run the numbered
+notebooks.
 """
 
 __version__ = "0.1.0"

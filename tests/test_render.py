@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from crnn_keras import workers
 from crnn_keras.render import Style, bundled_fonts, picture, render_jpeg, render_many, render_word
 from crnn_keras.render.camera import noise
 from crnn_keras.render.style import _LIMITS
@@ -198,16 +199,16 @@ def test_no_texts_make_no_pictures(processes):
 def test_two_processes_draw_the_same_as_one_with_few_chunks_under_way(monkeypatch):
     started, asked = [], []
 
-    class Pool(picture.ProcessPoolExecutor):
-        def __init__(self, processes, **options):
+    class Pool(workers.ProcessPoolExecutor):
+        def __init__(self, processes, context, **options):
             started.append(processes)
-            super().__init__(processes, **options)
+            super().__init__(processes, context, **options)
 
         def submit(self, *arguments):
             asked.append(arguments)
             return super().submit(*arguments)
 
-    monkeypatch.setattr(picture, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
     texts = [LETTERS_AND_DIGITS[number % 62] for number in range(2000)]
     style = Style(height=16)
     alone = list(render_many(texts, FONTS, style, seed=2, processes=1))

@@ -2,8 +2,6 @@
 
 import collections
 import os
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -14,6 +12,7 @@ from crnn_keras.data_check.facts import facts_of
 from crnn_keras.data_check.report import DataCheck
 from crnn_keras.progress import ProgressLine
 from crnn_keras.samples import Problem
+from crnn_keras.workers import in_processes
 
 # Fewer pictures are done before other processes have started.
 _WORTH_PROCESSES = 2000
@@ -96,30 +95,11 @@ def _open_all(samples, char_dict, canvas, processes):
     if processes is None:
         enough = len(samples) >= _WORTH_PROCESSES
         processes = os.cpu_count() if enough else 1
-    chunks = [samples[i : i + _CHUNK] for i in range(0, len(samples), _CHUNK)]
+    starts = range(0, len(samples), _CHUNK)
+    jobs = ((samples[i : i + _CHUNK], char_dict, canvas) for i in starts)
     with ProgressLine(len(samples), "checking") as line:
         done = 0
-        for facts in _work(chunks, char_dict, canvas, processes):
+        for facts in in_processes(facts_of, jobs, processes):
             yield from facts
             done += len(facts)
             line.step(done)
-
-
-def _work(chunks, char_dict, canvas, processes):
-    if processes <= 1:
-        for chunk in chunks:
-            yield facts_of(chunk, char_dict, canvas)
-        return
-    # Spawned, not forked: a fork would copy TensorFlow's threads in an unusable state.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        waiting = collections.deque()
-        try:
-            for chunk in chunks:
-                waiting.append(pool.submit(facts_of, chunk, char_dict, canvas))
-                if len(waiting) > 2 * processes:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

@@ -1,17 +1,9 @@
 """Preparation on this machine: all cores, continued where it was stopped, mended where it broke."""
 
-import collections
 import contextlib
 import os
 import pathlib
 import shutil
-import signal
-import sys
-import threading
-import types
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
 
 from crnn_keras import files
 from crnn_keras.prepare.lists import LEFT_OUT
@@ -21,6 +13,7 @@ from crnn_keras.progress import ProgressLine
 from crnn_keras.records.record_set import read_sidecar, refuse_other_files, sidecar, verify
 from crnn_keras.records.shard import SIDECAR, RecordError, shard_name, shard_problem
 from crnn_keras.samples import Problem, problem_line
+from crnn_keras.workers import in_processes
 
 SPECIFICATION = "specification.json"
 # A process takes a second or two to start.
@@ -208,72 +201,12 @@ def _make(specification, folder, numbers, processes, with_notes=False):
     processes = min(processes or os.cpu_count(), len(numbers), rows // _ROWS_WORTH_A_PROCESS)
     with ProgressLine(rows, f"writing {folder.name.removesuffix('.part')}") as line:
         made, done = {}, 0
+        jobs = ((config, folder, number, with_notes) for number in numbers)
+        kept = f"What was made stays in {folder}. "
         # Closed at once when it is interrupted, not when someone lets go of the traceback.
-        with contextlib.closing(_work(config, folder, numbers, processes, with_notes)) as work:
+        with contextlib.closing(in_processes(_write_shard, jobs, processes, kept)) as work:
             for number, info in work:
                 made[number] = info["sha256"]
                 done += len(source.shard_rows(number))
                 line.step(done)
     return made
-
-
-def _work(config, folder, numbers, processes, with_notes):
-    if processes <= 1:
-        for number in numbers:
-            yield _write_shard(config, folder, number, with_notes)
-        return
-    # Spawned, not forked: a fork would copy TensorFlow's threads in an unusable state.
-    spawned = get_context("spawn")
-    with ProcessPoolExecutor(processes, spawned, initializer=_live_with_parent) as pool:
-        waiting = collections.deque()
-        try:
-            for number in numbers:
-                with _main_hidden():
-                    waiting.append(pool.submit(_write_shard, config, folder, number, with_notes))
-                if len(waiting) > 2 * processes:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise ChildProcessError(
-                f"A process that made shards was killed, often because the memory was full; what "
-                f"was made stays in {folder}. Prepare again, with fewer processes than {processes}."
-            ) from error
-        except BaseException:
-            _stop(pool)
-            raise
-
-
-@contextlib.contextmanager
-def _main_hidden():
-    """Hides the script that runs: a process spawned meanwhile would run it once more.
-
-    It needs nothing of it; and a script that does not stand below `if __name__ == "__main__":`,
-    or that came from a pipe, would end it.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-def _live_with_parent():
-    """Leaves Ctrl-C to the parent, and ends this process when the parent was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_after, args=(parent_process(),), daemon=True).start()
-
-
-def _end_after(parent):
-    parent.join()
-    os._exit(1)
-
-
-def _stop(pool):
-    """Ends the processes of a pool now; a shard is written whole or not at all."""
-    # `ProcessPoolExecutor.terminate_workers` comes with Python 3.14.
-    workers = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for worker in workers:
-        worker.terminate()

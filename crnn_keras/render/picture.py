@@ -1,9 +1,6 @@
 """One text as one picture, and many of them on all cores."""
 
-import collections
 import io
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import numpy as np
 
@@ -13,6 +10,7 @@ from crnn_keras.render.fonts import is_han
 from crnn_keras.render.letters import draw_letters
 from crnn_keras.render.paper import make_paper, soft_noise
 from crnn_keras.render.style import Style
+from crnn_keras.workers import in_processes
 
 # Size of the font as a share of the picture's height: most texts are then scaled by 0.6 to 1.2.
 _FONT_SHARE = 1.2
@@ -131,16 +129,5 @@ def render_many(texts, fonts, style=_DEFAULT, seed=0, processes=1, chunk=250, ph
     )
     # A process takes a second or two to start.
     processes = min(processes, len(texts) // 1000)
-    if processes <= 1:
-        for job in jobs:
-            yield from _render_chunk(*job)
-        return
-    # Spawned, not forked: a fork would copy TensorFlow's threads in an unusable state.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        waiting = collections.deque()
-        for job in jobs:
-            waiting.append(pool.submit(_render_chunk, *job))
-            if len(waiting) > 2 * processes:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+    for pictures in in_processes(_render_chunk, jobs, processes):
+        yield from pictures
