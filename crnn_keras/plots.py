@@ -1,6 +1,7 @@
 """Figures in one style, from plain data. Each function returns a matplotlib `Figure`."""
 
 import functools
+import logging
 import pathlib
 
 import numpy as np
@@ -25,6 +26,8 @@ _STYLE = {
     "ytick.color": INK,
 }
 _BLANK_SIGN = "–"
+# It says of every bold title that the Chinese font has no bold.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 _CHINESE_FONT = pathlib.Path(__file__).parent / "fonts" / "sans_sc.otf"
 
 

@@ -57,7 +57,7 @@ def test_gb2312_is_level_1_and_then_level_2():
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"'latin'.*digits, alphanumeric36, ascii, gb2312_level1"):
+    with pytest.raises(ValueError, match=r"'latin'.*digits, alphanumeric36, ascii, common_chinese"):
         CharDict.from_preset("latin")
 
 

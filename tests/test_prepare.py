@@ -368,6 +368,8 @@ def test_stopped_it_ends_at_once_and_keeps_what_was_made(tmp_path, sent, to_all)
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell that runs the tests in the background has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     part = tmp_path / "set.part"
     while process.poll() is None and not list(part.glob("*[0-9].json")):

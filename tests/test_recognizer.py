@@ -27,7 +27,7 @@ def shipped():
 @pytest.fixture(scope="module")
 def pictures():
     font = render.bundled_fonts()[0]
-    style = render.Style.plain(blur=0.3, noise=3, contrast=120)
+    style = render.Style.mild()
     return [render.render_word(word, font, style, seed=1, index=i) for i, word in enumerate(WORDS)]
 
 
