@@ -9,6 +9,7 @@ import os
 import pathlib
 import platform
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -107,23 +108,24 @@ def rows_of_one_picture(folder, rows):
 
 
 def prepare_rows(rows):
-    """Lists and prepares so many rows in this process, and prints its peak of memory."""
+    """Lists and prepares so many rows, and prints the peaks of memory of all processes."""
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         started = time.perf_counter()
         samples = rows_of_one_picture(scratch, rows)
         source = list_stream(scratch / "lists", samples, {"train": 1}, seed=0)["train"]
         listed = time.perf_counter() - started
-        content = prepare(Specification(source, LETTERS, Canvas()), scratch / "set", processes=1)
+        content = prepare(Specification(source, LETTERS, Canvas()), scratch / "set")
         spent = time.perf_counter() - started - listed
     if content["records"] != rows:
         raise RuntimeError(f"{content['records']} of {rows} rows were written.")
     # Not getrusage: it counts the parent's memory of before this program was loaded, too.
     status = pathlib.Path("/proc/self/status").read_text()
     peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(
-        f"  {rows:10,} rows: peak {peak:5.0f} MB; listed at {rows / listed:9,.0f} rows/s, "
-        f"written at {rows / spent:7,.0f} rows/s",
+        f"  {rows:10,} rows: peak {peak:4.0f} MB, of a worker at most {workers:4.0f} MB; "
+        f"listed at {rows / listed:7,.0f} rows/s, written at {rows / spent:6,.0f} rows/s",
         flush=True,
     )
 
