@@ -46,5 +46,5 @@ install: .venv/installed  ## Make .venv with pinned versions
 	  { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1). Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -m venv .venv || \
 	  { rm -rf .venv; echo "No virtual environment can be made. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[jax,test]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[jax,onnx,test]'
 	@touch $@

@@ -15,18 +15,22 @@ The rooms, in the order the data goes through them:
 | `records` | encoded pictures and labels | TFRecord shards with a sidecar; views of samples |
 | `prepare` | a specification, a shard's number | that shard, on all cores or many machines |
 | `dataset` | records | batches in memory, a pure function of the seed and the step |
+| `layers` | activations | Keras' own layers with arithmetic that is fast on a CPU |
 | `model` | char dict and canvas | `build_crnn(...)`: canvas -> logits |
 | `ctc` | logits, labels, frames | the loss of each image in nats, on every backend |
+| `devices` | a machine, a group of processes | what suits it; several devices train one reader |
 | `train` | batches and a model | a run folder: reader, history, state to continue from |
 | `decode` | logits | texts with confidence |
 | `evaluate` | labels and texts | word accuracy, CER, 1-NED, confusions, worst cases |
+| `reading` | pictures, a network | readings in order, by threads; what the readers share |
 | `recognizer` | a saved reader | `Recognizer.load(path).read(images)` |
 | `extend` | a saved reader, another char dict | a reader that keeps what it has learnt |
-| `export` | a saved reader | SavedModel: image bytes in, text out |
+| `export` | a saved reader | SavedModel: image bytes in, text out; one ONNX file |
+| `onnx_reader` | that ONNX file | the same readings without Keras and TensorFlow |
 | `plots` | plain data | figures |
 
-`files`, `progress` and `workers` serve them all; `notebook` and `walkthrough` run the numbered
-notebooks.
+`files`, `progress`, `workers` and `memory` serve them all; `notebook` and `walkthrough` run the
+numbered notebooks.
 """
 
 __version__ = "0.1.0"

@@ -8,6 +8,7 @@ import numpy as np
 
 from crnn_keras import images
 from crnn_keras.char_dict import BLANK
+from crnn_keras.devices.input import tensorflow_for_input
 from crnn_keras.samples import Problem, label_problem
 
 
@@ -25,6 +26,8 @@ class Batches:
             otherwise at each step.
         cache_bytes: decoded canvases are kept in memory up to this size; beyond it they are
             decoded at each pass.
+        part: `(rank, processes)`: `training` gives this process its part of the same batches,
+            the rows of rank 0 first; see `devices.together`.
 
     Attributes:
         labels: int32 array `(samples, longest label)` of ids, padded with 0.
@@ -35,7 +38,7 @@ class Batches:
             batch; `labels` and its like do not count them.
 
     Raises:
-        ValueError: no record is usable.
+        ValueError: no record is usable, or a batch cannot be divided by the processes.
     """
 
     def __init__(
@@ -48,7 +51,16 @@ class Batches:
         shuffle=False,
         augment=False,
         cache_bytes=2**30,
+        part=(0, 1),
     ):
+        rank, processes = part
+        if batch_size % processes:
+            raise ValueError(
+                f"A batch of {batch_size} cannot be shared by {processes} processes. Take a batch "
+                f"size that {processes} divides, such as {-(-batch_size // processes) * processes}."
+            )
+        share = batch_size // processes
+        self._part = slice(rank * share, (rank + 1) * share)
         self.records = records
         self.char_dict = char_dict
         self.canvas = canvas
@@ -115,6 +127,28 @@ class Batches:
         plan = np.concatenate(rows)
         return rng.permutation(plan) if shuffle else plan
 
+    def sources(self, step):
+        """Names the records of a step's batch; each is read from the disk for that.
+
+        Args:
+            step: number of the step, from 0.
+
+        Returns:
+            List of strings, such as `"data/x/records/train, record 7 (b.png), label 'hello'"`. A
+            record that fills up the batch by coming twice is named once.
+
+        Raises:
+            ValueError, OSError: a record cannot be read; the message names its file.
+        """
+        number, row = divmod(step, self.steps_per_pass)
+        names = []
+        for index in dict.fromkeys(self.plan(number)[row].tolist()):
+            position = self._positions[index]
+            source = self.records[position].source
+            where = f"{self.records.folder}, record {position} ({source})"
+            names.append(f"{where}, label {self.texts[index]!r}")
+        return names
+
     def _canvas(self, index):
         """The canvas of a usable record; kept in memory while there is room."""
         canvas = self._canvases.get(index)
@@ -126,25 +160,24 @@ class Batches:
                 self._canvases[index] = canvas
         return canvas
 
-    def _steps(self, start, stop, shuffle):
-        """The batches of steps `start` to `stop` (None: without end), not augmented yet."""
+    def _steps(self, start, stop, shuffle, rows):
+        """Rows of the batches of steps `start` to `stop` (None: without end), not augmented."""
         step, plan, number = start, None, None
         while stop is None or step < stop:
             wanted = step // self.steps_per_pass
             if wanted != number:
                 plan, number = self._plan(wanted, shuffle), wanted
-            chosen = plan[step % self.steps_per_pass]
+            chosen = plan[step % self.steps_per_pass][rows]
             canvases = np.stack([self._canvas(index) for index in chosen])
             yield canvases, self.labels[chosen], self.frames[chosen], np.int64(step)
             step += 1
 
-    def _pipeline(self, start, stop, shuffle):
-        import tensorflow as tf
-
-        batch = self.batch_size
+    def _pipeline(self, start, stop, shuffle, rows):
+        tf = tensorflow_for_input()
+        batch = rows.stop - rows.start
         width = self.canvas.widths[0] if len(self.canvas.widths) == 1 else None
         steps = tf.data.Dataset.from_generator(
-            lambda: self._steps(start, stop, shuffle),
+            lambda: self._steps(start, stop, shuffle, rows),
             output_signature=(
                 tf.TensorSpec((batch, self.canvas.height, width, 1), tf.uint8),
                 tf.TensorSpec((batch, self.labels.shape[1]), tf.int32),
@@ -155,7 +188,7 @@ class Batches:
 
         def finish(canvases, labels, frames, step):
             if self.augment:
-                canvases = _augment(tf, canvases, self.seed, step)
+                canvases = _augment(tf, canvases, self.seed, step, self.batch_size, rows)
             return {"canvas": canvases, "labels": labels, "frames": frames}
 
         return steps.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
@@ -172,10 +205,9 @@ class Batches:
             (int32 `(batch,)`). The zeros stand where Keras wants targets: `CTCLayer`'s output is
             the loss already.
         """
-        import tensorflow as tf
-
-        zeros = tf.zeros((self.batch_size,))
-        return self._pipeline(start_step, None, self.shuffle).map(lambda inputs: (inputs, zeros))
+        batches = self._pipeline(start_step, None, self.shuffle, self._part)
+        zeros = np.zeros(self._part.stop - self._part.start, np.float32)
+        return batches.map(lambda inputs: (inputs, zeros))
 
     def once(self):
         """Every record once, in order of canvas width, not augmented unless told to.
@@ -187,19 +219,24 @@ class Batches:
         """
         seen = set()
         # Never shuffled: the records that fill up a batch must have come in an earlier one.
-        batches = self._pipeline(0, self.steps_per_pass, False).as_numpy_iterator()
+        whole = slice(0, self.batch_size)
+        batches = self._pipeline(0, self.steps_per_pass, False, whole).as_numpy_iterator()
         for chosen, inputs in zip(self._plan(0, False), batches, strict=True):
             fresh = [int(i) for i in dict.fromkeys(chosen) if i not in seen]
             seen.update(fresh)
             yield inputs, fresh
 
 
-def _augment(tf, canvases, seed, step):
-    """Bends, shifts, lights, blurs and roughens each canvas, by stateless random numbers."""
+def _augment(tf, canvases, seed, step, whole, rows):
+    """Bends, shifts, lights, blurs and roughens each canvas, by stateless random numbers.
+
+    They are drawn for the whole batch, of which `canvases` are some rows: so a picture is changed
+    in the same way whichever process has it.
+    """
     batch, height = canvases.shape[0], canvases.shape[1]
     width = tf.cast(tf.shape(canvases)[2], tf.float32)
     key = tf.stack([tf.cast(seed, tf.int64), step])
-    draws = tf.random.stateless_uniform([10, batch], key)
+    draws = tf.random.stateless_uniform([10, whole], key)[:, rows]
 
     def uniform(row, low, high):
         return low + (high - low) * draws[row]
@@ -224,7 +261,7 @@ def _augment(tf, canvases, seed, step):
     bent = (1 - soft) * bent + soft * tf.nn.avg_pool2d(bent, 3, 1, "SAME")
     contrast = uniform(7, 0.7, 1.25)[:, None, None, None]
     light = uniform(8, -30.0, 30.0)[:, None, None, None]
-    grain = tf.random.stateless_normal(tf.shape(bent), key + 1)
+    grain = tf.random.stateless_normal([whole, *tf.unstack(tf.shape(bent))[1:]], key + 1)[rows]
     grain *= tf.maximum(uniform(9, -10.0, 10.0), 0.0)[:, None, None, None]
     lit = (bent - 127.5) * contrast + 127.5 + light + grain
     return tf.cast(tf.clip_by_value(lit, 0.0, 255.0), tf.uint8)

@@ -63,23 +63,34 @@ def best_path(logits, frames, char_dict):
         )
     if not np.isfinite(logits).all():
         raise ValueError("The logits are not finite: the model's weights or its input are broken.")
-    log_probs = log_softmax(logits)
-    classes = log_probs.argmax(-1)
-    best = np.take_along_axis(log_probs, classes[..., None], -1)[..., 0]
+    logits = logits.astype(np.float32, copy=False)
+    classes = logits.argmax(-1)
+    # The largest logarithm of a frame, as `log_softmax` has it: there it is zero minus the sum's.
+    sums = np.exp(logits - logits.max(-1, keepdims=True)).sum(-1)
+    scores = -np.log(sums)
+    confidences = np.exp(
+        [row[:count].sum() for row, count in zip(scores, frames, strict=True)], dtype=np.float32
+    )
+    # Plain lists from here on: on 25 frames NumPy's calls would take ten times as long.
+    rows = zip(classes.tolist(), scores.tolist(), np.exp(scores).tolist(), strict=True)
     return [
-        _collapse(row[:count], scores[:count], char_dict)
-        for row, scores, count in zip(classes, best, frames, strict=True)
+        _collapse(*(part[:count] for part in row), confidence, char_dict)
+        for row, count, confidence in zip(rows, frames, confidences.tolist(), strict=True)
     ]
 
 
-def _collapse(classes, scores, char_dict):
-    starts = np.flatnonzero(np.diff(classes, prepend=-1))
-    # The last run ends with the frames; without any frame there is no run.
-    ends = np.append(starts, len(classes))[1:]
-    runs = [(s, e) for s, e in zip(starts, ends, strict=True) if classes[s] != BLANK]
-    spans = tuple((int(s), int(e) - 1, float(np.exp(scores[s:e].max()))) for s, e in runs)
-    text = char_dict.decode([int(classes[s]) for s, _ in runs])
-    return Decoded(text, float(np.exp(scores.sum())), spans)
+def _collapse(classes, scores, probabilities, confidence, char_dict):
+    """One row's `Decoded`, of lists that hold a value for each frame."""
+    ids, spans, start = [], [], 0
+    for end in range(1, len(classes) + 1):
+        if end < len(classes) and classes[end] == classes[start]:
+            continue
+        if classes[start] != BLANK:
+            ids.append(classes[start])
+            likeliest = max(range(start, end), key=scores.__getitem__)
+            spans.append((start, end - 1, probabilities[likeliest]))
+        start = end
+    return Decoded(char_dict.decode(ids), confidence, tuple(spans))
 
 
 def path_posteriors(logits, ids):

@@ -26,7 +26,7 @@ NEW_PROBABILITY = 1e-5
 HEAD = "logits"
 
 
-def reader_from(path, char_dict, canvas, seed=None):
+def reader_from(path, char_dict, canvas, seed=None, precision=None):
     """Loads a reader to start a training from, with the dictionary and the canvas of the data.
 
     The convolutions and the LSTM take any width, so the canvas may have another mode and other
@@ -37,6 +37,7 @@ def reader_from(path, char_dict, canvas, seed=None):
         char_dict: the `CharDict` of the data; see `extend_reader` where it differs.
         canvas: the `images.Canvas` of the data.
         seed: seed of the dropout; None: the reader's own.
+        precision: what the layers compute in, see `build_crnn`; None: as the reader did.
 
     Returns:
         `CRNN` with the weights of the reader. What differs is printed.
@@ -55,7 +56,8 @@ def reader_from(path, char_dict, canvas, seed=None):
         print(f"{path} learnt on {model.canvas}; it goes on with {canvas}.", flush=True)
     if model.char_dict != char_dict:
         print(f"{path}: {describe_extension(model.char_dict, char_dict)}", flush=True)
-    made = _rebuilt(model, char_dict, canvas, model.seed if seed is None else seed)
+    seed = model.seed if seed is None else seed
+    made = _rebuilt(model, char_dict, canvas, seed, precision)
     digest = hashlib.sha256()
     for weights in model.get_weights():
         digest.update(weights.tobytes())
@@ -63,12 +65,13 @@ def reader_from(path, char_dict, canvas, seed=None):
     return made
 
 
-def extend_reader(model, char_dict):
+def extend_reader(model, char_dict, precision=None):
     """A reader with another dictionary that reads the characters both have as before.
 
     Args:
         model: a `CRNN`.
         char_dict: the new `CharDict`. Characters may be added, dropped or in another order.
+        precision: what the layers compute in, see `build_crnn`; None: as the model's do.
 
     Returns:
         `CRNN` with the same canvas, preset and seed. If characters were only added, it reads the
@@ -79,7 +82,7 @@ def extend_reader(model, char_dict):
         >>> characters = model.char_dict.characters + "é!"
         >>> wider = extend_reader(model, CharDict(characters, fold_case=True))
     """
-    return _rebuilt(model, char_dict, model.canvas, model.seed)
+    return _rebuilt(model, char_dict, model.canvas, model.seed, precision)
 
 
 def describe_extension(old, new):
@@ -99,11 +102,12 @@ def describe_extension(old, new):
     )
 
 
-def _rebuilt(model, char_dict, canvas, seed):
-    """The model with another dictionary, canvas and seed, and its own weights."""
+def _rebuilt(model, char_dict, canvas, seed, precision):
+    """The model with another dictionary, canvas, seed and precision, and its own weights."""
     char_dict = char_dict if isinstance(char_dict, CharDict) else CharDict.from_config(char_dict)
     canvas = canvas if isinstance(canvas, Canvas) else Canvas(**canvas)
     changed = {"char_dict": char_dict.get_config(), "canvas": canvas.get_config(), "seed": seed}
+    changed["precision"] = precision or model.dtype_policy.name
     made = type(model).from_config({**model.get_config(), **changed})
     for layer in made.layers:
         if layer.name != HEAD:

@@ -3,20 +3,36 @@
 `paper` is the CRNN of Shi, Bai and Yao; `small` reads rendered words after minutes on two cores.
 """
 
+import contextlib
+from collections.abc import Callable
+from typing import NamedTuple
+
 import keras
 
+from crnn_keras import layers
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import Canvas
 
-PRESETS = ("small", "paper")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+@contextlib.contextmanager
+def _layers_in(precision):
+    """Layers made within compute in a precision; afterwards the caller's own default is back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _conv(x, filters, kernel, name, strides=1, normalize=True):
-    x = keras.layers.Conv2D(
-        filters, kernel, strides, padding="same", use_bias=not normalize, name=name
-    )(x)
+    x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=not normalize, name=name)(
+        x
+    )
     if normalize:
-        x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
@@ -27,12 +43,12 @@ def _collapse_height(x, filters, width, name):
     """
     left = (width - 1) // 2
     x = keras.layers.ZeroPadding2D(((0, 0), (left, width - 1 - left)), name=f"{name}_pad")(x)
-    return keras.layers.Conv2D(filters, (x.shape[1], width), use_bias=False, name=name)(x)
+    return layers.Conv2D(filters, (x.shape[1], width), use_bias=False, name=name)(x)
 
 
 def _paper_features(x):
     """VGG-7: 32 rows become 1, four columns become 1. Batch norm where the paper has it."""
-    pool = keras.layers.MaxPooling2D
+    pool = layers.MaxPooling2D
     x = pool((2, 2), name="pool1")(_conv(x, 64, 3, "conv1", normalize=False))
     x = pool((2, 2), name="pool2")(_conv(x, 128, 3, "conv2", normalize=False))
     x = _conv(x, 256, 3, "conv3", normalize=False)
@@ -43,21 +59,49 @@ def _paper_features(x):
     return keras.layers.ReLU(name="conv7_relu")(x)
 
 
-def _small_features(x):
-    """Strided convolutions: little arithmetic, so that two cores see many words in a minute."""
-    x = _conv(x, 24, 5, "conv1", strides=2)
-    x = _conv(x, 48, 3, "conv2", strides=2)
-    x = _conv(x, 64, 3, "conv3")
-    x = _conv(x, 96, 3, "conv4", strides=(2, 1))
-    x = _conv(x, 96, 3, "conv5")
-    x = _conv(x, 128, 3, "conv6", strides=(2, 1))
-    x = _collapse_height(x, 128, 3, "conv7")
-    x = keras.layers.BatchNormalization(momentum=0.9, name="conv7_norm")(x)
-    return keras.layers.ReLU(name="conv7_relu")(x)
+def strided_features(*convolutions):
+    """Strided convolutions: little arithmetic, so that two cores see many words in a minute.
+
+    Args:
+        convolutions: for each, `(filters, kernel size, strides)`; the strides across must make 4.
+            One more, as high as what is left and with the last one's filters, makes the frames.
+
+    Returns:
+        Function of a tensor `(batch, height, width, 1)`: gives `(batch, 1, width / 4, filters)`.
+    """
+
+    def features(x):
+        for number, (filters, kernel, strides) in enumerate(convolutions, start=1):
+            x = _conv(x, filters, kernel, f"conv{number}", strides)
+        name = f"conv{len(convolutions) + 1}"
+        x = _collapse_height(x, convolutions[-1][0], 3, name)
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+        return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+    return features
 
 
-# The convolutions, the LSTM units of each layer and direction, the share of features dropped.
-_PRESETS = {"paper": (_paper_features, (256, 256), 0.0), "small": (_small_features, (96,), 0.2)}
+class Shape(NamedTuple):
+    """The sizes of a network.
+
+    Args:
+        features: function of the canvas that gives one row of frames.
+        lstm_units: units of each LSTM layer and direction.
+        dropout: share of the features dropped while it learns.
+    """
+
+    features: Callable
+    lstm_units: tuple
+    dropout: float
+
+
+SMALL = ((24, 5, 2), (48, 3, 2), (64, 3, 1), (96, 3, (2, 1)), (96, 3, 1), (128, 3, (2, 1)))
+# By preset. `benchmarks/shapes.py` adds others, to compare.
+SHAPES = {
+    "small": Shape(strided_features(*SMALL), (96,), 0.2),
+    "paper": Shape(_paper_features, (256, 256), 0.0),
+}
+PRESETS = tuple(SHAPES)
 
 
 @keras.saving.register_keras_serializable(package="crnn_keras")
@@ -69,6 +113,8 @@ class CRNN(keras.Model):
         canvas: an `images.Canvas`, or its config.
         preset: `"small"` or `"paper"`.
         seed: seed of the dropout.
+        precision: one of `PRECISIONS`: what the layers compute in. Weights and logits are float32
+            in all of them. A saved reader keeps it.
 
     Input shape:
         `(batch, canvas height, width, 1)`, grey levels from 0 to 255; width in pixels, one of the
@@ -81,27 +127,30 @@ class CRNN(keras.Model):
         Shi, Bai and Yao, 2015, arXiv 1507.05717.
     """
 
-    def __init__(self, char_dict, canvas, preset="small", seed=0, **kwargs):
-        if preset not in _PRESETS:
-            raise ValueError(f"Preset {preset!r} is unknown. Expected one of {PRESETS}.")
+    def __init__(self, char_dict, canvas, preset="small", seed=0, precision="float32", **kwargs):
+        if preset not in SHAPES:
+            raise ValueError(f"Preset {preset!r} is unknown. Expected one of {tuple(SHAPES)}.")
+        if precision not in PRECISIONS:
+            raise ValueError(f"Precision {precision!r} is unknown. Expected one of {PRECISIONS}.")
         if not isinstance(char_dict, CharDict):
             char_dict = CharDict.from_config(char_dict)
         canvas = canvas if isinstance(canvas, Canvas) else Canvas(**canvas)
-        features, lstm_units, dropout = _PRESETS[preset]
+        features, lstm_units, dropout = SHAPES[preset]
         width = canvas.widths[0] if len(canvas.widths) == 1 else None
 
-        inputs = keras.Input((canvas.height, width, 1), name="canvas")
-        x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(inputs)
-        x = features(x)
-        x = keras.layers.Reshape((-1, x.shape[-1]), name="frames")(x)
-        if dropout:
-            x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
-        for number, units in enumerate(lstm_units, start=1):
-            lstm = keras.layers.LSTM(units, return_sequences=True, name="lstm")
-            x = keras.layers.Bidirectional(lstm, name=f"bilstm{number}")(x)
-        # float32 whatever the precision of the rest: the loss needs it.
-        outputs = keras.layers.Dense(char_dict.classes, dtype="float32", name="logits")(x)
-        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        with _layers_in(precision):
+            inputs = keras.Input((canvas.height, width, 1), name="canvas")
+            x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(inputs)
+            x = features(x)
+            x = keras.layers.Reshape((-1, x.shape[-1]), name="frames")(x)
+            if dropout:
+                x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
+            for number, units in enumerate(lstm_units, start=1):
+                lstm = keras.layers.LSTM(units, return_sequences=True, name="lstm")
+                x = layers.Bidirectional(lstm, name=f"bilstm{number}")(x)
+            # float32 whatever the precision of the rest: the loss needs it.
+            outputs = keras.layers.Dense(char_dict.classes, dtype="float32", name="logits")(x)
+            super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         self.char_dict = char_dict
         self.canvas = canvas
@@ -116,6 +165,7 @@ class CRNN(keras.Model):
             "canvas": self.canvas.get_config(),
             "preset": self.preset,
             "seed": self.seed,
+            "precision": self.dtype_policy.name,
             "name": self.name,
         }
 
@@ -124,7 +174,7 @@ class CRNN(keras.Model):
         return cls(**config)
 
 
-def build_crnn(char_dict, canvas=None, preset="small", seed=0):
+def build_crnn(char_dict, canvas=None, preset="small", seed=0, precision="float32"):
     """Builds a reader with fresh weights.
 
     Args:
@@ -133,6 +183,8 @@ def build_crnn(char_dict, canvas=None, preset="small", seed=0):
         preset: `"small"` (0.6 M weights with 36 characters) or `"paper"` (8.7 M).
         seed: seed of the weights and the dropout. It also seeds Python, NumPy and the backend,
             as `keras.utils.set_random_seed` does.
+        precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`; see
+            `devices.recommend` for what suits a machine.
 
     Returns:
         `CRNN`.
@@ -144,4 +196,4 @@ def build_crnn(char_dict, canvas=None, preset="small", seed=0):
         (None, 25, 37)
     """
     keras.utils.set_random_seed(seed)
-    return CRNN(char_dict, canvas or Canvas(), preset, seed)
+    return CRNN(char_dict, canvas or Canvas(), preset, seed, precision)

@@ -114,8 +114,10 @@ def _import_keras_quietly():
         os.dup2(kept.fileno(), 2)
         try:
             import keras
-            import tensorflow as tf
 
+            from crnn_keras.devices import tensorflow_for_input
+
+            tf = tensorflow_for_input()
             keras.ops.add(1.0, 1.0)
             signature = tf.TensorSpec((), tf.int32)
             next(iter(tf.data.Dataset.from_generator(lambda: [0], output_signature=signature)))

@@ -1,25 +1,18 @@
-"""What the tests run in processes of their own: one backend each, and processes that get killed.
+"""What the tests compute in processes of their own, one backend each.
 
-    python backend_worker.py compute MODEL.keras OUT.npz
-    python backend_worker.py train WORD_SETS_FOLDER RUN_FOLDER[@MOMENT] ...
-
-A moment is when the process kills itself, as `kill -9` does: see `_die_at`.
+python backend_worker.py compute MODEL.keras OUT.npz
 """
 
-import os
-import signal
 import sys
 
 import keras
 import numpy as np
 
+from crnn_keras import layers
 from crnn_keras import train as training
 from crnn_keras.char_dict import CharDict
 from crnn_keras.ctc import ctc_loss
-from crnn_keras.dataset import Batches
-from crnn_keras.images import Canvas
-from crnn_keras.model import build_crnn
-from crnn_keras.records import Records
+from crnn_keras.model import PRESETS, build_crnn
 
 
 def loss_and_gradient(logits, labels, frames, compiled=False):
@@ -109,6 +102,84 @@ def logits_of(model):
     return keras.ops.convert_to_numpy(model.predict_on_batch(canvases()))
 
 
+def _twin(kind, **options):
+    """A layer of ours and the one of Keras that it stands for."""
+    if kind == "Bidirectional":
+        return [
+            bidirectional(keras.layers.LSTM(return_sequences=True, **options))
+            for bidirectional in (layers.Bidirectional, keras.layers.Bidirectional)
+        ]
+    return [getattr(room, kind)(**options) for room in (layers, keras.layers)]
+
+
+def _conv_case(shape, kernel_size, strides, padding, use_bias=False):
+    options = {"kernel_size": kernel_size, "strides": strides, "padding": padding}
+    return shape, "Conv2D", {"filters": 4, "use_bias": use_bias, **options}
+
+
+# Input shape of a picture or a sequence, name of the layer, its options.
+LAYER_CASES = {
+    "conv 3 by 3": _conv_case((9, 13, 2), 3, 1, "same", use_bias=True),
+    "conv 5 by 5, strides 2": _conv_case((8, 10, 1), 5, 2, "same"),
+    "conv of odd height, strides 2 and 1": _conv_case((7, 10, 3), 3, (2, 1), "same"),
+    "conv of even kernel": _conv_case((5, 6, 2), 2, 1, "same"),
+    "conv as high as the picture": _conv_case((2, 9, 3), (2, 3), 1, "valid"),
+    "conv that leaves rows over": _conv_case((10, 11, 2), (3, 2), (4, 3), "valid"),
+    "conv of strides wider than the kernel": _conv_case((9, 9, 2), 2, 3, "same"),
+    "pool": ((4, 6, 2), "MaxPooling2D", {"pool_size": (2, 3)}),
+    "pool that leaves rows over": ((5, 4, 2), "MaxPooling2D", {"pool_size": 2}),
+    "norm of pictures": ((4, 5, 3), "BatchNormalization", {"momentum": 0.7}),
+    "norm of one row": ((1, 6, 2), "BatchNormalization", {"epsilon": 0.1}),
+    "lstm": ((7, 3), "Bidirectional", {"units": 5}),
+    "lstm of one frame": ((1, 3), "Bidirectional", {"units": 4}),
+}
+
+
+def layer_twins(case):
+    """What one layer of ours, and Keras' own, make of the same weights and pictures.
+
+    The layer stands behind a dense one, whose step shows the gradient to the layer's inputs.
+
+    Returns:
+        Two dicts of arrays: outputs before and after a step, in training and in use; each weight
+        before and after the step.
+    """
+    shape, kind, options = LAYER_CASES[case]
+    pictures = np.random.default_rng(4).normal(size=(6, *shape)).astype("float32")
+    both = []
+    for layer in _twin(kind, **options):
+        inputs = keras.Input(shape)
+        outputs = layer(keras.layers.Dense(shape[-1])(inputs))
+        model = keras.Model(inputs, outputs)
+        set_weights(model, seed=7)
+        found = {"used before": keras.ops.convert_to_numpy(model(pictures, training=False))}
+        found |= {f"weight {n} before": w.numpy() for n, w in enumerate(model.weights)}
+        targets = np.random.default_rng(8).normal(size=found["used before"].shape)
+        model.compile(keras.optimizers.SGD(1.0), loss="mse", jit_compile=False)
+        found["loss"] = model.train_on_batch(pictures, targets.astype("float32"))
+        found |= {f"weight {n} after": w.numpy() for n, w in enumerate(model.weights)}
+        found["used after"] = keras.ops.convert_to_numpy(model(pictures, training=False))
+        both.append(found)
+    return both
+
+
+def one_step(preset):
+    """Loss and weights after one training step from given weights, without dropout."""
+    model = build_crnn(CharDict.from_preset("alphanumeric36"), preset=preset)
+    set_weights(model, seed=3)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    rng = np.random.default_rng(9)
+    labels = rng.integers(1, 37, size=(3, 6)).astype("int32")
+    labels[1, 4:] = 0
+    inputs = {"canvas": canvases(), "labels": labels, "frames": np.full(3, 25, "int32")}
+    whole = training.training_model(model, longest_label=6)
+    training.compile_for_training(whole, training.make_optimizer("sgd", 0.1))
+    loss = whole.train_on_batch(inputs, np.zeros(3, "float32"))
+    return np.float64(loss), np.concatenate([w.numpy().ravel() for w in model.weights])
+
+
 def compute(model_file, out):
     found = {}
     for name, case in (("few", few_classes()), ("many", many_classes())):
@@ -117,67 +188,15 @@ def compute(model_file, out):
     set_weights(model, seed=3)
     found["set_logits"] = logits_of(model)
     found["loaded_logits"] = logits_of(keras.models.load_model(model_file, compile=False))
+    for preset in PRESETS:
+        found[f"{preset}_step_loss"], found[f"{preset}_step_weights"] = one_step(preset)
+    for case in LAYER_CASES:
+        for maker, arrays in zip(("ours", "keras"), layer_twins(case), strict=True):
+            found |= {f"{maker} {case}: {name}": values for name, values in arrays.items()}
     np.savez(out, **found)
-
-
-def train_a_little(sets, run):
-    """Three epochs of six steps: augmented pictures, dropout, cosine schedule."""
-    char_dict, canvas = CharDict.from_preset("alphanumeric36"), Canvas()
-    batches = Batches(
-        Records(f"{sets}/train"), char_dict, canvas, 8, seed=5, shuffle=True, augment=True
-    )
-    validation = Batches(Records(f"{sets}/validation"), char_dict, canvas, 8)
-    model = build_crnn(char_dict, canvas, "small", seed=5)
-    return training.train(model, batches, validation, run, epochs=3, steps_per_epoch=6)
-
-
-def _die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _die_at(moment):
-    """Arranges a death: `step:3:4` in the third epoch after its fourth step; `state:2` when the
-    state of the second epoch is written but not in its place; `model` the same of the reader.
-    """
-    kind, *numbers = moment.split(":")
-    if kind == "step":
-
-        class DeadlyLine(training.ProgressLine):
-            def step(self, done, note=""):
-                if self.label.startswith(f"epoch {numbers[0]} ") and done == int(numbers[1]):
-                    _die()
-
-        training.ProgressLine = DeadlyLine
-    elif kind == "state":
-        rename = os.rename
-
-        def deadly_rename(source, target):
-            if str(target).endswith(f"epoch-{int(numbers[0]):05d}"):
-                _die()
-            rename(source, target)
-
-        training.os.rename = deadly_rename
-    elif kind == "model":
-        replace = os.replace
-
-        def deadly_replace(source, target):
-            if str(target).endswith(".keras"):
-                _die()
-            replace(source, target)
-
-        training.os.replace = deadly_replace
-    else:
-        raise ValueError(f"Moment {moment!r} is unknown.")
 
 
 if __name__ == "__main__":
     task, *arguments = sys.argv[1:]
     if task == "compute":
         compute(*arguments)
-    else:
-        sets, *runs = arguments
-        for run in runs:
-            folder, _, moment = run.partition("@")
-            if moment:
-                _die_at(moment)
-            train_a_little(sets, folder)

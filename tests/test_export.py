@@ -1,5 +1,6 @@
-"""The SavedModel answers as the Recognizer does, in a process without Keras."""
+"""The exports answer as the Recognizer does: the SavedModel without Keras, ONNX on its runtime."""
 
+import collections
 import json
 import os
 import subprocess
@@ -8,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from crnn_keras import records, render
+from crnn_keras import images, records, render
 from crnn_keras.char_dict import CharDict
-from crnn_keras.export import export_saved_model
+from crnn_keras.export import export_onnx, export_saved_model
 from crnn_keras.images import Canvas
 from crnn_keras.model import build_crnn
 from crnn_keras.recognizer import SHIPPED, Recognizer
@@ -117,10 +118,103 @@ def test_a_version_is_replaced_whole(tmp_path):
     assert not (first / "left_over").exists()
 
 
-def test_what_is_no_reader_is_refused(tmp_path):
+@pytest.mark.parametrize("export", [export_saved_model, export_onnx])
+def test_what_is_no_reader_is_refused(tmp_path, export):
     with pytest.raises(ValueError, match=r"none\.keras does not exist"):
-        export_saved_model(tmp_path / "none.keras", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        export(tmp_path / "none.keras", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def onnx_files(tmp_path_factory):
+    """Function that exports a reader to ONNX once; it gives the reader, the file, the network."""
+    onnx = pytest.importorskip("onnx")
+    from crnn_keras.onnx_reader import OnnxReader
+
+    made = {}
+
+    def exported(preset, canvas):
+        if (preset, canvas) in made:
+            return made[preset, canvas]
+        folder = tmp_path_factory.mktemp("onnx")
+        if preset == "words":
+            path = SHIPPED["words"]
+        else:
+            path = folder / "reader.keras"
+            model = build_crnn(CharDict("省京沪川0123456789"), canvas, preset, seed=5)
+            kernel = model.get_layer("logits").kernel
+            kernel.assign(np.random.default_rng(0).normal(0, 3, kernel.shape))
+            save_model(model, path)
+        assert export_onnx(path, folder / "reader.onnx") < 1e-4
+        assert [p.suffix for p in folder.iterdir() if p != path] == [".onnx"]
+        network = onnx.load(folder / "reader.onnx")
+        made[preset, canvas] = path, OnnxReader.load(folder / "reader.onnx"), network
+        return made[preset, canvas]
+
+    return exported
+
+
+KEEP = Canvas("keep", 32, (48, 96, 160))
+
+
+@pytest.mark.parametrize(("preset", "canvas"), [("words", Canvas()), ("small", KEEP)])
+def test_onnx_reads_as_the_recognizer_on_200_images(folder, onnx_files, preset, canvas):
+    path, exported, _ = onnx_files(preset, canvas)
+    recognizer = Recognizer.load(path)
+    assert exported.char_dict == recognizer.char_dict and exported.canvas == recognizer.canvas
+    ours, theirs = (r.read(folder / "pictures") for r in (exported, recognizer))
+    assert [reading.text for reading in ours] == [reading.text for reading in theirs]
+    assert [reading.source for reading in ours] == [reading.source for reading in theirs]
+    confidences = [[reading.confidence for reading in readings] for readings in (ours, theirs)]
+    np.testing.assert_allclose(*confidences, rtol=1e-3, atol=1e-6)
+    # Weights by chance read much alike, but not all the same.
+    assert len({reading.text for reading in ours}) > COUNT / 4
+    for picture in sorted((folder / "pictures").iterdir())[:20]:
+        batch = images.to_canvas(picture, canvas)[None].repeat(3, axis=0)
+        np.testing.assert_allclose(exported.logits(batch), recognizer.logits(batch), atol=1e-4)
+
+
+def test_onnx_names_bad_pictures_as_the_recognizer(folder, onnx_files):
+    path, exported, _ = onnx_files("words", Canvas())
+    bad = sorted((folder / "bad").iterdir())
+    ours, theirs = (reader.read(bad) for reader in (exported, Recognizer.load(path)))
+    assert ours == theirs
+    assert all(reading.error for reading in ours)
+
+
+@pytest.mark.parametrize(
+    ("preset", "canvas", "layers"), [("words", Canvas(), 1), ("small", KEEP, 1), ("paper", KEEP, 2)]
+)
+def test_each_bilstm_is_folded_into_lstm_nodes(onnx_files, preset, canvas, layers):
+    _, _, network = onnx_files(preset, canvas)
+    kinds = collections.Counter(node.op_type for node in network.graph.node)
+    assert not {"Loop", "Scan", "If", "BatchNormalization"} & set(kinds)
+    directions = 0
+    for node in network.graph.node:
+        if node.op_type == "LSTM":
+            named = [a.s for a in node.attribute if a.name == "direction"]
+            directions += 2 if named == [b"bidirectional"] else 1
+    assert directions == 2 * layers
+    assert kinds["Conv"] == 7
+
+
+def test_a_reader_in_mixed_precision_is_exported_in_float32(tmp_path):
+    pytest.importorskip("onnx")
+    model = build_crnn(CharDict.from_preset("digits"), precision="mixed_bfloat16")
+    save_model(model, tmp_path / "mixed.keras")
+    assert export_onnx(tmp_path / "mixed.keras", tmp_path / "plain.onnx") < 1e-4
+
+
+def test_onnx_names_its_ends_and_frees_the_sizes_that_vary(onnx_files):
+    for preset, canvas, width in (("words", Canvas(), 100), ("small", KEEP, "width")):
+        _, _, network = onnx_files(preset, canvas)
+        ends = {
+            value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+            for value in (*network.graph.input, *network.graph.output)
+        }
+        classes = 37 if preset == "words" else 15
+        assert ends["canvases"] == ["batch", 32, width, 1]
+        assert ends["logits"] == ["batch", "frames", classes]
 
 
 def test_records_store_what_tensorflow_can_decode(tmp_path):

@@ -1,16 +1,11 @@
-"""A reader for machines without Keras: a SavedModel, image bytes in, text and confidence out.
-
-The work runs in a process of its own, under TensorFlow and without a GPU, whatever backend trained
-the reader: only there is the graph made of plain TensorFlow ops.
-"""
+"""A SavedModel: image bytes in, text and confidence out."""
 
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 
 from crnn_keras.char_dict import BLANK
+from crnn_keras.export.process import export_in_process
 
 
 def export_saved_model(reader, folder, version=1):
@@ -22,7 +17,7 @@ def export_saved_model(reader, folder, version=1):
     picture that cannot be decoded fails the call with InvalidArgument.
 
     Args:
-        reader: path of a `.keras` file.
+        reader: path of a `.keras` file, or the name of a shipped reader.
         folder: folder of the served model, named as the model is to be called.
         version: integer. A version that is there already is replaced.
 
@@ -33,23 +28,11 @@ def export_saved_model(reader, folder, version=1):
         ValueError: the file is not a reader.
         RuntimeError: the export failed; the message ends with what the process printed.
     """
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": "tensorflow",
-        "CUDA_VISIBLE_DEVICES": "",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    command = [sys.executable, "-m", "crnn_keras.export", str(reader), str(folder), str(version)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if result.returncode:
-        last = result.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
-        if last[0].startswith("ValueError: "):
-            raise ValueError(last[0].removeprefix("ValueError: "))
-        raise RuntimeError(f"The export of {reader} failed: {result.stderr[-2000:]}")
-    return pathlib.Path(folder) / str(version)
+    return pathlib.Path(export_in_process("saved_model", reader, folder, version))
 
 
-def _write_saved_model(reader, folder, version):
+def write_saved_model(reader, folder, version):
+    """What `export_saved_model` does in its process, with the same arguments and result."""
     import tensorflow as tf
 
     from crnn_keras.recognizer import Recognizer
@@ -70,6 +53,7 @@ def _write_saved_model(reader, folder, version):
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+    return final
 
 
 def _serving_function(tf, recognizer):
@@ -112,7 +96,3 @@ def _serving_function(tf, recognizer):
         return {"text": text, "confidence": confidence}
 
     return serve
-
-
-if __name__ == "__main__":
-    _write_saved_model(*sys.argv[1:])

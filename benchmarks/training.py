@@ -1,0 +1,358 @@
+"""Speed of training and predicting: each preset on each backend, beside a plain PyTorch loop.
+
+    python benchmarks/training.py
+    python benchmarks/training.py --presets small --rounds 9
+
+Every contestant is a process of its own that has done its compiling; they take turns of some
+seconds, so that a busy machine slows all of them. The plain loop has the same layers, which it
+proves by giving the same logits from the same weights. Printed are medians of images a second,
+smallest to largest in brackets, the ratio to the plain loop (median of the rounds' ratios), and
+the arithmetic done as a share of what this machine multiplies matrices with, measured in the same
+turns. Products and sums of convolutions, LSTM and dense layers are counted, a training step as
+three times its forward pass.
+
+A row `records` gives the batches that `dataset.Batches` makes of records, augmented: once from
+encoded pictures, and once from the canvases that it keeps.
+"""
+
+import argparse
+import importlib.util
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+
+import numpy as np
+
+BATCH, LONGEST = 64, 8
+BACKENDS = ("torch", "tensorflow", "jax")
+PLAIN = "plain torch"
+
+
+def make_batch():
+    """Canvases, labels and frame counts of one batch: noise costs what pictures cost."""
+    rng = np.random.default_rng(0)
+    return {
+        "canvas": rng.integers(0, 256, (BATCH, 32, 100, 1)).astype("uint8"),
+        "labels": rng.integers(1, 37, (BATCH, LONGEST)).astype("int32"),
+        "frames": np.full(BATCH, 25, "int32"),
+    }
+
+
+def count_flops(model):
+    """Products and sums of one image's forward pass."""
+    total = 0
+    for layer in model.layers:
+        weights = [w for w in layer.weights if len(w.shape) > 1]
+        # A convolution's kernel is used at each output pixel, a matrix at each frame.
+        places = int(np.prod(layer.output.shape[1:-1]))
+        total += sum(2 * places * int(np.prod(w.shape)) for w in weights)
+    return total
+
+
+class Matrices:
+    """The machine's speed at multiplying matrices."""
+
+    flops = 2 * 1024**3
+
+    def __init__(self, preset):
+        self.matrix = np.random.default_rng(0).normal(size=(1024, 1024)).astype("float32")
+
+    def train(self):
+        self.matrix @ self.matrix
+
+
+class Ours:
+    """A reader as `crnn_keras.train` trains it."""
+
+    def __init__(self, preset):
+        import keras
+
+        from crnn_keras import train
+        from crnn_keras.char_dict import CharDict
+        from crnn_keras.memory import keep_freed_memory
+        from crnn_keras.model import build_crnn
+
+        keep_freed_memory()  # as `train` does
+        self.reader = build_crnn(CharDict.from_preset("alphanumeric36"), preset=preset)
+        self.model = train.training_model(self.reader, LONGEST)
+        self.model.compile(train.make_optimizer("adamw", 2e-3), loss=lambda _, y: keras.ops.mean(y))
+        self.flops = count_flops(self.reader)
+        self.batch = {name: keras.ops.convert_to_tensor(v) for name, v in make_batch().items()}
+        self.zeros = keras.ops.zeros(BATCH)
+
+    def train(self):
+        self.model.train_on_batch(self.batch, self.zeros)
+
+    def predict(self):
+        self.reader.predict_on_batch(self.batch["canvas"])
+
+
+class Plain:
+    """The same layers in a loop that a PyTorch user would write."""
+
+    def __init__(self, preset):
+        import torch
+
+        from crnn_keras.char_dict import CharDict
+        from crnn_keras.model import build_crnn
+
+        reader = build_crnn(CharDict.from_preset("alphanumeric36"), preset=preset)
+        self.flops = count_flops(reader)
+        self.network = _translate(torch, reader)
+        batch = make_batch()
+        self.images = torch.tensor(batch["canvas"]).movedim(-1, 1).contiguous()
+        self.labels = torch.tensor(batch["labels"])
+        self.frames = torch.tensor(batch["frames"])
+        self.lengths = torch.full((BATCH,), LONGEST)
+        self.network.eval()
+        with torch.inference_mode():
+            here, there = self.network(self.images), reader(batch["canvas"], training=False)
+        apart = float((here - there).abs().max())
+        if apart > 1e-3:
+            raise ValueError(f"The plain network's logits are {apart} apart: other layers.")
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), 2e-3)
+
+    def train(self):
+        import torch
+
+        self.network.train()
+        self.optimizer.zero_grad()
+        log_probs = self.network(self.images).log_softmax(-1).transpose(0, 1)
+        loss = torch.nn.functional.ctc_loss(log_probs, self.labels, self.frames, self.lengths)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+        return loss.item()
+
+    def predict(self):
+        import torch
+
+        self.network.eval()
+        with torch.inference_mode():
+            return self.network(self.images).numpy()
+
+
+def _translate(torch, reader):
+    """A torch module of a reader's layers and weights."""
+    nn = torch.nn
+
+    def tensor(weight):
+        return weight.value.detach().clone()
+
+    class Frames(nn.Module):
+        def forward(self, x):
+            return x.squeeze(2).transpose(1, 2)
+
+    class Scale(nn.Module):
+        def forward(self, x):
+            return x.float() / 127.5 - 1
+
+    class Recurrent(nn.LSTM):
+        def forward(self, x):
+            return super().forward(x)[0]
+
+    def convolution(layer):
+        made = []
+        kernel = layer.kernel_size
+        pads = (0, 0)
+        if layer.padding == "same":
+            total = [
+                max((-(-size // stride) - 1) * stride + width - size, 0)
+                for size, width, stride in zip(
+                    layer.input.shape[1:3], kernel, layer.strides, strict=True
+                )
+            ]
+            pads = tuple(rows // 2 for rows in total)
+            if any(rows % 2 for rows in total):
+                (top, left), (down, right) = pads, [t - p for t, p in zip(total, pads, strict=True)]
+                made, pads = [nn.ZeroPad2d((left, right, top, down))], (0, 0)
+        channels = layer.kernel.shape[2]
+        convolve = nn.Conv2d(
+            channels, layer.filters, kernel, layer.strides, pads, bias=layer.use_bias
+        )
+        convolve.weight.data = tensor(layer.kernel).permute(3, 2, 0, 1).contiguous()
+        if layer.use_bias:
+            convolve.bias.data = tensor(layer.bias)
+        return [*made, convolve]
+
+    def normalization(layer):
+        made = nn.BatchNorm2d(layer.gamma.shape[0], layer.epsilon, 1 - layer.momentum)
+        made.weight.data, made.bias.data = tensor(layer.gamma), tensor(layer.beta)
+        return [made]
+
+    def recurrent(layer):
+        units = layer.forward_layer.units
+        made = Recurrent(layer.input.shape[-1], units, batch_first=True, bidirectional=True)
+        for suffix, part in (("", layer.forward_layer), ("_reverse", layer.backward_layer)):
+            cell = part.cell
+            getattr(made, f"weight_ih_l0{suffix}").data = tensor(cell.kernel).T.contiguous()
+            getattr(made, f"weight_hh_l0{suffix}").data = tensor(
+                cell.recurrent_kernel
+            ).T.contiguous()
+            getattr(made, f"bias_ih_l0{suffix}").data = tensor(cell.bias)
+            getattr(made, f"bias_hh_l0{suffix}").data.zero_()
+        return [made]
+
+    def dense(layer):
+        made = nn.Linear(*layer.kernel.shape)
+        made.weight.data, made.bias.data = tensor(layer.kernel).T.contiguous(), tensor(layer.bias)
+        return [made]
+
+    def padding(layer):
+        (top, down), (left, right) = layer.padding
+        return [nn.ZeroPad2d((left, right, top, down))]
+
+    ways = {
+        "InputLayer": lambda layer: [],
+        "Rescaling": lambda layer: [Scale()],
+        "Conv2D": convolution,
+        "BatchNormalization": normalization,
+        "ReLU": lambda layer: [nn.ReLU()],
+        "MaxPooling2D": lambda layer: [nn.MaxPool2d(layer.pool_size)],
+        "ZeroPadding2D": padding,
+        "Reshape": lambda layer: [Frames()],
+        "Dropout": lambda layer: [nn.Dropout(layer.rate)],
+        "Bidirectional": recurrent,
+        "Dense": dense,
+    }
+    return nn.Sequential(
+        *[part for layer in reader.layers for part in ways[type(layer).__name__](layer)]
+    )
+
+
+class FromRecords:
+    """Batches of rendered words, from encoded pictures or from the canvases kept in memory."""
+
+    flops = 0
+
+    def __init__(self, preset):
+        from crnn_keras import render
+        from crnn_keras.char_dict import CharDict
+        from crnn_keras.dataset import Batches
+        from crnn_keras.images import Canvas
+        from crnn_keras.records import Records, make_record, write_records
+
+        fonts = render.bundled_fonts()
+        texts = render.WordTexts(render.read_words(), seed=0)
+        self.folder = tempfile.TemporaryDirectory()
+        rows = []
+        for index in range(16 * BATCH):
+            text = texts.text(index)
+            rows.append(make_record(render.render_jpeg(text, fonts, index=index), text, "word"))
+        chars = CharDict.from_preset("alphanumeric36")
+        write_records(self.folder.name, rows, chars, Canvas())
+
+        def batches(**options):
+            records = Records(self.folder.name)
+            made = Batches(records, chars, Canvas(), BATCH, shuffle=True, augment=True, **options)
+            return made.training().as_numpy_iterator()
+
+        self.encoded, self.kept = batches(cache_bytes=0), batches()
+        for _ in range(20):
+            next(self.kept)
+
+    def train(self):
+        next(self.encoded)
+
+    def predict(self):
+        next(self.kept)
+
+
+MAKERS = {"matrices": Matrices, PLAIN: Plain, "records": FromRecords}
+
+
+def serve(pipe, name, preset):
+    """A contestant's process: builds, warms up, then runs turns as they are asked for."""
+    try:
+        contestant = MAKERS.get(name, Ours)(preset)
+        for kind in ("train", "predict"):
+            work = getattr(contestant, kind, None)
+            for _ in range(2 if work else 0):
+                work()
+        pipe.send(contestant.flops)
+        while (turn := pipe.recv()) is not None:
+            kind, seconds = turn
+            work = getattr(contestant, kind, None)
+            started, steps = time.perf_counter(), 0
+            while work and time.perf_counter() - started < seconds:
+                work()
+                steps += 1
+            pipe.send(steps / (time.perf_counter() - started))
+    except Exception as error:
+        pipe.send(f"{type(error).__name__}: {error}")
+        raise
+
+
+def start(name, preset):
+    """Starts a contestant's process on its backend."""
+    settings = {"KERAS_BACKEND": name if name in BACKENDS else "torch"}
+    if name == "records":
+        settings["KERAS_BACKEND"] = "tensorflow"
+    os.environ.update(settings)
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=serve, args=(theirs, name, preset), daemon=True
+    )
+    process.start()
+    return process, ours
+
+
+def compare(preset, rounds, seconds, backends):
+    """Runs all contestants of a preset in turns and prints their rows."""
+    names = ["matrices", *([PLAIN] if "torch" in backends else []), *backends, "records"]
+    contestants, flops = {}, {}
+    for name in names:
+        contestants[name] = start(name, preset)
+        # One after the other: compiling wants the whole machine.
+        flops[name] = contestants[name][1].recv()
+        if isinstance(flops[name], str):
+            raise SystemExit(f"{name}: {flops[name]}")
+    speeds = {}
+    for _ in range(rounds):
+        for kind in ("train", "predict"):
+            for name in names:
+                pipe = contestants[name][1]
+                pipe.send((kind, seconds))
+                speeds.setdefault((name, kind), []).append(pipe.recv())
+    for process, pipe in contestants.values():
+        pipe.send(None)
+        process.join()
+    machine = statistics.median(speeds["matrices", "train"]) * Matrices.flops / 1e9
+    print(f"{preset}: {flops[backends[0]] / 1e9:.3f} GFLOP an image forward; ", end="")
+    print(f"matrices {machine:.0f} GFLOP/s")
+    for name in names[1:]:
+        cells = []
+        for kind, times in (("train", 3), ("predict", 1)):
+            found = [BATCH * speed for speed in speeds[name, kind]]
+            median = statistics.median(found)
+            cell = f"{kind} {median:7.1f} [{min(found):.1f} to {max(found):.1f}]"
+            if name != "records":
+                cell += f" {median * times * flops[name] / 1e9 / machine:4.0%} of matrices"
+                plain = speeds.get((PLAIN, kind))
+            else:
+                plain = speeds.get((backends[0], "train"))
+            if plain:
+                ratios = [a / b for a, b in zip(speeds[name, kind], plain, strict=True)]
+                cell += f", ratio {statistics.median(ratios):.2f}"
+            cells.append(cell)
+        print(f"  {name:12} {' | '.join(cells)}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--presets", nargs="+", default=["small", "paper"])
+    parser.add_argument("--backends", nargs="+", default=None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0, help="a contestant's turn")
+    options = parser.parse_args()
+    backends = options.backends or [b for b in BACKENDS if importlib.util.find_spec(b)]
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    print(f"{os.cpu_count()} cores, batches of {BATCH}, n = {options.rounds} rounds")
+    for preset in options.presets:
+        compare(preset, options.rounds, options.seconds, backends)
+
+
+if __name__ == "__main__":
+    main()

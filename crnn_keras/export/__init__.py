@@ -1,0 +1,16 @@
+"""A saved reader for machines without Keras.
+
+The work runs in a process of its own, under TensorFlow and without a GPU, whatever backend trained
+the reader: only there is the graph made of plain TensorFlow ops.
+
+| file | subject |
+|---|---|
+| `process` | that process |
+| `saved_model` | `export_saved_model`: image bytes in, text and confidence out |
+| `onnx` | `export_onnx`: canvases in, logits out, for `onnx_reader` |
+"""
+
+from crnn_keras.export.onnx import export_onnx
+from crnn_keras.export.saved_model import export_saved_model
+
+__all__ = ["export_onnx", "export_saved_model"]

@@ -1,0 +1,122 @@
+"""One ONNX file: canvases in, logits out, with the char dict and the canvas inside."""
+
+import pathlib
+
+from crnn_keras import files
+from crnn_keras.export.process import export_in_process
+
+# Later ones measured no faster on ONNX Runtime; older runtimes take this one.
+OPSET = 15
+# How far the logits of the two may be apart: a thousandth of what sways a reading.
+TOLERANCE = 1e-4
+
+
+def export_onnx(reader, path):
+    """Writes a reader as one ONNX file, for `onnx_reader.OnnxReader` and for other runtimes.
+
+    Its input `canvases` is uint8 `(batch, canvas height, width, 1)`, of any batch and, in the
+    canvas' mode `"keep"`, of any width; its output `logits` is float32 `(batch, width / 4,
+    classes)`. The metadata under `crnn_keras` is JSON with the char dict and the canvas. Before the
+    file appears under its name it is held against the reader. A reader that computes in mixed
+    precision is exported, and compared, in float32.
+
+    Args:
+        reader: path of a `.keras` file, or the name of a shipped reader.
+        path: file to write, whole or not at all.
+
+    Returns:
+        The largest difference between the logits of the file and of the reader, on a few canvases
+        of each width.
+
+    Raises:
+        ValueError: the file is not a reader, a package of the extra `onnx` is missing, or the
+            logits are more than 1e-4 apart.
+        RuntimeError: the export failed; the message ends with what the process printed.
+    """
+    return float(export_in_process("onnx", reader, path))
+
+
+def write_onnx(reader, path):
+    """What `export_onnx` does in its process, with the same arguments and result."""
+    import keras
+
+    from crnn_keras.recognizer import Recognizer
+
+    try:
+        import onnx
+        import tf2onnx  # noqa: F401
+
+        from crnn_keras.onnx_reader import INPUT, METADATA, OUTPUT, OnnxReader, describe
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"The package {error.name} is missing. Install it by pip install 'crnn_keras[onnx]'."
+        ) from None
+
+    recognizer = Recognizer(_in_float32(Recognizer.load(reader).model))
+    canvas = recognizer.canvas
+    width = canvas.widths[0] if len(canvas.widths) == 1 else None
+    signature = keras.InputSpec(shape=(None, canvas.height, width, 1), dtype="uint8", name=INPUT)
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.exported")
+    try:
+        recognizer.model.export(
+            part, format="onnx", input_signature=[signature], opset_version=OPSET, verbose=False
+        )
+        model = onnx.load(part)
+    finally:
+        part.unlink(missing_ok=True)
+    _name_the_ends(model.graph, OUTPUT)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA, describe(recognizer)
+    onnx.checker.check_model(model)
+    content = model.SerializeToString()
+    apart = _largest_difference(recognizer, OnnxReader(content, str(path)))
+    if not apart <= TOLERANCE:
+        raise ValueError(
+            f"The logits of {path} would be {apart:.1e} from those of {reader}, allowed are "
+            f"{TOLERANCE:.0e}: nothing was written. Please report this with the reader."
+        )
+    files.write_atomic(path, content)
+    return apart
+
+
+def _in_float32(model):
+    """A reader with the same weights that computes in float32, as tf2onnx needs it."""
+    if model.dtype_policy.name == "float32":
+        return model
+    plain = type(model).from_config({**model.get_config(), "precision": "float32"})
+    plain.set_weights(model.get_weights())
+    return plain
+
+
+def _name_the_ends(graph, name):
+    """Calls the output and the free sizes by their names: tf2onnx calls them Identity:0, unk__7."""
+    (output,) = graph.output
+    for node in graph.node:
+        for values in (node.input, node.output):
+            values[:] = [name if value == output.name else value for value in values]
+    output.name = name
+    ends = ((graph.input[0], ("batch", "height", "width")), (output, ("batch", "frames")))
+    for value, sizes in ends:
+        for dimension, size in zip(value.type.tensor_type.shape.dim, sizes, strict=False):
+            if dimension.HasField("dim_param"):
+                dimension.dim_param = size
+    # What tf2onnx wrote of the values between would no longer fit the names.
+    del graph.value_info[:]
+
+
+def _largest_difference(recognizer, exported):
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    height = recognizer.canvas.height
+    apart = 0.0
+    for width in recognizer.canvas.widths:
+        noise = random.integers(0, 256, (4, height, width, 1))
+        strokes = np.where(random.random((3, height, width // 4, 1)) < 0.3, 30, 220).repeat(4, 2)
+        canvases = np.concatenate([noise, strokes]).astype(np.uint8)
+        difference = np.abs(recognizer.logits(canvases) - exported.logits(canvases)).max()
+        # Not max(): what is no number must not get lost.
+        apart = float(difference) if not difference <= apart else apart
+    return apart

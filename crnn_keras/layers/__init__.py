@@ -1,0 +1,19 @@
+"""Keras' own layers with faster arithmetic on processors: same weights, same numbers, same files.
+
+Each is a subclass that changes how a result is computed where a backend's own way is slow on a
+CPU, and nothing else: a saved reader does not know of it. On GPUs all of them are Keras' layers,
+so that cuDNN is used. `benchmarks/training.py` shows what each is worth.
+
+- `conv.py`: convolutions whose gradients are matrix products (JAX) or convolutions (TensorFlow)
+- `norm.py`: batch normalization by one fused kernel (TensorFlow, torch)
+- `bidirectional.py`: two-way LSTM by one loop for both directions (JAX), by torch's kernel
+- `pool.py`: max pooling whose gradient needs no search (JAX)
+- `devices.py`: whether the network runs on a CPU
+"""
+
+from crnn_keras.layers.bidirectional import Bidirectional
+from crnn_keras.layers.conv import Conv2D
+from crnn_keras.layers.norm import BatchNormalization
+from crnn_keras.layers.pool import MaxPooling2D
+
+__all__ = ["BatchNormalization", "Bidirectional", "Conv2D", "MaxPooling2D"]

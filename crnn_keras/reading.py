@@ -1,0 +1,217 @@
+"""Pictures in, readings out: what every reader shares, whatever runs its network. No Keras here.
+
+A long list is read in windows of a few batches. Threads decode the pictures of the next windows
+while the network reads this one, and memory does not grow with the number of pictures.
+"""
+
+import collections
+import itertools
+import os
+import pathlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from crnn_keras import images
+from crnn_keras.decode import best_path
+
+_BATCHES_OF_MIXED_WIDTHS = 4
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read from one picture.
+
+    Args:
+        text: the text; None if the picture could not be read.
+        confidence: from 0 to 1, see `decode.Decoded`; 0 if the picture could not be read.
+        source: path of the picture, where its label stands, or its position among those given.
+        error: why the picture could not be read; None if it was.
+        spans: see `decode.Decoded`.
+    """
+
+    text: str | None
+    confidence: float
+    source: str
+    error: str | None = None
+    spans: tuple = ()
+
+
+class PictureReader:
+    """Base of the readers: a subclass gives `logits`.
+
+    Args:
+        char_dict: the `CharDict` of the logits' classes.
+        canvas: the `images.Canvas` that the network sees.
+    """
+
+    def __init__(self, char_dict, canvas):
+        self.char_dict = char_dict
+        self.canvas = canvas
+        self.threads = busy_threads(os.cpu_count() or 1)
+
+    def logits(self, canvases):
+        """The network's output for canvases of one width.
+
+        Args:
+            canvases: uint8 array `(batch, height, width, 1)`.
+
+        Returns:
+            float32 array `(batch, width / 4, classes)`, not normalised.
+        """
+        raise NotImplementedError
+
+    def read(self, pictures, batch_size=64):
+        """Reads pictures of any sizes.
+
+        Args:
+            pictures: a folder, whose files are read in the order of their names; or a list or an
+                iterator of paths, bytes of encoded images, Pillow images, uint8 arrays, open files
+                and `samples.Sample`s; or one of these.
+            batch_size: the most pictures that go through the network at once.
+
+        Returns:
+            List of `Reading`s, one for each picture, in order. A picture that cannot be read
+            gives a reading with an error; the others are read all the same. How a picture is
+            read does not depend on its neighbours.
+        """
+        return list(self.stream(pictures, batch_size))
+
+    def stream(self, pictures, batch_size=64):
+        """Reads pictures as `read` does, and gives each reading when its turn has come.
+
+        A few windows of pictures are under way at a time: a million is read in the memory of some
+        hundreds, but for the names of the files where a folder is given.
+
+        Args:
+            pictures: see `read`.
+            batch_size: see `read`.
+
+        Yields:
+            `Reading`s, in order.
+        """
+        # Of several widths, so many pictures that each has a batch worth the name.
+        size = batch_size * (1 if len(self.canvas.widths) == 1 else _BATCHES_OF_MIXED_WIDTHS)
+        windows = _windows(list_pictures(pictures), size)
+        first = list(itertools.islice(windows, 2))
+        if len(first) == 2:
+            work = self._read_windows(itertools.chain(first, windows), batch_size)
+        else:
+            # One picture, or a few: to start threads would take longer.
+            work = (self._read(make_canvases(w, self.canvas), batch_size) for w in first)
+        for readings in work:
+            yield from readings
+
+    def _read_windows(self, windows, batch_size):
+        """A list of readings for each window: threads make canvases, the network runs in this."""
+        jobs = ((window, self.canvas) for window in windows)
+        for made in in_threads(make_canvases, jobs, self.threads):
+            yield self._read(made, batch_size)
+
+    def _read(self, made, batch_size, logits=None):
+        """What `make_canvases` made to a list of readings, by `self.logits` or another function."""
+        names, readings, canvases = made
+        for queue in canvases.values():
+            for start in range(0, len(queue), batch_size):
+                positions, batch = zip(*queue[start : start + batch_size], strict=True)
+                output = (logits or self.logits)(np.stack(batch))
+                frames = [output.shape[1]] * len(batch)
+                decoded = best_path(output, frames, self.char_dict)
+                for position, read in zip(positions, decoded, strict=True):
+                    name = names[position]
+                    readings[position] = Reading(read.text, read.confidence, name, spans=read.spans)
+        return readings
+
+
+def make_canvases(window, canvas):
+    """Puts pictures on their canvases.
+
+    Args:
+        window: list of pairs of a picture and its name.
+        canvas: an `images.Canvas`.
+
+    Returns:
+        Tuple of the names; a list with a `Reading` for each picture that cannot be read, and None
+        for the others; and a dict from width in pixels to pairs of position and canvas.
+    """
+    names, readings, canvases = [name for _, name in window], [None] * len(window), {}
+    for position, (source, name) in enumerate(window):
+        try:
+            made = images.to_canvas(source, canvas)
+        except images.ImageError as error:
+            readings[position] = Reading(None, 0.0, name, error=str(error))
+        else:
+            canvases.setdefault(made.shape[1], []).append((position, made))
+    return names, readings, canvases
+
+
+def list_pictures(pictures):
+    """Pictures in whatever form, one by one.
+
+    Args:
+        pictures: see `PictureReader.read`.
+
+    Yields:
+        Pairs of a picture and its name.
+    """
+    if isinstance(pictures, str | pathlib.Path) and pathlib.Path(pictures).is_dir():
+        folder = pathlib.Path(pictures)
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_file())
+        for name in names:
+            path = str(folder / name)
+            yield path, path
+        return
+    # An open file is an iterator too, but of lines.
+    several = isinstance(pictures, list | tuple) or (
+        isinstance(pictures, Iterator) and not hasattr(pictures, "read")
+    )
+    for position, picture in enumerate(pictures if several else [pictures]):
+        if isinstance(picture, str | pathlib.Path):
+            yield picture, str(picture)
+        else:
+            yield picture, getattr(picture, "where", f"#{position}")
+
+
+def busy_threads(cores):
+    """How many threads keep so many cores busy, though one of them may wait for the interpreter.
+
+    Args:
+        cores: how many cores may work.
+
+    Returns:
+        One more than the cores; of one core, one.
+    """
+    return cores + 1 if cores > 1 else 1
+
+
+def in_threads(function, jobs, threads):
+    """Calls a function for every job, in threads of this process.
+
+    Args:
+        function: what is called.
+        jobs: iterable of tuples of its arguments; a few more are drawn than results are taken.
+        threads: how many threads work.
+
+    Yields:
+        What the function returns, in the order of the jobs.
+    """
+    pool, waiting = ThreadPoolExecutor(threads), collections.deque()
+    try:
+        for job in jobs:
+            waiting.append(pool.submit(function, *job))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # Who wants no more readings does not wait for those under way.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _windows(pictures, size):
+    pictures = iter(pictures)
+    while window := list(itertools.islice(pictures, size)):
+        yield window

@@ -1,0 +1,157 @@
+"""Several devices train one reader as one would. The GPUs are parts of the processor here."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from test_backends import skip_unless_installed
+
+from crnn_keras import devices
+from crnn_keras.char_dict import CharDict
+from crnn_keras.dataset import Batches
+from crnn_keras.images import Canvas
+from crnn_keras.records import Records
+
+WORKER = pathlib.Path(__file__).with_name("distribution_worker.py")
+LAUNCH = ["-m", "crnn_keras.devices", "--here", "2"]
+
+
+@pytest.fixture(scope="module")
+def train_on(tmp_path_factory, word_sets):
+    """Function that trains in a process of its own: the run folder, and what the worker found."""
+
+    def train(backend, *names, launcher=(), folder=None, **variables):
+        skip_unless_installed(backend)
+        here = tmp_path_factory.mktemp("runs")
+        folder = folder or here / "run"
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": backend}
+        environment |= {"PYTHONPATH": str(WORKER.parent.parent), **variables}
+        command = [*launcher, WORKER, word_sets, folder, here / "out.json", *names]
+        command = [sys.executable, *map(str, command)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return folder, json.loads((here / "out.json").read_text())
+
+    return train
+
+
+def newest_state(run):
+    return max((run / "state").iterdir())
+
+
+@pytest.fixture(scope="module")
+def one_jax(train_on):
+    return train_on("jax")
+
+
+def test_two_jax_processes_continue_a_run_as_one_would(tmp_path, train_on, one_jax):
+    """They begin from the state after the first epoch, and end with the second's losses.
+
+    The sums over a batch are taken in another order, which shows in the sixth digit.
+    """
+    whole, expected = one_jax
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(newest_state(tmp_path / "run"))
+    folder, found = train_on("jax", launcher=LAUNCH, folder=tmp_path / "run")
+    assert (found["processes"], found["devices"]) == (2, 2)
+    assert found["losses"][0] == expected["losses"][0]
+    np.testing.assert_allclose(found["losses"], expected["losses"], rtol=1e-4)
+    np.testing.assert_allclose(found["logits"], expected["logits"], atol=1e-2)
+    # One process wrote: the same files, and no more.
+    files = [sorted(p.relative_to(r) for p in r.rglob("*")) for r in (folder, whole)]
+    assert files[0] == files[1]
+    reader = keras.models.load_model(folder / "model.keras")
+    with np.load(newest_state(folder) / "variables.npz") as arrays:
+        saved = {arrays[name].tobytes() for name in arrays.files}
+    assert all(weight.numpy().tobytes() in saved for weight in reader.weights)
+
+
+def test_two_jax_devices_of_a_process_train_as_one(train_on, one_jax):
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    _, found = train_on("jax", **flags)
+    assert (found["processes"], found["devices"]) == (1, 2)
+    np.testing.assert_allclose(found["losses"], one_jax[1]["losses"], rtol=1e-4)
+
+
+def test_two_tensorflow_devices_train_nearly_as_one(train_on):
+    """Within 10 %: each device normalises by the pictures of its own half, and drops the same
+    features as the other. Losses that were summed instead of averaged would be twice as large."""
+    _, expected = train_on("tensorflow")
+    _, found = train_on("tensorflow", "CPU:0", "CPU:1")
+    assert (found["processes"], found["devices"]) == (1, 2)
+    np.testing.assert_allclose(found["losses"], expected["losses"], rtol=0.1)
+    assert np.shape(found["logits"]) == (8, 25, 37)
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_parts_make_up_the_batches_of_one_process(word_sets, processes):
+    def batches(part):
+        order = {"seed": 5, "shuffle": True, "augment": True, "part": part}
+        char_dict = CharDict.from_preset("alphanumeric36")
+        made = Batches(Records(word_sets / "train"), char_dict, Canvas(), 8, **order)
+        return list(made.training(start_step=3).take(3).as_numpy_iterator())
+
+    whole = batches((0, 1))
+    parts = [batches((rank, processes)) for rank in range(processes)]
+    for step, (inputs, zeros) in enumerate(whole):
+        for name, expected in inputs.items():
+            found = np.concatenate([part[step][0][name] for part in parts])
+            np.testing.assert_array_equal(found, expected)
+        assert [part[step][1].shape for part in parts] == [(8 // processes,)] * processes
+        assert zeros.shape == (8,)
+
+
+def test_validation_is_whole_in_every_process(word_sets):
+    def texts(part):
+        char_dict = CharDict.from_preset("alphanumeric36")
+        made = Batches(Records(word_sets / "validation"), char_dict, Canvas(), 8, part=part)
+        return [inputs["labels"].tolist() for inputs, _ in made.once()]
+
+    assert texts((0, 1)) == texts((1, 2))
+
+
+def test_batch_that_cannot_be_shared_is_refused(word_sets):
+    with pytest.raises(ValueError, match="batch of 8 cannot be shared by 3 .* such as 9"):
+        char_dict = CharDict.from_preset("alphanumeric36")
+        Batches(Records(word_sets / "train"), char_dict, Canvas(), 8, part=(0, 3))
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        ("tensorflow", "trains in one process only. .*KERAS_BACKEND=jax.*one process for all GPUs"),
+        ("torch", "trains in one process only. Set KERAS_BACKEND=jax"),
+    ],
+)
+def test_what_keras_cannot_do_is_refused(monkeypatch, backend, message):
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
+    with pytest.raises(ValueError, match=message), devices.together():
+        pass
+
+
+def test_cluster_of_tensorflow_workers_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    workers = [f"10.0.0.{number}:1234" for number in (1, 2)]
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": workers}}))
+    with pytest.raises(ValueError, match="TF_CONFIG names 2 workers.*=jax"), devices.together():
+        pass
+
+
+def test_several_devices_under_torch_are_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    message = "one GPU under torch, but 2 .*=jax or tensorflow"
+    with pytest.raises(ValueError, match=message), devices.together(["cuda:0", "cuda:1"]):
+        pass
+
+
+def test_alone_there_is_one_process_and_the_run_folder_is_the_folder(tmp_path):
+    with devices.together() as group:
+        assert group.part == (0, 1)
+        assert group.run_folder(tmp_path) == tmp_path
