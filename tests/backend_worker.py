@@ -135,30 +135,50 @@ LAYER_CASES = {
 }
 
 
-def layer_twins(case):
-    """What one layer of ours, and Keras' own, make of the same weights and pictures.
+def layer_twins():
+    """What each layer of ours, and Keras' own, make of the same weights and pictures.
 
-    The layer stands behind a dense one, whose step shows the gradient to the layer's inputs.
+    Each stands behind a dense layer, whose step shows the gradient to the layer's inputs. All are
+    branches of one model, since compiling is what takes long.
 
     Returns:
-        Two dicts of arrays: outputs before and after a step, in training and in use; each weight
-        before and after the step.
+        Two dicts of arrays, by `"case: what"`: outputs in use before and after a training step, and
+        each weight before and after it.
     """
-    shape, kind, options = LAYER_CASES[case]
-    pictures = np.random.default_rng(4).normal(size=(6, *shape)).astype("float32")
+    rng = np.random.default_rng(4)
+    pictures = {
+        case: rng.normal(size=(6, *shape)).astype("float32")
+        for case, (shape, _, _) in LAYER_CASES.items()
+    }
     both = []
-    for layer in _twin(kind, **options):
-        inputs = keras.Input(shape)
-        outputs = layer(keras.layers.Dense(shape[-1])(inputs))
-        model = keras.Model(inputs, outputs)
-        set_weights(model, seed=7)
-        found = {"used before": keras.ops.convert_to_numpy(model(pictures, training=False))}
-        found |= {f"weight {n} before": w.numpy() for n, w in enumerate(model.weights)}
-        targets = np.random.default_rng(8).normal(size=found["used before"].shape)
-        model.compile(keras.optimizers.SGD(1.0), loss="mse", jit_compile=False)
-        found["loss"] = model.train_on_batch(pictures, targets.astype("float32"))
-        found |= {f"weight {n} after": w.numpy() for n, w in enumerate(model.weights)}
-        found["used after"] = keras.ops.convert_to_numpy(model(pictures, training=False))
+    for maker in range(2):
+        inputs = [keras.Input(shape) for shape, _, _ in LAYER_CASES.values()]
+        branches = [
+            _twin(kind, **options)[maker](keras.layers.Dense(shape[-1])(given))
+            for given, (shape, kind, options) in zip(inputs, LAYER_CASES.values(), strict=True)
+        ]
+        parts = {
+            case: keras.Model(given, branch)
+            for case, given, branch in zip(LAYER_CASES, inputs, branches, strict=True)
+        }
+        found = {}
+
+        def look(when, parts=parts, found=found):
+            for case, part in parts.items():
+                used = part(pictures[case], training=False)
+                found[f"{case}: used {when}"] = keras.ops.convert_to_numpy(used)
+                for number, weight in enumerate(part.weights):
+                    found[f"{case}: weight {number} {when}"] = weight.numpy()
+
+        for part in parts.values():
+            set_weights(part, seed=7)
+        look("before")
+        rng = np.random.default_rng(8)
+        targets = [rng.normal(size=found[f"{case}: used before"].shape) for case in parts]
+        whole = keras.Model(inputs, branches)
+        whole.compile(keras.optimizers.SGD(1.0), loss=["mse"] * len(branches))
+        whole.train_on_batch(list(pictures.values()), [t.astype("float32") for t in targets])
+        look("after")
         both.append(found)
     return both
 
@@ -190,9 +210,8 @@ def compute(model_file, out):
     found["loaded_logits"] = logits_of(keras.models.load_model(model_file, compile=False))
     for preset in PRESETS:
         found[f"{preset}_step_loss"], found[f"{preset}_step_weights"] = one_step(preset)
-    for case in LAYER_CASES:
-        for maker, arrays in zip(("ours", "keras"), layer_twins(case), strict=True):
-            found |= {f"{maker} {case}: {name}": values for name, values in arrays.items()}
+    for maker, arrays in zip(("ours", "keras"), layer_twins(), strict=True):
+        found |= {f"{maker} {name}": values for name, values in arrays.items()}
     np.savez(out, **found)
 
 
