@@ -33,6 +33,8 @@ notebooks: walkthrough  ## Run the walkthrough and keep its outputs in notebooks
 
 bench: install  ## Speeds, side by side
 	$(PY) benchmarks/ctc.py
+	$(PY) benchmarks/training.py
+	$(PY) benchmarks/reading.py
 	$(PY) benchmarks/records.py --rows 10000 100000
 	$(PY) benchmarks/render.py
 

@@ -36,7 +36,8 @@ def moments():
             # A step takes a fifth of a second, the time before the first one some seconds.
             yield f"time:{step}:{rng.uniform(0, 0.4 if step else 3):.3f}"
         else:
-            yield f"files:{rng.randint(1, 30)}"
+            # The first two are the state that is read; some 18 belong to each that is saved.
+            yield f"files:{rng.randint(3, 40)}"
 
 
 def work(backend, cache, *arguments):

@@ -2,7 +2,7 @@
 
 Each is a subclass that changes how a result is computed where a backend's own way is slow on a
 CPU, and nothing else: a saved reader does not know of it. On GPUs all of them are Keras' layers,
-so that cuDNN is used. `benchmarks/training.py` shows what each is worth.
+so that cuDNN is used. `benchmarks/training.py` compares with a plain PyTorch loop.
 
 - `conv.py`: convolutions whose gradients are matrix products (JAX) or convolutions (TensorFlow)
 - `norm.py`: batch normalization by one fused kernel (TensorFlow, torch)
