@@ -15,7 +15,7 @@ walkthrough: install  ## Labelled images in, a reader out: notebooks 00 to 07; R
 	$(PY) -m crnn_keras.walkthrough --run $(RUN) $(PARAMS)
 
 test: lint  ## Everything: style, unit tests, notebooks by papermill and nbval
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 lint: install  ## Style only
 	$(PY) -m ruff check .

@@ -1,7 +1,7 @@
 """Accuracy for the same minutes: networks of several shapes, on the same rendered words.
 
     make walkthrough PARAMS="--only 02"      # words to learn and words to read
-    KERAS_BACKEND=torch python benchmarks/shapes.py data/walkthrough --minutes 4
+    KERAS_BACKEND=torch python benchmarks/shapes.py data/walkthrough/records --minutes 4
 
 The shapes learn one after the other on an otherwise idle machine, each for the same time: the first
 steps are timed, and the learning rate's cosine is laid out for as many as the time has room for.
@@ -99,7 +99,7 @@ def learn(name, data, minutes, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", help="folder of the sets train and test")
+    parser.add_argument("data", help="folder of the sets `train` and `test`")
     parser.add_argument("--minutes", type=float, default=4.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shapes", nargs="+", choices=WAYS, default=list(WAYS))

@@ -122,6 +122,7 @@ LAYER_CASES = {
     "conv 3 by 3": _conv_case((9, 13, 2), 3, 1, "same", use_bias=True),
     "conv 5 by 5, strides 2": _conv_case((8, 10, 1), 5, 2, "same"),
     "conv of odd height, strides 2 and 1": _conv_case((7, 10, 3), 3, (2, 1), "same"),
+    "conv of many channels": _conv_case((5, 6, 9), 3, (2, 1), "same"),
     "conv of even kernel": _conv_case((5, 6, 2), 2, 1, "same"),
     "conv as high as the picture": _conv_case((2, 9, 3), (2, 3), 1, "valid"),
     "conv that leaves rows over": _conv_case((10, 11, 2), (3, 2), (4, 3), "valid"),

@@ -1,11 +1,20 @@
 """Fixtures that several test files share."""
 
+import atexit
 import builtins
 import errno
 import io
 import os
+import shutil
 import struct
+import tempfile
 import zlib
+
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    # What one process has compiled, the others of the session need not.
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache = tempfile.mkdtemp(prefix="jax_cache_")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    atexit.register(shutil.rmtree, _cache, ignore_errors=True)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if os.environ.get("KERAS_BACKEND") == "torch":

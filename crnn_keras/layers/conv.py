@@ -12,6 +12,9 @@ from keras import ops
 
 from crnn_keras.layers.devices import on_cpu
 
+# With fewer channels one product for all positions is faster than one for each.
+_FEW = 8
+
 
 @keras.saving.register_keras_serializable(package="crnn_keras")
 class Conv2D(keras.layers.Conv2D):
@@ -69,15 +72,15 @@ def _jax_convolution(strides, pads):
         shares = (flat @ kernel.reshape(-1, filters).T).reshape(
             *gradient.shape[:3], rows, columns, channels
         )
-        to_kernel, to_padded = [], 0.0
+        seen, to_padded = [], 0.0
         for row in range(rows):
             for column in range(columns):
-                seen = padded[
+                part = padded[
                     :,
                     row : row + spans[0] : strides[0],
                     column : column + spans[1] : strides[1],
                 ]
-                to_kernel.append(seen.reshape(-1, channels).T @ flat)
+                seen.append(part.reshape(-1, channels))
                 rest = [
                     size - start - span
                     for size, start, span in zip(
@@ -96,7 +99,11 @@ def _jax_convolution(strides, pads):
                 )
         (top, _), (left, _) = pads
         to_inputs = to_padded[:, top : top + inputs.shape[1], left : left + inputs.shape[2]]
-        return to_inputs, jnp.stack(to_kernel).reshape(kernel.shape)
+        if channels < _FEW:
+            to_kernel = jnp.concatenate(seen, axis=1).T @ flat
+        else:
+            to_kernel = jnp.stack([part.T @ flat for part in seen])
+        return to_inputs, to_kernel.reshape(kernel.shape)
 
     convolve.defvjp(forward, backward)
     return convolve
