@@ -9,10 +9,12 @@ proves by giving the same logits from the same weights. Printed are medians of i
 smallest to largest in brackets, the ratio to the plain loop (median of the rounds' ratios), and
 the arithmetic done as a share of what this machine multiplies matrices with, measured in the same
 turns. Products and sums of convolutions, LSTM and dense layers are counted, a training step as
-three times its forward pass.
+three times its forward pass. `predict` reads batches of 64, `one` single canvases; `onnx runtime`
+is the exported reader.
 
-A row `records` gives the batches that `dataset.Batches` makes of records, augmented: once from
-encoded pictures, and once from the canvases that it keeps.
+The rows `records` give the batches that `dataset.Batches` makes of records, augmented: `train` from
+encoded pictures, `predict` from the canvases that it keeps; their ratio is to the training of the
+first backend.
 """
 
 import argparse
@@ -88,6 +90,9 @@ class Ours:
     def predict(self):
         self.reader.predict_on_batch(self.batch["canvas"])
 
+    def one(self):
+        self.reader.predict_on_batch(self.batch["canvas"][:1])
+
 
 class Plain:
     """The same layers in a loop that a PyTorch user would write."""
@@ -126,12 +131,15 @@ class Plain:
         self.optimizer.step()
         return loss.item()
 
-    def predict(self):
+    def predict(self, count=BATCH):
         import torch
 
         self.network.eval()
         with torch.inference_mode():
-            return self.network(self.images).numpy()
+            return self.network(self.images[:count]).numpy()
+
+    def one(self):
+        return self.predict(1)
 
 
 def _translate(torch, reader):
@@ -222,6 +230,31 @@ def _translate(torch, reader):
     )
 
 
+class Exported:
+    """A reader as ONNX Runtime reads with it."""
+
+    def __init__(self, preset):
+        from crnn_keras.char_dict import CharDict
+        from crnn_keras.export import export_onnx
+        from crnn_keras.model import build_crnn
+        from crnn_keras.onnx_reader import OnnxReader
+        from crnn_keras.train import save_model
+
+        reader = build_crnn(CharDict.from_preset("alphanumeric36"), preset=preset)
+        self.flops = count_flops(reader)
+        with tempfile.TemporaryDirectory() as folder:
+            save_model(reader, f"{folder}/reader.keras")
+            export_onnx(f"{folder}/reader.keras", f"{folder}/reader.onnx")
+            self.reader = OnnxReader.load(f"{folder}/reader.onnx")
+        self.canvases = make_batch()["canvas"]
+
+    def predict(self):
+        self.reader.logits(self.canvases)
+
+    def one(self):
+        self.reader.logits(self.canvases[:1])
+
+
 class FromRecords:
     """Batches of rendered words, from encoded pictures or from the canvases kept in memory."""
 
@@ -260,23 +293,24 @@ class FromRecords:
         next(self.kept)
 
 
-MAKERS = {"matrices": Matrices, PLAIN: Plain, "records": FromRecords}
+MAKERS = {"matrices": Matrices, PLAIN: Plain, "onnx runtime": Exported, "records": FromRecords}
+# Kinds of turns, and what a round of each costs in forward passes of images.
+KINDS = {"train": 3 * BATCH, "predict": BATCH, "one": 1}
 
 
 def serve(pipe, name, preset):
     """A contestant's process: builds, warms up, then runs turns as they are asked for."""
     try:
         contestant = MAKERS.get(name, Ours)(preset)
-        for kind in ("train", "predict"):
-            work = getattr(contestant, kind, None)
-            for _ in range(2 if work else 0):
-                work()
-        pipe.send(contestant.flops)
+        kinds = [kind for kind in KINDS if hasattr(contestant, kind)]
+        for kind in 2 * kinds:
+            getattr(contestant, kind)()
+        pipe.send((contestant.flops, kinds))
         while (turn := pipe.recv()) is not None:
             kind, seconds = turn
-            work = getattr(contestant, kind, None)
+            work = getattr(contestant, kind)
             started, steps = time.perf_counter(), 0
-            while work and time.perf_counter() - started < seconds:
+            while time.perf_counter() - started < seconds:
                 work()
                 steps += 1
             pipe.send(steps / (time.perf_counter() - started))
@@ -301,43 +335,52 @@ def start(name, preset):
 
 def compare(preset, rounds, seconds, backends):
     """Runs all contestants of a preset in turns and prints their rows."""
-    names = ["matrices", *([PLAIN] if "torch" in backends else []), *backends, "records"]
-    contestants, flops = {}, {}
+    plain = [PLAIN] if "torch" in backends else []
+    names = ["matrices", *plain, *backends, "onnx runtime", "records"]
+    contestants, flops, kinds = {}, {}, {}
     for name in names:
         contestants[name] = start(name, preset)
         # One after the other: compiling wants the whole machine.
-        flops[name] = contestants[name][1].recv()
-        if isinstance(flops[name], str):
-            raise SystemExit(f"{name}: {flops[name]}")
+        answer = contestants[name][1].recv()
+        if isinstance(answer, str):
+            raise SystemExit(f"{name}: {answer}")
+        flops[name], kinds[name] = answer
     speeds = {}
     for _ in range(rounds):
-        for kind in ("train", "predict"):
+        for kind in KINDS:
             for name in names:
-                pipe = contestants[name][1]
-                pipe.send((kind, seconds))
-                speeds.setdefault((name, kind), []).append(pipe.recv())
+                if kind in kinds[name]:
+                    pipe = contestants[name][1]
+                    pipe.send((kind, seconds))
+                    speeds.setdefault((name, kind), []).append(pipe.recv())
     for process, pipe in contestants.values():
         pipe.send(None)
         process.join()
-    machine = statistics.median(speeds["matrices", "train"]) * Matrices.flops / 1e9
-    print(f"{preset}: {flops[backends[0]] / 1e9:.3f} GFLOP an image forward; ", end="")
-    print(f"matrices {machine:.0f} GFLOP/s")
+    machine = statistics.median(speeds["matrices", "train"]) * Matrices.flops
+    print(f"{preset}: {flops[backends[0]] / 1e9:.3f} GFLOP an image forward, ", end="")
+    print(f"matrices {machine / 1e9:.0f} GFLOP/s", flush=True)
     for name in names[1:]:
-        cells = []
-        for kind, times in (("train", 3), ("predict", 1)):
-            found = [BATCH * speed for speed in speeds[name, kind]]
-            median = statistics.median(found)
-            cell = f"{kind} {median:7.1f} [{min(found):.1f} to {max(found):.1f}]"
-            if name != "records":
-                cell += f" {median * times * flops[name] / 1e9 / machine:4.0%} of matrices"
-                plain = speeds.get((PLAIN, kind))
-            else:
-                plain = speeds.get((backends[0], "train"))
-            if plain:
-                ratios = [a / b for a, b in zip(speeds[name, kind], plain, strict=True)]
-                cell += f", ratio {statistics.median(ratios):.2f}"
-            cells.append(cell)
-        print(f"  {name:12} {' | '.join(cells)}", flush=True)
+        for kind in kinds[name]:
+            # Records come before training: their pace is held against the fastest of it.
+            rival = (PLAIN, kind) if name != "records" else (backends[0], "train")
+            row = describe(kind, speeds[name, kind], flops[name] / machine, speeds.get(rival))
+            print(f"  {name:12} {row}", flush=True)
+
+
+def describe(kind, found, of_machine, rivals):
+    """A row: speed, share of the machine's arithmetic, ratio to the rival's turns."""
+    median = statistics.median(found)
+    if kind == "one":
+        row = f"one {1000 / median:.2f} ms [{1000 / max(found):.2f} to {1000 / min(found):.2f}]"
+    else:
+        low, high = BATCH * min(found), BATCH * max(found)
+        row = f"{kind} {BATCH * median:,.1f} images/s [{low:,.1f} to {high:,.1f}]"
+    if of_machine:
+        row += f", {median * KINDS[kind] * of_machine:.0%} of matrices"
+    if rivals:
+        ratio = statistics.median(a / b for a, b in zip(found, rivals, strict=True))
+        row += f", ratio {ratio:.2f}"
+    return row
 
 
 def main():

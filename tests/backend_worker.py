@@ -8,11 +8,12 @@ import sys
 import keras
 import numpy as np
 
-from crnn_keras import layers
+from crnn_keras import layers, render
 from crnn_keras import train as training
 from crnn_keras.char_dict import CharDict
 from crnn_keras.ctc import ctc_loss
 from crnn_keras.model import PRESETS, build_crnn
+from crnn_keras.recognizer import Recognizer
 
 
 def loss_and_gradient(logits, labels, frames, compiled=False):
@@ -96,6 +97,13 @@ def set_weights(model, seed):
 def canvases():
     """Pictures to read: 3 canvases of 32 x 100 pixels."""
     return np.random.default_rng(2).integers(0, 256, size=(3, 32, 100, 1), dtype=np.uint8)
+
+
+def rendered_words():
+    """40 encoded pictures of words."""
+    texts = render.WordTexts(render.read_words(), seed=1)
+    fonts = render.bundled_fonts()
+    return [render.render_jpeg(texts.text(i), fonts, seed=1, index=i) for i in range(40)]
 
 
 def logits_of(model):
@@ -209,6 +217,9 @@ def compute(model_file, out):
     set_weights(model, seed=3)
     found["set_logits"] = logits_of(model)
     found["loaded_logits"] = logits_of(keras.models.load_model(model_file, compile=False))
+    readings = Recognizer.load("words").read(rendered_words())
+    found["texts"] = [reading.text for reading in readings]
+    found["confidences"] = [reading.confidence for reading in readings]
     for preset in PRESETS:
         found[f"{preset}_step_loss"], found[f"{preset}_step_weights"] = one_step(preset)
     for maker, arrays in zip(("ours", "keras"), layer_twins(), strict=True):

@@ -103,6 +103,14 @@ def test_reader_saved_here_reads_the_same_there(computed, saved_here, backend):
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_shipped_reader_gives_the_same_texts_as_on_tensorflow(computed, backend):
+    here, there = computed("tensorflow"), computed(backend)
+    assert len(set(here["texts"])) > 30
+    assert there["texts"].tolist() == here["texts"].tolist()
+    np.testing.assert_allclose(there["confidences"], here["confidences"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_one_step_gives_the_same_loss_and_weights_as_on_tensorflow(computed, backend, preset):
     here, there = computed("tensorflow"), computed(backend)
