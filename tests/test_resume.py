@@ -17,6 +17,14 @@ from crnn_keras.train import run as run_module
 EPOCHS, STEPS = 2, 3
 
 
+@pytest.fixture(autouse=True)
+def python_handles_ctrl_c():
+    """As in a shell's foreground; jobs in the background inherit that Ctrl-C is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def start(word_sets, char_dict):
     """Function that trains in a folder, with dropout and augmentation; gives reader and history."""
