@@ -22,15 +22,20 @@ def skip_unless_installed(backend):
         pytest.skip(f"{backend} is not installed")
 
 
-def work(backend, *arguments):
-    """Runs the worker on a backend."""
+def environment_of(backend):
+    """Environment of a process on a backend, which imports this project."""
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment["PYTHONPATH"] = str(WORKER.parent.parent)
     if backend == "torch":
         environment["OMP_NUM_THREADS"] = "1"  # see conftest.py
+    return environment
+
+
+def work(backend, *arguments):
+    """Runs the worker on a backend."""
     done = subprocess.run(
         [sys.executable, WORKER, *map(str, arguments)],
-        env=environment,
+        env=environment_of(backend),
         capture_output=True,
         text=True,
         timeout=600,

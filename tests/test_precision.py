@@ -1,7 +1,6 @@
 """Mixed precision: layers compute in 16 bits, weights, logits and loss are float32."""
 
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from test_backends import PACKAGES, skip_unless_installed
+from test_backends import PACKAGES, environment_of, skip_unless_installed
 
 from crnn_keras.char_dict import CharDict
 from crnn_keras.dataset import Batches
@@ -35,12 +34,10 @@ def steps(tmp_path_factory):
         if backend not in found:
             skip_unless_installed(backend)
             out = folder / f"{backend}.json"
-            environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-            environment["PYTHONPATH"] = str(WORKER.parent.parent)
-            if backend == "torch":
-                environment["OMP_NUM_THREADS"] = "1"  # see conftest.py
             command = [sys.executable, WORKER, out]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            done = subprocess.run(
+                command, env=environment_of(backend), capture_output=True, text=True
+            )
             assert done.returncode == 0, done.stderr[-3000:]
             found[backend] = json.loads(out.read_text())
         return found[backend]
