@@ -110,6 +110,19 @@ def logits_of(model):
     return keras.ops.convert_to_numpy(model.predict_on_batch(canvases()))
 
 
+def hooked_logits(model):
+    """Logits of a model with a hook on each layer, as torch's tools put them, and what they saw."""
+    seen = []
+    hooks = [
+        layer.register_forward_hook(lambda layer, *_: seen.append(layer.name))
+        for layer in model.layers
+    ]
+    logits = logits_of(model)
+    for hook in hooks:
+        hook.remove()
+    return logits, [layer.name in seen for layer in model.layers[1:]]
+
+
 def _twin(kind, **options):
     """A layer of ours and the one of Keras that it stands for."""
     if kind == "Bidirectional":
@@ -216,6 +229,8 @@ def compute(model_file, out):
     model = build_crnn(CharDict.from_preset("alphanumeric36"))
     set_weights(model, seed=3)
     found["set_logits"] = logits_of(model)
+    if keras.backend.backend() == "torch":
+        found["hooked_logits"], found["hooked"] = hooked_logits(model)
     found["loaded_logits"] = logits_of(keras.models.load_model(model_file, compile=False))
     readings = Recognizer.load("words").read(rendered_words())
     found["texts"] = [reading.text for reading in readings]

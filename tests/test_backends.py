@@ -101,6 +101,12 @@ def test_logits_are_the_same_as_on_tensorflow(computed, backend):
     np.testing.assert_allclose(there, here, atol=1e-4)
 
 
+def test_layers_called_directly_give_what_hooked_ones_give(computed):
+    torch = computed("torch")
+    assert torch["hooked"].all()
+    np.testing.assert_array_equal(torch["hooked_logits"], torch["set_logits"])
+
+
 @pytest.mark.parametrize("backend", PACKAGES)
 def test_reader_saved_here_reads_the_same_there(computed, saved_here, backend):
     assert saved_here[1].std() > 0.1

@@ -7,7 +7,6 @@ The number of kills a backend comes from the environment:
 
 import csv
 import hashlib
-import importlib.util
 import json
 import os
 import pathlib
@@ -20,6 +19,7 @@ import keras
 import numpy as np
 import pytest
 from kill_worker import STEPS
+from test_backends import environment_of, skip_unless_installed
 
 KILLS = int(os.environ.get("CRNN_KERAS_KILLS", "2"))
 # A life does at most 3 steps before it is killed, and an epoch has 4.
@@ -40,22 +40,11 @@ def moments():
             yield f"files:{rng.randint(3, 40)}"
 
 
-def work(backend, cache, *arguments):
+def work(backend, *arguments):
     """Runs the worker on a backend; gives its return code and what it printed."""
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": backend,
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "PYTHONPATH": str(WORKER.parent.parent),
-        # JAX compiles in the first life only.
-        "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-    }
-    if backend == "torch":
-        environment["OMP_NUM_THREADS"] = "1"  # see conftest.py
     done = subprocess.run(
         [sys.executable, WORKER, *map(str, arguments)],
-        env=environment,
+        env=environment_of(backend),
         capture_output=True,
         text=True,
         timeout=600,
@@ -101,15 +90,14 @@ def end_of(run):
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_run_killed_at_random_moments_ends_as_one_never_killed(tmp_path, word_sets, backend):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
+    skip_unless_installed(backend)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     # The unbroken run comes first in the same process: it saves the time of starting one more.
     lives = [[f"{broken}@{moment}"] for moment in moments()]
     lives[0].insert(0, whole)
     stands = -1
     for life in lives:
-        code, printed = work(backend, tmp_path / "cache", word_sets, EPOCHS, *life)
+        code, printed = work(backend, word_sets, EPOCHS, *life)
         assert code == -signal.SIGKILL, f"{life} was not killed:\n{printed}"
         states = states_of(broken)
         # Before the first state is whole there is none; from then on there is always one.
@@ -117,7 +105,7 @@ def test_run_killed_at_random_moments_ends_as_one_never_killed(tmp_path, word_se
         if states:
             assert states[-1][0]["step"] >= stands
             stands = states[-1][0]["step"]
-    code, printed = work(backend, tmp_path / "cache", word_sets, EPOCHS, broken)
+    code, printed = work(backend, word_sets, EPOCHS, broken)
     assert code == 0
     assert (f"{broken} stands after" in printed) == (stands > 0)
     here, there = end_of(whole), end_of(broken)

@@ -5,7 +5,6 @@ without XLA, and torch, run each of them. Both have one kernel that computes the
 """
 
 import keras
-from keras import ops
 
 from crnn_keras.layers.devices import on_cpu
 
@@ -23,8 +22,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         outputs, mean, variance = fused(inputs, *weights, self.epsilon, learns)
         if learns:
             for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                now = ops.stop_gradient(now)
-                moving.assign(moving * self.momentum + now * (1.0 - self.momentum))
+                moving.assign(moving.value * self.momentum + now * (1.0 - self.momentum))
         return outputs
 
 
@@ -42,7 +40,7 @@ def _tensorflow(inputs, gamma, beta, moving_mean, moving_variance, epsilon, lear
     )
     # The kernel gives the variance of the population that the batch stands for.
     count = tf.cast(tf.size(inputs) // inputs.shape[-1], variance.dtype)
-    return outputs, mean, variance * (count - 1) / count
+    return outputs, tf.stop_gradient(mean), tf.stop_gradient(variance * (count - 1) / count)
 
 
 def _torch(inputs, gamma, beta, moving_mean, moving_variance, epsilon, learns):
@@ -54,7 +52,7 @@ def _torch(inputs, gamma, beta, moving_mean, moving_variance, epsilon, learns):
     outputs, mean, inverse = torch.native_batch_norm(
         inputs.movedim(-1, 1), gamma, beta, *given, learns, 0.0, epsilon
     )
-    return outputs.movedim(1, -1), mean, inverse.pow(-2) - epsilon
+    return outputs.movedim(1, -1), mean.detach(), inverse.detach().pow(-2) - epsilon
 
 
 _FUSED = {"tensorflow": _tensorflow, "torch": _torch}
