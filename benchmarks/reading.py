@@ -11,8 +11,8 @@ and PP-OCRv6 along, and wants other versions than ours, so it runs in an environ
 
 Each contender has a process of its own and they take turns. Printed are medians of the turns, the
 smallest to the largest in brackets: milliseconds a picture, one picture at a time, and pictures a
-second of a folder. Decoding is included. Slow ones get a shorter folder, `--few`. A word counts as
-right if its letters and digits are, in whatever case.
+second of a folder. Decoding is included. Slow ones get a shorter folder, `--few`; all are judged on
+the pictures of that one. A word counts as right if its letters and digits are, in whatever case.
 """
 
 import argparse
@@ -244,8 +244,9 @@ def main():
             f"{options.singles} pictures one at a time in each\n"
             f"{'':32} {'ms a picture, one at a time':27} {'pictures/s of a folder':25} words right"
         )
+        shared = truths[: min(counts.values())]
         for contender in running:
-            contender.show(truths)
+            contender.show(shared)
             contender.process.stdin.close()
             contender.process.wait()
 

@@ -1,12 +1,12 @@
 """Accuracy for the same minutes: networks of several shapes, on the same rendered words.
 
     make walkthrough PARAMS="--only 02"      # words to learn and words to read
-    KERAS_BACKEND=torch python benchmarks/shapes.py data/walkthrough/records --minutes 4
+    KERAS_BACKEND=torch python benchmarks/shapes.py data/walkthrough/records --minutes 3
 
-The shapes learn one after the other on an otherwise idle machine, each for the same time: the first
-steps are timed, and the learning rate's cosine is laid out for as many as the time has room for.
-All read the same held-out words. Printed are the arithmetic of an image, the weights, the words
-seen, and the word accuracy with its 95 % interval.
+First all shapes take training steps in turn, on an otherwise idle machine, so that a busy moment
+slows all of them; then each learns for as many steps as its minutes hold by that measure, however
+long they take. All read the same held-out words. Printed are the arithmetic of an image, the
+weights, the words seen, and the word accuracy with its 95 % interval.
 """
 
 import argparse
@@ -19,19 +19,23 @@ from training import count_flops
 
 from crnn_keras.memory import keep_freed_memory
 
-BATCH, WARM_UP, TIMED = 64, 5, 30
+BATCH = 64
+# Steps of a shape: not counted, and of each of its turns.
+WARM_UP, TURN, TURNS = 5, 5, 12
 WAYS = {
     "narrow": "two thirds of the channels",
     "patches": "patches of 4 x 4 pixels first: nothing at full or half resolution",
     "low": "down to four rows at once",
     "memory": "fewer convolutions, twice the LSTM",
+    "twice": "two LSTM layers, as the paper has",
+    "wide": "a third more channels and LSTM units",
     "small": "the preset",
 }
 
 
 def shapes():
     """Makes the shapes known to `build_crnn`."""
-    from crnn_keras.model import SHAPES, Shape, strided_features
+    from crnn_keras.model import SHAPES, SMALL, Shape, strided_features
 
     others = {
         "narrow": (
@@ -45,54 +49,74 @@ def shapes():
         "patches": ((64, 5, 4), (64, 3, 1), (96, 3, (2, 1)), (96, 3, 1), (128, 3, (2, 1))),
         "low": ((24, 5, 2), (48, 3, (4, 2)), (96, 3, 1), (96, 3, 1), (128, 3, (2, 1))),
         "memory": ((16, 5, 2), (32, 3, 2), (64, 3, (2, 1)), (96, 3, (2, 1))),
+        "twice": SMALL,
+        "wide": tuple((filters * 4 // 3, *rest) for filters, *rest in SMALL),
     }
-    units = {"memory": 192}
+    units = {"memory": (192,), "twice": (96, 96), "wide": (128,)}
     for name, convolutions in others.items():
-        SHAPES[name] = Shape(strided_features(*convolutions), (units.get(name, 96),), 0.2)
+        SHAPES[name] = Shape(strided_features(*convolutions), units.get(name, (96,)), 0.2)
 
 
-def seconds_a_step(model, batches):
-    """Median time of a training step, input included, after some that are not counted."""
+class Words:
+    """The words of a folder of records, to learn and to read."""
+
+    def __init__(self, folder, seed):
+        from crnn_keras.char_dict import CharDict
+        from crnn_keras.dataset import Batches
+        from crnn_keras.images import Canvas
+        from crnn_keras.records import open_records
+
+        parts = {part: open_records(f"{folder}/{part}") for part in ("train", "test")}
+        self.char_dict = CharDict.from_config(parts["train"].info["char_dict"])
+        self.canvas = Canvas(**parts["train"].info["canvas"])
+        self.seed = seed
+        given = (self.char_dict, self.canvas, BATCH, seed)
+        self.learnt = Batches(parts["train"], *given, shuffle=True, augment=True)
+        self.read = Batches(parts["test"], *given)
+        for _ in self.learnt.once():  # decoded before any clock runs, and kept
+            pass
+
+    def reader(self, shape):
+        """A reader with fresh weights."""
+        from crnn_keras.model import build_crnn
+
+        return build_crnn(self.char_dict, self.canvas, shape, self.seed)
+
+
+def seconds_a_step(names, words):
+    """Median time of a training step by shape, input included."""
     from crnn_keras import train
 
-    whole = train.training_model(model, batches.labels.shape[1])
-    train.compile_for_training(whole, train.make_optimizer("adamw", 2e-3))
-    times = []
-    for inputs, zeros in batches.training().take(WARM_UP + TIMED):
-        started = time.perf_counter()
-        whole.train_on_batch(inputs, zeros)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[WARM_UP:])
+    steps = {}
+    for name in names:
+        whole = train.training_model(words.reader(name), words.learnt.labels.shape[1])
+        train.compile_for_training(whole, train.make_optimizer("adamw", 2e-3))
+        batches = iter(words.learnt.training())
+        steps[name] = lambda whole=whole, batches=batches: whole.train_on_batch(*next(batches))
+        for _ in range(WARM_UP):
+            steps[name]()
+    times = {name: [] for name in names}
+    for _ in range(TURNS):
+        for name, step in steps.items():
+            for _ in range(TURN):
+                started = time.perf_counter()
+                step()
+                times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(found) for name, found in times.items()}
 
 
-def learn(name, data, minutes, seed):
-    """Trains one shape for some minutes and prints its line."""
+def learn(name, words, steps):
+    """Trains one shape and prints its line."""
     from crnn_keras import train
-    from crnn_keras.dataset import Batches
-    from crnn_keras.model import build_crnn
-    from crnn_keras.records import open_records
 
-    sets = {part: open_records(f"{data}/{part}") for part in ("train", "test")}
-    char_dict, canvas = sets["train"].char_dict, sets["train"].canvas
-
-    def batches(part, **options):
-        return Batches(sets[part], char_dict, canvas, BATCH, seed, **options)
-
-    learnt, read = batches("train", shuffle=True, augment=True), batches("test")
-    for _ in learnt.once():  # decoded once before the clock runs, and kept
-        pass
-    steps = int(60 * minutes / seconds_a_step(build_crnn(char_dict, canvas, name, seed), learnt))
-    model = build_crnn(char_dict, canvas, name, seed)
-    started = time.perf_counter()
+    model = words.reader(name)
     with tempfile.TemporaryDirectory() as folder:
-        train.train(model, learnt, read, folder, epochs=1, steps_per_epoch=steps)
-    took = time.perf_counter() - started
-    _, report = train.validate(model, read)
+        train.train(model, words.learnt, words.read, folder, epochs=1, steps_per_epoch=steps)
+    _, report = train.validate(model, words.read)
     low, high = report.interval
     print(
-        f"| {name}: {WAYS[name]} | {count_flops(model) / 1e6:.0f} | "
-        f"{model.count_params():,} | {steps * BATCH:,} in {took:.0f} s | "
-        f"{report.word_accuracy:.2%} ({low:.2%} to {high:.2%}) |",
+        f"| {name}: {WAYS[name]} | {count_flops(model) / 1e6:.0f} | {model.count_params():,} | "
+        f"{steps * BATCH:,} | {report.word_accuracy:.1%} ({low:.1%} to {high:.1%}) |",
         flush=True,
     )
 
@@ -100,7 +124,7 @@ def learn(name, data, minutes, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", help="folder of the sets `train` and `test`")
-    parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shapes", nargs="+", choices=WAYS, default=list(WAYS))
     options = parser.parse_args()
@@ -109,8 +133,9 @@ def main():
     print(f"{os.cpu_count()} cores, {options.minutes:g} minutes each, seed {options.seed}")
     print("| shape | MFLOP an image | weights | words seen | word accuracy |")
     print("|---|---|---|---|---|", flush=True)
-    for name in options.shapes:
-        learn(name, options.data, options.minutes, options.seed)
+    words = Words(options.data, options.seed)
+    for name, seconds in seconds_a_step(options.shapes, words).items():
+        learn(name, words, int(60 * options.minutes / seconds))
 
 
 if __name__ == "__main__":

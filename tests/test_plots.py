@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from crnn_keras import plots
+from crnn_keras.calibration import ReliabilityBin, risk_coverage, select
 from crnn_keras.decode import path_posteriors
 
 
@@ -91,3 +92,28 @@ def test_prices_are_no_formulas():
 def test_coverage_marks_the_size(size, text):
     texts = drawn(plots.coverage({"a": 3, "b": 5, "c": 2}, size))
     assert any(text in found for found in texts)
+
+
+def test_reliability_has_a_panel_for_each_title():
+    bins = [ReliabilityBin(0.2, 0.0, 4, (0.0, 0.49)), ReliabilityBin(0.9, 0.75, 4, (0.3, 0.95))]
+    figure = plots.reliability({"as read, $1": (bins, [0.2] * 4 + [0.9] * 4), "省": (bins, [1.0])})
+    assert {"as read, $1", "省", "share right", "confidence"} <= set(drawn(figure))
+    first, _, counts, _ = figure.axes
+    points = first.lines[1].get_xydata().tolist()
+    assert points == [[0.2, 0.0], [0.9, 0.75]]
+    assert sum(bar.get_height() for bar in counts.patches) == 8
+
+
+def test_risk_coverage_marks_what_is_kept():
+    confidences, right = [0.9, 0.8, 0.7, 0.6], [True, True, False, True]
+    curve = risk_coverage(confidences, right)
+    marks = {"a": select(confidences, right, 0.8), "b": select(confidences, right, 1.0)}
+    figure = plots.risk_coverage({"a": curve, "b": curve, "c": curve}, marks)
+    assert {"a: 100.0% right in 50.0% kept", "b: none kept", "c"} <= set(drawn(figure))
+    points = [line.get_xydata().tolist() for line in figure.axes[0].lines]
+    # Three curves and the one mark there is.
+    assert [[50.0, 0.0]] in points and len(points) == 4
+
+
+def test_risk_coverage_without_errors_or_marks():
+    drawn(plots.risk_coverage({"all right": risk_coverage([0.5], [True])}))

@@ -1,10 +1,13 @@
 """Runs that are stopped and go on, in this process; `test_kills.py` has those that are killed."""
 
 import os
+import pathlib
 import signal
 import threading
+import time
 
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from crnn_keras import train as training
 from crnn_keras.dataset import Batches
@@ -111,6 +114,27 @@ def test_second_ctrl_c_does_not_wait_for_the_end_of_the_step(tmp_path, monkeypat
         start(tmp_path)
     assert not isinstance(error.value, TrainingStopped)
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["000001"]
+
+
+def test_interrupted_notebook_cell_saves_and_the_kernel_lives_on(tmp_path, word_sets):
+    tests = str(pathlib.Path(__file__).parent)
+    manager, client = start_new_kernel(env={**os.environ, "PYTHONPATH": tests})
+    try:
+        given = (str(word_sets), 1000, str(tmp_path), 0)
+        client.execute(f"import kill_worker; kill_worker.train_a_little{given}")
+        # A state is saved after each step: that of the second one tells that `fit` is running.
+        patience = time.monotonic() + 120
+        while not any(int(path.name) > 1 for path in tmp_path.glob("state/[0-9]*[0-9]")):
+            assert manager.is_alive() and time.monotonic() < patience
+            time.sleep(0.1)
+        manager.interrupt_kernel()
+        reply = client.get_shell_msg(timeout=60)["content"]
+        assert reply["ename"] == "TrainingStopped"
+        assert f"saved in {tmp_path}" in reply["evalue"] and "To continue" in reply["evalue"]
+        assert client.execute_interactive("1 + 1", timeout=60)["content"]["status"] == "ok"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 def test_ignored_signals_stay_ignored(tmp_path, monkeypatch, start, unbroken):

@@ -1,0 +1,199 @@
+"""Reading real words with a list of words: accuracy and time against the edit distance.
+
+    python benchmarks/lexicon.py DATA [--reader words] [--beam-width 10]
+
+DATA holds `svt_test` and `iiit5k_test`, each with a `labels.tsv` of path, tab, text; SVT's 50 words
+an image in `svt_test/lex50.tsv`; and the 88,172 words of MJSynth in `lexicons/mjsynth_90k.txt`, one
+a line. A word counts as right if its letters and digits are, in whatever case; every image counts,
+one that cannot be read as wrong. Intervals are 95 % (Wilson).
+
+The columns: share of the labels that are in the list; word accuracy; share of the images without a
+candidate, where the best path's text stands; candidates (median); milliseconds an image of
+`read_with_lexicon` for that image alone, without the network: median, smallest to largest, mean.
+Making a `Lexicon` of the list is not in them; for the long list its time is printed.
+
+Beam search is Keras' own, by batches, beside best path; the text of each that CTC finds likelier is
+counted, to see that the search works.
+"""
+
+import argparse
+import os
+import pathlib
+import statistics
+import time
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+BATCH = 64
+DELTAS = (1, 2, 3)
+
+
+class RealSet:
+    """The pictures of a set, their labels, and what the network makes of them."""
+
+    def __init__(self, folder, recognizer):
+        from crnn_keras.reading import list_pictures, make_canvases
+
+        self.folder, self.name, self.char_dict = folder, folder.name, recognizer.char_dict
+        rows = (folder / "labels.tsv").read_text(encoding="utf-8").splitlines()
+        self.paths, self.truths = zip(*(row.split("\t", 1) for row in rows), strict=True)
+        pictures = list_pictures([folder / path for path in self.paths])
+        _, _, canvases = make_canvases(list(pictures), recognizer.canvas)
+        self.logits = [None] * len(rows)  # None stays where a picture cannot be read
+        for queue in canvases.values():
+            for positions, batch in batches(queue):
+                for position, row in zip(positions, recognizer.logits(batch), strict=True):
+                    self.logits[position] = row
+
+    def readable(self):
+        """Pairs of position and logits."""
+        return [(i, logits) for i, logits in enumerate(self.logits) if logits is not None]
+
+
+def batches(pairs):
+    """Positions and stacked arrays, out of pairs of arrays of one shape."""
+    import numpy as np
+
+    for start in range(0, len(pairs), BATCH):
+        positions, arrays = zip(*pairs[start : start + BATCH], strict=True)
+        yield positions, np.stack(arrays)
+
+
+def accuracy(truths, texts):
+    """Word accuracy with its interval, as a column."""
+    from crnn_keras.evaluate import evaluate
+
+    report = evaluate(truths, texts, protocol="alphanumeric")
+    low, high = (100 * share for share in report.interval)
+    return f"{report.word_accuracy:6.2%} ({low:.1f} to {high:.1f})"
+
+
+def without_list(real):
+    """Prints the line of best path decoding."""
+    from crnn_keras.decode import best_path
+
+    texts = [None] * len(real.truths)
+    for position, logits in real.readable():
+        texts[position] = best_path(logits[None], [len(logits)], real.char_dict)[0].text
+    print(line(real.name, "none", "", "", accuracy(real.truths, texts), n=len(texts)), flush=True)
+
+
+def with_list(real, list_name, lexicon_of, delta):
+    """Prints the line of one list at one edit distance; `lexicon_of` gives an image's list."""
+    from crnn_keras.evaluate import alphanumeric
+    from crnn_keras.lexicon import read_with_lexicon
+
+    lexicons = [lexicon_of(path) for path in real.paths]
+    words = {id(lexicon): set(lexicon.words) for lexicon in lexicons}
+    pairs = zip(real.truths, lexicons, strict=True)
+    inside = sum(alphanumeric(truth) in words[id(lexicon)] for truth, lexicon in pairs)
+    texts, milliseconds, candidates = [None] * len(lexicons), [], []
+    for position, logits in real.readable():
+        began = time.perf_counter()
+        (read,) = read_with_lexicon(logits[None], [len(logits)], lexicons[position], delta)
+        milliseconds.append(1000 * (time.perf_counter() - began))
+        texts[position] = read.text
+        candidates.append(read.candidates)
+    spread = (
+        f"{statistics.median(milliseconds):.2f} "
+        f"({min(milliseconds):.2f} to {max(milliseconds):.2f}), "
+        f"mean {statistics.mean(milliseconds):.2f}"
+    )
+    columns = (
+        "all" if delta is None else delta,
+        f"{inside / len(lexicons):.1%}",
+        accuracy(real.truths, texts),
+        f"{candidates.count(0) / len(candidates):.2%}",
+        f"{statistics.median(candidates):.0f}",
+        spread,
+    )
+    print(line(real.name, list_name, *columns, n=len(texts)), flush=True)
+
+
+def line(name, words, delta, inside, right, none="", candidates="", spread="", n="n"):
+    """A line of the table."""
+    return (
+        f"{name:12} {words:6} {delta!s:5} {inside:>7} {right:22} {none:>7} {candidates:>10}  "
+        f"{spread:36} {n:>5}"
+    )
+
+
+def beam_search(real, width):
+    """Prints Keras' beam search beside best path."""
+    import numpy as np
+    from keras import ops
+
+    from crnn_keras.char_dict import BLANK
+    from crnn_keras.decode import best_path
+    from crnn_keras.lexicon import log_likelihoods
+
+    texts = {"best path": [None] * len(real.truths), "beam search": [None] * len(real.truths)}
+    milliseconds = {name: [] for name in texts}
+    likelier = {name: 0 for name in texts}
+    by_frames = {}
+    for position, logits in real.readable():
+        by_frames.setdefault(len(logits), []).append((position, logits))
+    for positions, logits in (b for pairs in by_frames.values() for b in batches(pairs)):
+        frames = np.full(len(logits), logits.shape[1], "int32")
+        began = time.perf_counter()
+        best = [read.text for read in best_path(logits, frames, real.char_dict)]
+        between = time.perf_counter()
+        found, _ = ops.ctc_decode(
+            logits, frames, strategy="beam_search", beam_width=width, mask_index=BLANK
+        )
+        rows = ops.convert_to_numpy(found[0]).tolist()
+        beam = [real.char_dict.decode(i for i in row if i > BLANK) for row in rows]
+        ended = time.perf_counter()
+        milliseconds["best path"].append(1000 * (between - began) / len(logits))
+        milliseconds["beam search"].append(1000 * (ended - between) / len(logits))
+        for position, row, *both in zip(positions, logits, best, beam, strict=True):
+            for name, text in zip(texts, both, strict=True):
+                texts[name][position] = text
+            first, second = log_likelihoods(row, [real.char_dict.encode(text) for text in both])
+            likelier["best path"] += first > second
+            likelier["beam search"] += second > first
+    for name in texts:
+        times = milliseconds[name]
+        print(
+            f"{real.name:12} {name:12} {accuracy(real.truths, texts[name]):22} "
+            f"{statistics.median(times):.3f} ({min(times):.3f} to {max(times):.3f}) ms an image in "
+            f"{len(times)} batches; likelier than the other's text {likelier[name]:4} times, "
+            f"n = {len(texts[name])}",
+            flush=True,
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=pathlib.Path, help="folder of the sets and lists")
+    parser.add_argument("--reader", default="words", help=".keras file or shipped name")
+    parser.add_argument("--beam-width", type=int, default=10)
+    options = parser.parse_args()
+    from crnn_keras.lexicon import Lexicon
+    from crnn_keras.recognizer import Recognizer
+    from crnn_keras.samples import read_lexicon
+
+    recognizer = Recognizer.load(options.reader)
+    svt, iiit5k = (RealSet(options.data / f"{s}_test", recognizer) for s in ("svt", "iiit5k"))
+    own = read_lexicon(svt.folder / "lex50.tsv")
+    fifty = {image: Lexicon(words, recognizer.char_dict) for image, words in own.items()}
+    long_list = (options.data / "lexicons/mjsynth_90k.txt").read_text(encoding="utf-8").split()
+    began = time.perf_counter()
+    whole = Lexicon(long_list, recognizer.char_dict)
+    seconds = time.perf_counter() - began
+    print(f"{os.cpu_count()} cores; reader {options.reader}; 90k: {whole}, made in {seconds:.2f} s")
+    print(line("set", "list", "delta", "in list", "word accuracy", "no cand.", "candidates", "ms"))
+    without_list(svt)
+    with_list(svt, "50", lambda path: fifty[os.path.normpath(svt.folder / path)], None)
+    for delta in DELTAS:
+        with_list(svt, "90k", lambda path: whole, delta)
+    without_list(iiit5k)
+    for delta in DELTAS:
+        with_list(iiit5k, "90k", lambda path: whole, delta)
+    for real in (svt, iiit5k):
+        beam_search(real, options.beam_width)
+
+
+if __name__ == "__main__":
+    main()
