@@ -85,7 +85,8 @@ def with_list(real, list_name, lexicon_of, delta):
     from crnn_keras.lexicon import read_with_lexicon
 
     lexicons = [lexicon_of(path) for path in real.paths]
-    words = {id(lexicon): set(lexicon.words) for lexicon in lexicons}
+    distinct = {id(lexicon): lexicon for lexicon in lexicons}
+    words = {key: set(lexicon.words) for key, lexicon in distinct.items()}
     pairs = zip(real.truths, lexicons, strict=True)
     inside = sum(alphanumeric(truth) in words[id(lexicon)] for truth, lexicon in pairs)
     texts, milliseconds, candidates = [None] * len(lexicons), [], []

@@ -21,7 +21,9 @@ The rooms, in the order the data goes through them:
 | `devices` | a machine, a group of processes | what suits it; several devices train one reader |
 | `train` | batches and a model | a run folder: reader, history, state to continue from |
 | `decode` | logits | texts with confidence |
+| `lexicon` | logits and a list of words | the likeliest of the words near the best path's text |
 | `evaluate` | labels and texts | word accuracy, CER, 1-NED, confusions, worst cases |
+| `calibration` | confidences, right or wrong | the chance of being right; ECE; what to keep |
 | `reading` | pictures, a network | readings in order, by threads; what the readers share |
 | `recognizer` | a saved reader | `Recognizer.load(path).read(images)` |
 | `extend` | a saved reader, another char dict | a reader that keeps what it has learnt |

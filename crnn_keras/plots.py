@@ -460,3 +460,71 @@ def pair_sheet(pairs, columns=3):
     if not pairs:
         figure.text(0.5, 0.5, "no pairs", ha="center")
     return figure
+
+
+@_styled
+def reliability(panels):
+    """How often readings are right, against how sure the reader was of them.
+
+    A point for each bin, with the 95 % interval of its share right; on the diagonal, confidence is
+    the chance of being right; below it, the reader is too sure of itself. Under it, how many
+    readings have which confidence.
+
+    Args:
+        panels: dict of `title: (bins, confidences)`: bins as `calibration.reliability_bins` gives,
+            and the confidences from 0 to 1 that they were made of.
+
+    Returns:
+        `Figure`.
+    """
+    figure = Figure(figsize=(3.2 * len(panels), 4.1), layout="constrained")
+    rows = figure.subplots(2, len(panels), height_ratios=[4, 1], sharex=True, squeeze=False)
+    for (title, (bins, confidences)), upper, lower in zip(panels.items(), *rows, strict=True):
+        shares = [part.accuracy for part in bins]
+        low, high = zip(*(part.interval for part in bins), strict=True)
+        means = [part.confidence for part in bins]
+        upper.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=1)
+        upper.vlines(means, low, high, color=BLUE, lw=1.2, alpha=0.6)
+        upper.plot(means, shares, "o", color=BLUE, ms=4)
+        upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
+        upper.set_title(drawable(title), parse_math=False)
+        lower.hist(confidences, np.linspace(0, 1, 21), color=GREY, edgecolor="white", lw=0.5)
+        lower.set_xlabel("confidence")
+        lower.yaxis.get_major_locator().set_params(integer=True, nbins=2)
+    rows[0, 0].set_ylabel("share right")
+    rows[1, 0].set_ylabel("readings")
+    return figure
+
+
+@_styled
+def risk_coverage(curves, marks=None):
+    """Error rate of the readings that are kept, against how many are kept.
+
+    Args:
+        curves: dict of `name: calibration.RiskCoverage`, four at most.
+        marks: dict of `name: calibration.Selection` for some of the names: the point to mark, such
+            as the threshold for 99 % right. One that keeps nothing is said in the legend only.
+
+    Returns:
+        `Figure`. The axis ends at the highest error rate beyond 5 % coverage: among the few
+        readings before that, one error would set the scale.
+    """
+    figure = Figure(figsize=(5.6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    highest = 0.01
+    for (name, curve), color in zip(curves.items(), (BLUE, ORANGE, INK, GREY), strict=False):
+        label, mark = name, (marks or {}).get(name)
+        if mark is not None and mark.count:
+            label = f"{name}: {mark.accuracy:.1%} right, {mark.coverage:.1%} kept"
+            point = 100 * mark.coverage, 100 * (1 - mark.accuracy)
+            axes.plot(*point, "o", color=color, ms=6, mec="white", clip_on=False, zorder=3)
+            axes.vlines(point[0], 0, point[1], color=color, lw=0.8, ls=":")
+        elif mark is not None:
+            label = f"{name}: none kept"
+        axes.plot(100 * curve.coverage, 100 * curve.risk, color=color, label=drawable(label))
+        highest = max(highest, *curve.risk[curve.coverage >= 0.05])
+    axes.set(xlim=(0, 101), ylim=(0, 105 * highest))
+    axes.set_xlabel("% of the readings kept, the most confident first")
+    axes.set_ylabel("% of those wrong")
+    axes.legend(loc="upper left")
+    return figure

@@ -139,21 +139,34 @@ def test_confidence_that_parts_right_from_wrong_gives_something_finite():
 
 
 @pytest.mark.parametrize(
-    ("confidences", "right"),
+    "confidences",
     [
-        # The same for all; the wrong way round; nothing to do with it.
-        ([0.7] * 8, [1, 1, 1, 1, 1, 1, 0, 0]),
-        (np.linspace(0.1, 0.9, 8), [1, 1, 1, 1, 1, 1, 0, 0]),
-        ([0.2, 0.9] * 4, [1, 1, 1, 1, 1, 1, 0, 0]),
+        # The same for all, but for rounding; the wrong way round; nothing to do with it.
+        [0.7] * 8,
+        [0.7 + 1e-9] * 6 + [0.7] * 2,
+        np.linspace(0.1, 0.9, 8),
+        [0.2, 0.9] * 4,
     ],
 )
-def test_confidence_without_information_gives_the_share_right_and_keeps_the_order(
-    confidences, right
-):
-    calibration = fit_calibration(confidences, right)
+def test_confidence_without_information_gives_the_share_right_and_keeps_the_order(confidences):
+    calibration = fit_calibration(confidences, [1, 1, 1, 1, 1, 1, 0, 0])
+    chances = calibration.apply(confidences)
     # Platt's targets: six times 7/8 and twice 1/4.
-    assert calibration.apply(confidences) == pytest.approx((6 * 7 / 8 + 2 / 4) / 8, abs=0.005)
+    share = (6 * 7 / 8 + 2 / 4) / 8
+    assert chances == pytest.approx(share, abs=0.005)
+    assert chances.mean() == pytest.approx(share, abs=1e-9)
     assert calibration.slope == 0.001
+
+
+def test_fit_finds_its_way_where_whole_newton_steps_go_astray():
+    counts, log_odds = [8312, 1, 325, 19], np.array([9.015, -7.818, -14.98, 13.397])
+    confidences = np.repeat(1 / (1 + np.exp(-log_odds)), counts)
+    right = np.repeat([False, False, False, True], counts)
+    calibration = fit_calibration(confidences, right)
+    # At the least loss, what is left of the targets goes with nothing that the fit can use.
+    left = calibration.apply(confidences) - np.where(right, 20 / 21, 1 / 8640)
+    assert left.mean() == pytest.approx(0, abs=1e-9)
+    assert (left * np.repeat(log_odds, counts)).mean() == pytest.approx(0, abs=1e-8)
 
 
 def test_fit_ends_at_hard_data():
@@ -203,6 +216,8 @@ def test_risk_and_coverage_by_hand():
     assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
     assert curve.risk == pytest.approx([0, 0, 1 / 3, 1 / 4])
     assert curve.area == pytest.approx(7 / 48)
+    # The surest is wrong: it counts with all of its error.
+    assert risk_coverage([0.9, 0.5], [False, True]).area == pytest.approx((1 + 1 / 2) / 2)
 
 
 def test_equal_confidences_are_kept_together():

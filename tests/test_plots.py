@@ -109,7 +109,7 @@ def test_risk_coverage_marks_what_is_kept():
     curve = risk_coverage(confidences, right)
     marks = {"a": select(confidences, right, 0.8), "b": select(confidences, right, 1.0)}
     figure = plots.risk_coverage({"a": curve, "b": curve, "c": curve}, marks)
-    assert {"a: 100.0% right in 50.0% kept", "b: none kept", "c"} <= set(drawn(figure))
+    assert {"a: 100.0% right, 50.0% kept", "b: none kept", "c"} <= set(drawn(figure))
     points = [line.get_xydata().tolist() for line in figure.axes[0].lines]
     # Three curves and the one mark there is.
     assert [[50.0, 0.0]] in points and len(points) == 4
