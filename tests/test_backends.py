@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -31,17 +32,21 @@ def environment_of(backend):
     return environment
 
 
-def work(backend, *arguments):
-    """Runs the worker on a backend."""
+def run_worker(backend, worker, *arguments):
+    """Runs a program of the tests on a backend; gives the `CompletedProcess`, if it did not fail.
+
+    To be killed is no failure.
+    """
     done = subprocess.run(
-        [sys.executable, WORKER, *map(str, arguments)],
+        [sys.executable, worker, *map(str, arguments)],
         env=environment_of(backend),
         capture_output=True,
         text=True,
         timeout=600,
     )
-    if done.returncode:
-        pytest.fail(f"The worker on {backend} failed:\n{done.stderr[-3000:]}")
+    if done.returncode not in (0, -signal.SIGKILL):
+        pytest.fail(f"{worker.name} on {backend} failed:\n{done.stderr[-3000:]}")
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +68,7 @@ def computed(tmp_path_factory, saved_here):
         if backend not in found:
             skip_unless_installed(backend)
             out = folder / f"{backend}.npz"
-            work(backend, "compute", saved_here[0], out)
+            assert run_worker(backend, WORKER, "compute", saved_here[0], out).returncode == 0
             found[backend] = dict(np.load(out))
         return found[backend]
 

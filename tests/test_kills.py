@@ -12,14 +12,12 @@ import os
 import pathlib
 import random
 import signal
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 from kill_worker import STEPS
-from test_backends import environment_of, skip_unless_installed
+from test_backends import run_worker, skip_unless_installed
 
 KILLS = int(os.environ.get("CRNN_KERAS_KILLS", "2"))
 # A life does at most 3 steps before it is killed, and an epoch has 4.
@@ -38,20 +36,6 @@ def moments():
         else:
             # The first two are the state that is read; some 18 belong to each that is saved.
             yield f"files:{rng.randint(3, 40)}"
-
-
-def work(backend, *arguments):
-    """Runs the worker on a backend; gives its return code and what it printed."""
-    done = subprocess.run(
-        [sys.executable, WORKER, *map(str, arguments)],
-        env=environment_of(backend),
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    if done.returncode not in (0, -signal.SIGKILL):
-        pytest.fail(f"The worker on {backend} failed:\n{done.stderr[-3000:]}")
-    return done.returncode, done.stdout
 
 
 def states_of(run):
@@ -97,17 +81,17 @@ def test_run_killed_at_random_moments_ends_as_one_never_killed(tmp_path, word_se
     lives[0].insert(0, whole)
     stands = -1
     for life in lives:
-        code, printed = work(backend, word_sets, EPOCHS, *life)
-        assert code == -signal.SIGKILL, f"{life} was not killed:\n{printed}"
+        done = run_worker(backend, WORKER, word_sets, EPOCHS, *life)
+        assert done.returncode == -signal.SIGKILL, f"{life} was not killed:\n{done.stdout}"
         states = states_of(broken)
         # Before the first state is whole there is none; from then on there is always one.
         assert states or stands < 0
         if states:
             assert states[-1][0]["step"] >= stands
             stands = states[-1][0]["step"]
-    code, printed = work(backend, word_sets, EPOCHS, broken)
-    assert code == 0
-    assert (f"{broken} stands after" in printed) == (stands > 0)
+    done = run_worker(backend, WORKER, word_sets, EPOCHS, broken)
+    assert done.returncode == 0
+    assert (f"{broken} stands after" in done.stdout) == (stands > 0)
     here, there = end_of(whole), end_of(broken)
     assert here["step"] == EPOCHS * STEPS
     assert [name for name in here if here[name] != there[name]] == []
