@@ -89,6 +89,43 @@ def test_two_tensorflow_devices_train_nearly_as_one(train_on):
     assert np.shape(found["logits"]) == (8, 25, 37)
 
 
+def test_two_torch_processes_train_nearly_as_one(tmp_path, train_on):
+    """As on TensorFlow: each normalises by its own half. Both continue a run of one process."""
+    whole, expected = train_on("torch")
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(newest_state(tmp_path / "run"))
+    folder, found = train_on("torch", launcher=LAUNCH, folder=tmp_path / "run")
+    assert (found["processes"], found["devices"]) == (2, 2)
+    assert found["losses"][0] == expected["losses"][0]
+    np.testing.assert_allclose(found["losses"], expected["losses"], rtol=0.1)
+    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in whole.iterdir())
+
+
+def test_torch_processes_keep_the_same_weights(tmp_path):
+    """The mean gradient of halves that differ: by hand (1 + 3) / 2 and (2 + 6) / 2."""
+    skip_unless_installed("torch")
+    worker = tmp_path / "worker.py"
+    worker.write_text(
+        "import sys, json, keras, numpy as np\n"
+        "from crnn_keras import devices\n"
+        "from crnn_keras.devices.together import average_gradients\n"
+        "with devices.together() as group:\n"
+        "    weight = keras.Variable(np.ones(2, 'float32'))\n"
+        "    average_gradients([weight])\n"
+        "    scale = keras.ops.convert_to_tensor([[1.0, 2.0], [3.0, 6.0]][group.rank])\n"
+        "    keras.ops.sum(weight.value * scale).backward()\n"
+        "    with open(f'{sys.argv[1]}/{group.rank}.json', 'w') as file:\n"
+        "        json.dump(weight.value.grad.tolist(), file)\n"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    environment["PYTHONPATH"] = str(WORKER.parent.parent)
+    command = [sys.executable, *LAUNCH, str(worker), str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    assert found == [[2.0, 4.0], [2.0, 4.0]]
+
+
 @pytest.mark.parametrize("processes", [2, 4])
 def test_parts_make_up_the_batches_of_one_process(word_sets, processes):
     def batches(part):
@@ -126,7 +163,7 @@ def test_batch_that_cannot_be_shared_is_refused(word_sets):
     ("backend", "message"),
     [
         ("tensorflow", "trains in one process only. .*KERAS_BACKEND=jax.*one process for all GPUs"),
-        ("torch", "trains in one process only. Set KERAS_BACKEND=jax"),
+        ("torch", "one host without a GPU, .*KERAS_BACKEND=jax for GPUs and for several hosts"),
     ],
 )
 def test_what_keras_cannot_do_is_refused(monkeypatch, backend, message):

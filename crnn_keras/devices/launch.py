@@ -1,9 +1,11 @@
 """Starts the processes that train together, and ends them together."""
 
 import os
+import pathlib
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 from crnn_keras.devices.together import ADDRESSES, PROCESSES, RANK
@@ -13,7 +15,9 @@ _SECONDS_TO_SAVE = 20
 
 
 def launch(command, here=2, processes=None, first=0, coordinator=None):
-    """Runs a command in several processes of this host that train together on JAX.
+    """Runs a command in several processes of this host that train together.
+
+    They run on JAX; on torch if KERAS_BACKEND says so, then on this host only.
 
     What the first of them prints is shown, and all errors. If one fails, the others are stopped.
 
@@ -30,7 +34,8 @@ def launch(command, here=2, processes=None, first=0, coordinator=None):
         0, or the code of the process that failed first.
 
     Raises:
-        ValueError: the numbers do not fit each other, or several hosts have no coordinator.
+        ValueError: the numbers do not fit each other, several hosts have no coordinator, or torch
+            was asked for several hosts.
     """
     processes = here if processes is None else processes
     if here < 1 or first < 0 or first + here > processes:
@@ -43,7 +48,20 @@ def launch(command, here=2, processes=None, first=0, coordinator=None):
             f"{processes - here} of {processes} processes are on other hosts, so they need a "
             "coordinator: the address and port of the host of process 0, such as 10.0.0.1:1234."
         )
-    coordinator = coordinator or f"{LOOPBACK}:{_free_port()}"
+    if _on_torch() and (here < processes or coordinator):
+        raise ValueError("On torch all processes are on one host. Set KERAS_BACKEND=jax for more.")
+    with tempfile.TemporaryDirectory() as folder:
+        if _on_torch():
+            coordinator = (pathlib.Path(folder) / "meeting").as_uri()
+        coordinator = coordinator or f"{LOOPBACK}:{_free_port()}"
+        return _run(command, here, processes, first, coordinator)
+
+
+def _on_torch():
+    return os.environ.get("KERAS_BACKEND") == "torch"
+
+
+def _run(command, here, processes, first, coordinator):
     running = [
         subprocess.Popen(
             [sys.executable, *command],
@@ -66,7 +84,8 @@ def environment(number, here, processes, first, coordinator):
         here: processes on this host.
         processes: processes on all hosts.
         first: number of the first process here.
-        coordinator: `"address:port"` of process 0.
+        coordinator: `"address:port"` of process 0; on torch the address of a file at which the
+            processes meet.
 
     Returns:
         Dict. If `CUDA_VISIBLE_DEVICES` names GPUs, each process sees an equal share of them.
@@ -76,7 +95,7 @@ def environment(number, here, processes, first, coordinator):
     """
     made = {
         **os.environ,
-        "KERAS_BACKEND": "jax",
+        "KERAS_BACKEND": "torch" if _on_torch() else "jax",
         ADDRESSES: coordinator,
         PROCESSES: str(processes),
         RANK: str(first + number),

@@ -1,8 +1,9 @@
 """Several devices train one reader: each takes a part of every batch, all keep the same weights.
 
 On JAX that is `keras.distribution.DataParallel`, over the GPUs of one process or of many; on
-TensorFlow `tf.distribute.MirroredStrategy`, over the GPUs of one process. `docs/many_devices.md`
-says how to start each, and what Keras cannot do.
+TensorFlow `tf.distribute.MirroredStrategy`, over the GPUs of one process; on torch
+`torch.distributed`, over processes of one host that have a core each. `docs/many_devices.md` says
+how to start each, and what Keras cannot do.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 
 import keras
@@ -72,17 +74,29 @@ class Group:
         return own if self.rank else folder
 
     def _refuse_different_states(self, folder, seen):
-        from jax.experimental import multihost_utils
-
         states = [int(path.name) for path in (seen / "state").glob("*") if path.name.isdecimal()]
-        newest = np.int32(max(states, default=-1))
-        newest = multihost_utils.process_allgather(newest).reshape(-1).tolist()
+        newest = _of_all_processes(max(states, default=-1))
         if len(set(newest)) > 1:
             raise ValueError(
                 f"The processes see different states in {folder}: the newest are {newest}, "
                 "in the order of the processes (-1: none). The folder must be on a disk that all "
                 "share."
             )
+
+
+def _of_all_processes(number):
+    """The integers that the processes give, in their order. None goes on before all are here."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        found = [
+            torch.zeros(1, dtype=torch.int64) for _ in range(torch.distributed.get_world_size())
+        ]
+        torch.distributed.all_gather(found, torch.tensor([number]))
+        return [int(value) for value in found]
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(np.int32(number)).reshape(-1).tolist()
 
 
 @contextlib.contextmanager
@@ -111,9 +125,12 @@ def together(devices=None):
         ...     train(model, batches, validation, group.run_folder("data/run/train"), epochs=4)
     """
     backend, processes = keras.backend.backend(), int(os.environ.get(PROCESSES, "1"))
-    if backend != "jax":
-        _refuse_several_processes(backend, processes)
-    if backend == "torch":
+    if backend == "tensorflow":
+        _refuse_several_processes(processes)
+    if backend == "torch" and processes > 1:
+        with _torch_processes(processes) as group:
+            yield group
+    elif backend == "torch":
         if devices is not None and len(devices) > 1:
             raise ValueError(
                 f"Keras {keras.__version__} trains on one GPU under torch, but {len(devices)} "
@@ -128,17 +145,66 @@ def together(devices=None):
             yield group
 
 
-def _refuse_several_processes(backend, processes):
+def _refuse_several_processes(processes):
     asked = f"{PROCESSES} is {processes}"
-    if backend == "tensorflow" and processes == 1:
+    if processes == 1:
         workers = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {}).get("worker", [])
         asked, processes = f"TF_CONFIG names {len(workers)} workers", len(workers)
     if processes > 1:
-        hint = ", or use one process for all GPUs of a host." if backend == "tensorflow" else "."
         raise ValueError(
-            f"{asked}, but on the {backend} backend Keras {keras.__version__} trains in one "
-            f"process only. Set KERAS_BACKEND=jax for several processes{hint}"
+            f"{asked}, but on the tensorflow backend Keras {keras.__version__} trains in one "
+            "process only. Set KERAS_BACKEND=jax, or torch on a host without GPU, for several "
+            "processes, or use one process for all GPUs of a host."
         )
+
+
+@contextlib.contextmanager
+def _torch_processes(processes):
+    """Meets the other processes of this host at a file, so that no port is open for it."""
+    import torch
+
+    meeting = os.environ.get(ADDRESSES, "")
+    if not meeting.startswith("file://") or torch.cuda.is_available():
+        raise ValueError(
+            "On the torch backend several processes train together on the processors of one host "
+            "without a GPU, started by `python -m crnn_keras.devices`. Set KERAS_BACKEND=jax for "
+            "GPUs and for several hosts."
+        )
+    rank = int(os.environ[RANK])
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "")
+    torch.set_num_threads(max((os.cpu_count() or 1) // processes, 1))
+    torch.distributed.init_process_group(
+        "gloo", init_method=meeting, rank=rank, world_size=processes
+    )
+    try:
+        with tempfile.TemporaryDirectory() as own:
+            yield Group(rank, processes, ("cpu",) * processes, own)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def average_gradients(weights):
+    """On torch with several processes: every gradient becomes the mean of theirs.
+
+    JAX and TensorFlow do that by themselves within `together`.
+
+    Args:
+        weights: list of Keras variables that learn.
+    """
+    if keras.backend.backend() != "torch":
+        return
+    import torch
+
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return
+    processes = torch.distributed.get_world_size()
+
+    def average(parameter):
+        torch.distributed.all_reduce(parameter.grad)
+        parameter.grad /= processes
+
+    for weight in weights:
+        weight.value.register_post_accumulate_grad_hook(average)
 
 
 @contextlib.contextmanager

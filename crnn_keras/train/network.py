@@ -3,6 +3,7 @@
 import keras
 
 from crnn_keras.ctc import CTCLayer
+from crnn_keras.devices.together import average_gradients
 
 
 def training_model(model, longest_label):
@@ -39,6 +40,7 @@ def compile_for_training(whole, optimizer):
     """
     whole.compile(optimizer=optimizer, loss=_losses)
     whole.optimizer.build(whole.trainable_variables)
+    average_gradients(whole.trainable_variables)
 
 
 def run_variables(whole):

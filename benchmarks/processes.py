@@ -1,0 +1,85 @@
+"""Training speed of two processes with a core each, against one process with both.
+
+    make walkthrough PARAMS="--only 02"      # words to learn
+    python benchmarks/processes.py data/walkthrough/records/train
+
+Each way trains alone, in turns, on the torch backend, with 64 pictures a step and core. Printed
+are the median images a second over the turns, their range, and the ratio.
+"""
+
+import argparse
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+WARM_UP, STEPS = 15, 60
+
+
+def learn(records, preset):
+    """Trains for some steps; process 0 prints the images a second."""
+    from crnn_keras import devices
+
+    with devices.together() as group:
+        from crnn_keras import train
+        from crnn_keras.char_dict import CharDict
+        from crnn_keras.dataset import Batches
+        from crnn_keras.images import Canvas
+        from crnn_keras.memory import keep_freed_memory
+        from crnn_keras.model import build_crnn
+        from crnn_keras.records import open_records
+
+        keep_freed_memory()
+        found = open_records(records)
+        char_dict, canvas = CharDict.from_config(found.info["char_dict"]), Canvas()
+        batch = 64 * (os.cpu_count() or 1)
+        order = {"shuffle": True, "augment": True, "part": group.part}
+        batches = Batches(found, char_dict, canvas, batch, **order)
+        model = build_crnn(char_dict, canvas, preset)
+        whole = train.training_model(model, batches.labels.shape[1])
+        train.compile_for_training(whole, train.make_optimizer("adamw", 2e-3))
+        steps = iter(batches.training())
+        for _ in range(WARM_UP):
+            whole.train_on_batch(*next(steps))
+        started = time.perf_counter()
+        for _ in range(STEPS):
+            whole.train_on_batch(*next(steps))
+        if group.rank == 0:
+            print(batch * STEPS / (time.perf_counter() - started))
+
+
+def measure(processes, records, preset):
+    """Images a second of so many processes."""
+    own = [str(pathlib.Path(__file__)), records, "--preset", preset, "--learn"]
+    launcher = ["-m", "crnn_keras.devices", "--here", str(processes)]
+    command = [sys.executable, *(launcher if processes > 1 else []), *own]
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("records", help="folder of a set of records")
+    parser.add_argument("--preset", default="mobile")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--learn", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.learn:
+        return learn(given.records, given.preset)
+    cores = os.cpu_count() or 1
+    speeds = {1: [], cores: []}
+    for _ in range(given.rounds):
+        for processes, found in speeds.items():
+            found.append(measure(processes, given.records, given.preset))
+    for processes, found in speeds.items():
+        low, high = min(found), max(found)
+        print(f"{processes} processes: {statistics.median(found):.0f} ({low:.0f} to {high:.0f})")
+    ratios = [many / one for one, many in zip(*speeds.values(), strict=True)]
+    print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+if __name__ == "__main__":
+    main()
