@@ -22,8 +22,8 @@ class Batches:
         batch_size: pictures in a batch; every batch is full.
         seed: integer, for the order and the augmentation.
         shuffle: whether each pass has an order of its own.
-        augment: whether each picture is bent, shifted, lit, blurred and roughened a little,
-            otherwise at each step.
+        augment: how much each picture is bent, shifted, lit, blurred and roughened, otherwise at
+            each step: from 0 (or False), not at all, to 1 (or True).
         cache_bytes: decoded canvases are kept in memory up to this size; beyond it they are
             decoded at each pass.
         part: `(rank, processes)`: `training` gives this process its part of the same batches,
@@ -67,7 +67,7 @@ class Batches:
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
-        self.augment = augment
+        self.augment = float(augment)
         self._canvases, self._cache_room = {}, cache_bytes
         self.left_out, self._positions, texts, sizes = [], [], [], []
         for position, record in enumerate(records.scan()):
@@ -188,7 +188,9 @@ class Batches:
 
         def finish(canvases, labels, frames, step):
             if self.augment:
-                canvases = _augment(tf, canvases, self.seed, step, self.batch_size, rows)
+                canvases = _augment(
+                    tf, canvases, self.seed, step, self.batch_size, rows, self.augment
+                )
             return {"canvas": canvases, "labels": labels, "frames": frames}
 
         return steps.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
@@ -227,7 +229,7 @@ class Batches:
             yield inputs, fresh
 
 
-def _augment(tf, canvases, seed, step, whole, rows):
+def _augment(tf, canvases, seed, step, whole, rows, strength):
     """Bends, shifts, lights, blurs and roughens each canvas, by stateless random numbers.
 
     They are drawn for the whole batch, of which `canvases` are some rows: so a picture is changed
@@ -238,12 +240,12 @@ def _augment(tf, canvases, seed, step, whole, rows):
     key = tf.stack([tf.cast(seed, tf.int64), step])
     draws = tf.random.stateless_uniform([10, whole], key)[:, rows]
 
-    def uniform(row, low, high):
-        return low + (high - low) * draws[row]
+    def uniform(row, low, high, neutral=0.0):
+        return neutral + strength * (low - neutral + (high - low) * draws[row])
 
     # Where in the old canvas each pixel of the new one lies: around the middle, then shifted.
-    across, slant = uniform(0, 0.92, 1.08), uniform(1, -0.35, 0.35)
-    angle, down = uniform(2, -0.06, 0.06), uniform(3, 0.85, 1.15)
+    across, slant = uniform(0, 0.92, 1.08, 1), uniform(1, -0.35, 0.35)
+    angle, down = uniform(2, -0.06, 0.06), uniform(3, 0.85, 1.15, 1)
     middle_x, middle_y = width / 2, height / 2
     offset_x = middle_x - across * middle_x - slant * middle_y + uniform(4, -3.0, 3.0)
     offset_y = middle_y - angle * middle_x - down * middle_y + uniform(5, -2.0, 2.0)
@@ -259,7 +261,7 @@ def _augment(tf, canvases, seed, step, whole, rows):
     # Half of the pictures lose some sharpness: a mix with their own 3 x 3 mean.
     soft = tf.maximum(uniform(6, -0.8, 0.8), 0.0)[:, None, None, None]
     bent = (1 - soft) * bent + soft * tf.nn.avg_pool2d(bent, 3, 1, "SAME")
-    contrast = uniform(7, 0.7, 1.25)[:, None, None, None]
+    contrast = uniform(7, 0.7, 1.25, 1)[:, None, None, None]
     light = uniform(8, -30.0, 30.0)[:, None, None, None]
     grain = tf.random.stateless_normal([whole, *tf.unstack(tf.shape(bent))[1:]], key + 1)[rows]
     grain *= tf.maximum(uniform(9, -10.0, 10.0), 0.0)[:, None, None, None]

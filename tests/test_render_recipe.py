@@ -10,6 +10,7 @@ import sys
 import pytest
 from PIL import Image
 
+from crnn_keras.evaluate import alphanumeric
 from crnn_keras.render import Recipe, Style, bundled_fonts, find_photographs, render_word
 
 FONTS = tuple(bundled_fonts()[:3])
@@ -123,6 +124,9 @@ def test_whatever_decides_the_pictures_changes_the_fingerprint(tmp_path, photogr
         {"part": "test", "shares": {"train": 0.6, "test": 0.4}},
         {"texts": {"kind": "words", "numbers": 0}},
         {"texts": {"kind": "words", "numbers": 0, "max_length": 9}},
+        {"texts": {"kind": "words", "lean": 2}},
+        {"texts": {"kind": "words", "marks": 0.5}},
+        {"texts": {"kind": "words", "marks": 0.5, "labels": "alphanumeric"}},
         {"texts": {"kind": "words", "file": str(tmp_path / "words.txt")}},
         {"texts": {"kind": "chinese", "characters": "ab"}},
         {"texts": {"kind": "chinese", "characters": "ab", "frequencies": {"a": 2, "b": 1}}},
@@ -146,9 +150,20 @@ def test_other_versions_have_other_fingerprints(monkeypatch, name):
 
 def test_what_is_left_out_has_its_default():
     full = {"kind": "words", "file": "", "numbers": 0.08, "codes": 0.06, "max_length": 14}
+    full |= {"lean": 1.0, "marks": 0.0, "labels": "exact"}
     assert words(texts=full) == words() == words(style=Style(tilt=0.1), shares={})
     assert words(texts=full).fingerprint() == words().fingerprint()
     assert words(style=Style(noise=3)).fingerprint() == words(style=Style(noise=3.0)).fingerprint()
+
+
+def test_labels_may_leave_out_what_the_reader_does_not_write():
+    texts = {"kind": "words", "marks": 1, "numbers": 0.3}
+    exact = words(texts=texts).open()
+    folded = words(texts=texts | {"labels": "alphanumeric"}).open()
+    for index in range(30):
+        (same, text), (jpeg, label) = exact.sample(index), folded.sample(index)
+        assert (jpeg, label) == (same, alphanumeric(text))
+    assert any(set(exact.text(index)) & set(".!$") for index in range(30))
 
 
 @pytest.mark.parametrize(
@@ -157,6 +172,7 @@ def test_what_is_left_out_has_its_default():
         ({"texts": {"kind": "poems"}}, "kind 'poems' are unknown"),
         ({"texts": {}}, "kind None are unknown"),
         ({"texts": {"kind": "words", "number": 1}}, r"Texts have \['number'\]"),
+        ({"texts": {"kind": "words", "labels": "upper"}}, "Labels are 'upper'"),
         ({"fonts": []}, "without fonts"),
         ({"colour": "red"}, "no recipe.*colour"),
         ({"style": {"wobble": 1}}, "no recipe.*wobble"),

@@ -127,6 +127,35 @@ def test_the_alphabet_holds_every_character_of_the_texts(numbers, codes):
     assert set("".join(take(texts, 300))) <= set(texts.alphabet)
 
 
+@pytest.mark.parametrize("lean, first", [(1, 1 / 16), (2, 1 / 4), (4, 1 / 2)])
+def test_words_of_the_beginning_come_sooner_as_told(lean, first):
+    words = [f"{number:04}x" for number in range(1600)]
+    texts = take(WordTexts(words, numbers=0, codes=0, lean=lean), 3000)
+    share = sum(text.lower() < "0100x" for text in texts) / 3000
+    assert abs(share - first) < 0.03
+
+
+def test_words_that_come_seldom_at_first_are_refused():
+    with pytest.raises(ValueError, match="lean is 0.5"):
+        WordTexts(WORDS, lean=0.5)
+
+
+def test_marks_leave_letters_digits_and_length_alone():
+    plain = take(WordTexts(WORDS, 7, 0.3, 0.2, max_length=9), 600)
+    marked = take(WordTexts(WORDS, 7, 0.3, 0.2, max_length=9, marks=1), 600)
+    assert ["".join(filter(str.isalnum, text)) for text in marked] == plain
+    assert max(map(len, marked)) == 9
+    changed = [text for text, before in zip(marked, plain, strict=True) if text != before]
+    assert len(changed) > 400
+    assert len(set("".join(changed)) - set(string.ascii_letters + string.digits)) > 20
+
+
+def test_marks_come_as_often_as_told():
+    texts = take(WordTexts(["oak"], numbers=0, codes=0, marks=0.25), 2000)
+    assert abs(sum(not text.isalpha() for text in texts) / 2000 - 0.25) < 0.03
+    assert set("".join(texts)) <= set(WordTexts(["oak"], marks=0.25).alphabet)
+
+
 # Chinese.
 
 

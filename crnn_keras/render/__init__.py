@@ -26,6 +26,7 @@ from crnn_keras.render.fonts import (
     FontError,
     bundled_chinese_fonts,
     bundled_fonts,
+    file_hash,
     find_fonts,
     fonts_with,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "bundled_chinese_fonts",
     "bundled_fonts",
     "describe_fonts",
+    "file_hash",
     "find_fonts",
     "find_photographs",
     "fonts_with",

@@ -28,8 +28,8 @@ class Sheet:
     box: tuple
 
 
-# Some hundred megabytes at most, as Chinese fonts would fill it.
-@functools.lru_cache(maxsize=65536)
+# Some hundred megabytes a process at most, as Chinese fonts or two thousand others fill it.
+@functools.lru_cache(maxsize=2**18)
 def _glyph(font, size, character):
     """Ink of a character, its left and top seen from the pen, and how far the pen moves."""
     opened = load_font(font, size)

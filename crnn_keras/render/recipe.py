@@ -10,6 +10,7 @@ from PIL import __version__ as pillow_version
 from PIL import features
 
 from crnn_keras import files
+from crnn_keras.evaluate import PROTOCOLS
 from crnn_keras.render.chinese import ChineseTexts
 from crnn_keras.render.fonts import file_hash, fonts_with, split_face
 from crnn_keras.render.paper import load_photograph
@@ -20,7 +21,15 @@ from crnn_keras.render.texts import WORD_LIST, WordTexts, read_words
 # Raise it with every change that shows in a picture or text of the same recipe.
 _DRAWING = 1
 _TEXTS = {
-    "words": {"file": "", "numbers": 0.08, "codes": 0.06, "max_length": 14},
+    "words": {
+        "file": "",
+        "numbers": 0.08,
+        "codes": 0.06,
+        "max_length": 14,
+        "lean": 1.0,
+        "marks": 0.0,
+        "labels": "exact",
+    },
     "chinese": {
         "characters": "",
         "corpus": "",
@@ -44,6 +53,8 @@ def _full(texts):
         raise ValueError(f"Texts have {unknown}, but know only {sorted(known)}.")
     texts = texts | {"characters": "".join(texts["characters"])} if "characters" in texts else texts
     given = {name: type(default)(texts.get(name) or default) for name, default in known.items()}
+    if given.get("labels", "exact") not in PROTOCOLS:
+        raise ValueError(f"Labels are {given['labels']!r}. Expected one of {list(PROTOCOLS)}.")
     # A share of 0 is meant.
     given |= {name: type(known[name])(texts[name]) for name in known if texts.get(name) == 0}
     return {"kind": texts["kind"], **given}
@@ -56,8 +67,9 @@ class Recipe:
     Args:
         texts: dict of the texts' kind and settings: `{"kind": "words", "file": path of a word
             list}`, with the settings of `WordTexts` (an empty file stands for the English list of
-            the package); or `{"kind": "chinese", "characters": string, "corpus": path}`, with
-            those of `ChineseTexts`. What is left out has its default.
+            the package); `"labels": "alphanumeric"` labels what is drawn by the rule of the
+            field's benchmarks, `Hello!` as `hello`. Or `{"kind": "chinese", "characters": string,
+            "corpus": path}`, with those of `ChineseTexts`. What is left out has its default.
         fonts: paths of fonts that have the characters; see `find_fonts` and `fonts_with`.
         backgrounds: paths of photographs; see `find_photographs`.
         style: a `Style`.
@@ -213,6 +225,7 @@ class Renderer:
     @functools.cached_property
     def _texts(self):
         recipe, settings = self.recipe, dict(self.recipe.texts)
+        settings.pop("labels", None)
         shared = {"seed": recipe.seed, "part": recipe.part or None, "shares": recipe.shares}
         if settings.pop("kind") == "words":
             return WordTexts(read_words(settings.pop("file") or WORD_LIST), **settings, **shared)
@@ -226,7 +239,7 @@ class Renderer:
         return self._texts.alphabet
 
     def text(self, index):
-        """The text of an index.
+        """The text that is drawn for an index.
 
         Args:
             index: integer from 0.
@@ -236,6 +249,17 @@ class Renderer:
         """
         return self._texts.text(index)
 
+    def label(self, text):
+        """What a drawn text is labelled with.
+
+        Args:
+            text: string.
+
+        Returns:
+            String.
+        """
+        return PROTOCOLS[self.recipe.texts.get("labels", "exact")](text)
+
     def sample(self, index):
         """Draws a sample.
 
@@ -243,8 +267,8 @@ class Renderer:
             index: integer from 0.
 
         Returns:
-            Tuple of the bytes of a gray jpeg and its text.
+            Tuple of the bytes of a gray jpeg and its label.
         """
         recipe, text = self.recipe, self.text(index)
         jpeg = render_jpeg(text, recipe.fonts, recipe.style, self._seed, index, recipe.backgrounds)
-        return jpeg, text
+        return jpeg, self.label(text)

@@ -11,6 +11,12 @@ WORD_LIST = pathlib.Path(__file__).parent.parent / "words" / "english.txt"
 # Texts drawn for one index before a word of the part is taken instead.
 _TRIES = 100
 _LETTERS = sorted(set(string.ascii_lowercase + string.digits) - set("01oil"))
+# Marks after a word, around it and between two, as often as they stand here.
+_AFTER = (".", ".", ".", ",", ",", ",", "!", "!", "?", ":", ":", ";", "...", "!!", "*")
+_AROUND = ('""', '""', "''", "()", "()", "[]", "{}", "<>", "**", "__", "||", "``", "~~")
+_BEFORE = ("#", "@", "@", "&", "$", "*", "-", "'", "+", "=", "~", "%", "^")
+_BETWEEN = ("-", "-", "'", ".", "/", "&", "_", "@", "+", "|", "\\", ":")
+MARKS = "".join(sorted(set(string.punctuation)))
 
 
 def read_words(path=WORD_LIST):
@@ -60,7 +66,8 @@ class WordTexts:
     Text `index` is a pure function of the arguments and the index. A word comes in lower case
     (42 %), upper case (30 %), with a capital (23 %) or as the list has it (5 %). A code is 3 to 8
     mixed letters and digits, in one case and, as on tickets, without those that look alike (0 and
-    o, 1 and i and l).
+    o, 1 and i and l). Marks are what stands beside words and numbers in print: `Hello!`, `(GST)`,
+    `$12.50`, `10/03/2018`, `7-Eleven`.
 
     Args:
         words: list of distinct words.
@@ -72,14 +79,29 @@ class WordTexts:
         part: name of the part whose texts are given; None for all. Two parts of the same shares
             and seed have no text in common, whatever its case.
         shares: dict of `part name: share`.
+        lean: how much sooner words come that stand early in the list, as frequent ones do: word
+            `len(words) * u ** lean`, u even from 0 to 1. With 4 half of the words are of the first
+            sixteenth of the list; with 1 all come equally often.
+        marks: share of texts with punctuation marks, where it keeps to `max_length`.
 
     Raises:
-        ValueError: no word of the part is short enough.
+        ValueError: no word of the part is short enough, or `lean` is below 1.
     """
 
     def __init__(
-        self, words, seed=0, numbers=0.08, codes=0.06, max_length=14, part=None, shares=None
+        self,
+        words,
+        seed=0,
+        numbers=0.08,
+        codes=0.06,
+        max_length=14,
+        part=None,
+        shares=None,
+        lean=1.0,
+        marks=0.0,
     ):
+        if lean < 1:
+            raise ValueError(f"lean is {lean}. Expected 1 (all words equally often) or more.")
         self.part = Part(part, shares, seed)
         self.words = [word for word in words if len(word) <= max_length]
         if not self.words:
@@ -88,6 +110,7 @@ class WordTexts:
         if not self.words:
             raise ValueError(f"No word belongs to the part {part!r} of {shares}. Give more words.")
         self.seed, self.numbers, self.codes = seed, numbers, codes
+        self.lean, self.marks = lean, marks
         self.longest, self.max_length = min(max_length, 8), max_length
 
     @property
@@ -97,6 +120,7 @@ class WordTexts:
         written |= {c for word in self.words for c in word.lower()}
         written |= set(string.digits) if self.numbers else set()
         written |= set("".join(_LETTERS) + "".join(_LETTERS).upper()) if self.codes else set()
+        written |= set(string.digits + MARKS) if self.marks else set()
         return "".join(sorted(written))
 
     def text(self, index):
@@ -109,6 +133,12 @@ class WordTexts:
             String.
         """
         rng = np.random.default_rng([self.seed, 1, index])
+        text = self._plain(rng)
+        if self.marks and rng.random() < self.marks:
+            return self._marked(text, rng)
+        return text
+
+    def _plain(self, rng):
         kind = rng.random()
         if kind < self.numbers + self.codes:
             write = self._number if kind < self.numbers else self._code
@@ -130,7 +160,11 @@ class WordTexts:
         return text.upper() if rng.random() < 0.5 else text
 
     def _word(self, rng):
-        word, case = self.words[rng.integers(len(self.words))], rng.random()
+        if self.lean == 1:
+            word = self.words[rng.integers(len(self.words))]
+        else:
+            word = self.words[int(len(self.words) * rng.random() ** self.lean)]
+        case = rng.random()
         if case < 0.42:
             text = word.lower()
         elif case < 0.72:
@@ -142,3 +176,41 @@ class WordTexts:
         # A capital may be another word, or longer: straße and STRASSE.
         same = text.lower() == word.lower() or (len(text) <= self.max_length and text in self.part)
         return text if same else word
+
+    def _marked(self, text, rng):
+        """The text with marks; no letter or digit is added or lost, so it stays in its part."""
+        kind, place = rng.random(), 1 + int(rng.integers(max(len(text) - 1, 1)))
+        if text.isdecimal() and kind < 0.7:
+            marked = self._amount(text, rng)
+        elif kind < 0.5:
+            marked = text + _pick(_AFTER, rng)
+        elif kind < 0.65:
+            left, right = _pick(_AROUND, rng)
+            marked = left + text + right
+        elif kind < 0.75:
+            marked = _pick(_BEFORE, rng) + text
+        elif kind < 0.85 and text[-1] in "sS" and len(text) > 2:
+            marked = f"{text[:-1]}'{text[-1]}"
+        else:
+            marked = text[:place] + _pick(_BETWEEN, rng) + text[place:]
+        return marked if len(marked) <= self.max_length else text
+
+    def _amount(self, digits, rng):
+        """Digits as a price, a share, a time or date, a telephone number."""
+        kind = rng.random()
+        if kind < 0.35 and len(digits) > 2:
+            digits = f"{digits[:-2]}.{digits[-2:]}"
+        elif kind < 0.45 and len(digits) > 3:
+            digits = f"{digits[:-3]},{digits[-3:]}"
+        elif kind < 0.7 and len(digits) > 3:
+            parts = [digits[:2], digits[2:4], digits[4:]]
+            return _pick("/-.:", rng).join(filter(None, parts))
+        elif kind < 0.8 and len(digits) > 5:
+            return f"{digits[:-4]}-{digits[-4:]}"
+        return _pick(("${}", "${}", "{}%", "#{}", "+{}", "-{}", "{}.", "({})", "{}"), rng).format(
+            digits
+        )
+
+
+def _pick(choices, rng):
+    return choices[int(rng.integers(len(choices)))]
