@@ -2,14 +2,16 @@
 PYTHON ?= python3
 RUN ?= walkthrough
 PARAMS ?=
+ARGS ?=
+DATA ?=
 PY := .venv/bin/python
 # Jupyter, papermill and nbval look for their programs on the path.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install walkthrough notebooks lab test lint format bench clean
+.PHONY: help install walkthrough notebooks lab test lint format bench reader release-figures clean
 
 help:  ## List the commands
-	@sed -nE 's/^([a-z]+):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z-]+):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 walkthrough: install  ## Labelled images in, a reader out: notebooks 00 to 07; RUN=name PARAMS="-p epochs 4"
 	$(PY) -m crnn_keras.walkthrough --run $(RUN) $(PARAMS)
@@ -37,6 +39,13 @@ bench: install  ## Speeds, side by side
 	$(PY) benchmarks/reading.py
 	$(PY) benchmarks/records.py --rows 10000 100000
 	$(PY) benchmarks/render.py
+
+reader: install  ## Make the shipped reader from nothing, over days; ARGS="--words 3000000"
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[readers]'
+	$(PY) -m crnn_keras.readers train $(ARGS)
+
+release-figures: install  ## Measure the shipped readers on the real sets of DATA=folder
+	$(PY) -m crnn_keras.readers figures $(DATA)
 
 clean:  ## Remove what was made, but for your data
 	rm -rf .venv .pytest_cache .ruff_cache *.egg-info

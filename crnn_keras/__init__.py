@@ -29,6 +29,7 @@ The rooms, in the order the data goes through them:
 | `extend` | a saved reader, another char dict | a reader that keeps what it has learnt |
 | `export` | a saved reader | SavedModel: image bytes in, text out; one ONNX file |
 | `onnx_reader` | that ONNX file | the same readings without Keras and TensorFlow |
+| `readers` | words, fonts, hours | the shipped readers, and the figures told of them |
 | `plots` | plain data | figures |
 
 `files`, `progress`, `workers` and `memory` serve them all; `notebook` and `walkthrough` run the

@@ -24,7 +24,7 @@ def pins():
 def test_every_requirement_is_pinned_within_its_range():
     extras = PROJECT["optional-dependencies"]
     wanted = [*PROJECT["dependencies"], *extras["beam"], *extras["jax"], *extras["onnx"]]
-    wanted += extras["test"]
+    wanted += [*extras["readers"], *extras["test"]]
     for requirement in map(Requirement, wanted):
         version = pins()[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), f"{requirement} is pinned to {version}"

@@ -1,0 +1,47 @@
+"""`python -m crnn_keras.readers train`: makes a shipped reader; `figures`: measures it."""
+
+import importlib.util
+import os
+import pathlib
+import sys
+
+from crnn_keras import devices
+from crnn_keras.progress import HEADLESS
+from crnn_keras.readers import figures, learn
+
+
+def train(arguments):
+    """Renders the words in this process and trains in several.
+
+    Args:
+        arguments: list of strings, see `learn.parse`.
+
+    Returns:
+        0, or the code of the process that failed first.
+    """
+    given = learn.parse(arguments)
+    # Both train in several processes; torch is the faster of them on processors.
+    torch = importlib.util.find_spec("torch")
+    os.environ.setdefault("KERAS_BACKEND", "torch" if torch else "jax")
+    os.environ.setdefault(HEADLESS, "1")
+    folder = pathlib.Path("data") / given.run
+    folder.mkdir(parents=True, exist_ok=True)
+    learn.render_sets(given, folder)
+    return devices.launch(["-m", "crnn_keras.readers.learn", *arguments], given.processes)
+
+
+COMMANDS = {"train": train, "figures": figures.main}
+
+
+def main(arguments):
+    """Runs one of `COMMANDS`."""
+    if not arguments or arguments[0] not in COMMANDS:
+        return f"Usage: python -m crnn_keras.readers {'|'.join(COMMANDS)} [--help]"
+    try:
+        return COMMANDS[arguments[0]](arguments[1:])
+    except ValueError as error:
+        return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

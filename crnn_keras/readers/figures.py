@@ -1,0 +1,200 @@
+"""The figures told of a shipped reader: `python -m crnn_keras.readers figures DATA`.
+
+DATA holds folders with a `labels.tsv` each: `iiit5k_test`, `svt_test` (with `lex50.tsv`),
+`sroie_words`; `iiit5k_train` and `svt_train`, by which readers are chosen; and the words of MJSynth
+in `lexicons/mjsynth_90k.txt`. A folder may hold IIIT5K's own `.mat` instead: its lists of 50 and
+1,000 words are then read with too. What is missing is named and left out.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+from crnn_keras import calibration, samples
+from crnn_keras.evaluate import evaluate
+from crnn_keras.lexicon import Lexicon
+
+CHOSEN_BY = ("iiit5k_train", "svt_train")
+TESTED_ON = ("iiit5k_test", "svt_test")
+DELTAS = (1, 2, 3)
+_LOADING = "from crnn_keras.recognizer import Recognizer; Recognizer.load({!r})"
+
+
+def read_set(folder):
+    """The labelled pictures of a folder.
+
+    Args:
+        folder: path with a `labels.tsv`, or a `.mat` of IIIT5K.
+
+    Returns:
+        `samples.LabelledSet`; None if there is neither.
+
+    Raises:
+        ValueError: a row cannot be used: every picture counts.
+    """
+    folder = pathlib.Path(folder)
+    mat = sorted(folder.glob("*data.mat"))
+    labels = mat[0] if mat else folder / "labels.tsv"
+    if not labels.is_file():
+        return None
+    found = samples.read_samples(labels)
+    if found.problems:
+        raise ValueError(f"{len(found.problems)} rows cannot be used: {found.problems[0]}.")
+    lists = folder / "lex50.tsv"
+    if lists.is_file():
+        found.lexicons["50"] = samples.read_lexicon(lists)
+    return found
+
+
+def measured(found, readings, protocol="alphanumeric"):
+    """How well a set was read.
+
+    Args:
+        found: the `samples.LabelledSet`.
+        readings: list of its `reading.Reading`s.
+        protocol: see `evaluate`.
+
+    Returns:
+        `evaluate.Report`.
+    """
+    truths = [sample.text for sample in found.samples]
+    texts = [reading.text for reading in readings]
+    return evaluate(truths, texts, [reading.confidence for reading in readings], protocol)
+
+
+def plain_rows(recognizer, data, choosing=False):
+    """Word accuracy without a list, by the rules that the reader's dictionary allows.
+
+    Args:
+        recognizer: a `Recognizer`.
+        data: folder of the sets.
+        choosing: read the sets that readers are chosen by, instead of those they are tested on.
+
+    Yields:
+        Tuple of the set's name, the rule, what was used besides the picture, and an
+        `evaluate.Report`; None for a set that is not there.
+    """
+    whole = not recognizer.char_dict.fold_case
+    rules = {name: ["alphanumeric"] for name in (CHOSEN_BY if choosing else TESTED_ON)}
+    if whole and not choosing:
+        rules |= {"iiit5k_test": ["alphanumeric", "exact"], "sroie_words": ["exact"]}
+    for name, protocols in rules.items():
+        found = read_set(data / name)
+        readings = recognizer.read(found.samples) if found else []
+        for protocol in protocols:
+            report = measured(found, readings, protocol) if found else None
+            yield name, protocol, "nothing", report
+
+
+def lexicon_rows(recognizer, data):
+    """Word accuracy with lists of words; see `plain_rows`. The list tells its own time."""
+    char_dict = recognizer.char_dict
+    long_list = data / "lexicons/mjsynth_90k.txt"
+    long_list = Lexicon(long_list.read_text().split(), char_dict) if long_list.is_file() else None
+    for name in TESTED_ON:
+        found = read_set(data / name)
+        if found is None:
+            continue
+        began = time.perf_counter()
+        recognizer.read(found.samples)
+        alone = time.perf_counter() - began
+        for size, words_of in found.lexicons.items():
+            lists = [Lexicon(words_of[sample.image], char_dict) for sample in found.samples]
+            readings = recognizer.read(found.samples, lexicon=lists)
+            yield name, "alphanumeric", f"its {size} words", measured(found, readings)
+        for delta in DELTAS if long_list else ():
+            began = time.perf_counter()
+            readings = recognizer.read(found.samples, lexicon=long_list, delta=delta)
+            spent = 1000 * (time.perf_counter() - began - alone) / len(readings)
+            with_what = f"{len(long_list.words):,} words, delta {delta}, {max(spent, 0):.1f} ms"
+            yield name, "alphanumeric", with_what, measured(found, readings)
+
+
+def confidence_lines(recognizer, data):
+    """What the confidence of the reader is worth on the sets that it is tested on.
+
+    Args:
+        recognizer: a `Recognizer`.
+        data: folder of the sets.
+
+    Yields:
+        Lines of text.
+    """
+    for name in TESTED_ON:
+        found = read_set(data / name)
+        if found is None:
+            continue
+        cases = measured(found, recognizer.read(found.samples)).cases
+        confidences = [case.confidence for case in cases]
+        right = [case.distance == 0 for case in cases]
+        error = calibration.expected_calibration_error(confidences, right)
+        line = f"{name}: expected calibration error {error:.1%}"
+        for wanted in (0.95, 0.99):
+            with contextlib.suppress(ValueError):
+                threshold = calibration.threshold_for(confidences, right, wanted)
+                kept = sum(confidence >= threshold for confidence in confidences) / len(right)
+                line += f"; {wanted:.0%} right: {kept:.1%} of the images"
+        yield line
+
+
+def seconds_to_load(reader, backend="tensorflow"):
+    """Time to load a reader in a process in which Keras is imported already, in seconds.
+
+    Args:
+        reader: path of a `.keras` file or name of a shipped reader.
+        backend: Keras backend.
+
+    Returns:
+        Float.
+    """
+    code = f"import time, crnn_keras.recognizer; b = time.perf_counter(); {_LOADING.format(reader)}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(time.perf_counter() - b)"],
+        env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout.split()[-1])
+
+
+def main(arguments=None):
+    """Prints the table of a reader as Markdown."""
+    from crnn_keras.recognizer import SHIPPED, Recognizer
+
+    parser = argparse.ArgumentParser(prog="python -m crnn_keras.readers figures")
+    parser.add_argument("data", type=pathlib.Path, help="folder of the sets")
+    parser.add_argument("--readers", nargs="+", default=list(SHIPPED), help="names or files")
+    parser.add_argument("--choose", action="store_true", help="read the sets to choose by only")
+    given = parser.parse_args(arguments)
+    for reader in given.readers:
+        recognizer = Recognizer.load(reader)
+        path = pathlib.Path(SHIPPED.get(reader, reader))
+        print(
+            f"\n`{reader}`: {recognizer.model.count_params():,} weights, "
+            f"{path.stat().st_size / 1e6:.1f} MB, {len(recognizer.char_dict)} characters, "
+            f"loads in {seconds_to_load(reader):.2f} s on TensorFlow\n"
+        )
+        print("| set | rule | read with | word accuracy | images |\n|---|---|---|---|---|")
+        rows = [plain_rows(recognizer, given.data, given.choose)]
+        rows += [] if given.choose else [lexicon_rows(recognizer, given.data)]
+        for name, rule, with_what, report in (row for part in rows for row in part):
+            if report is None:
+                print(f"| {name} | is not in {given.data} | | | |", flush=True)
+                continue
+            low, high = (f"{100 * share:.1f}" for share in report.interval)
+            accuracy = f"{report.word_accuracy:.1%} ({low} to {high})"
+            print(
+                f"| {name} | {rule} | {with_what} | {accuracy} | {len(report.cases):,} |",
+                flush=True,
+            )
+        if not given.choose:
+            print("", *confidence_lines(recognizer, given.data), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Trains a shipped reader on rendered words: `python -m crnn_keras.readers train`.
+
+It runs in as many processes as `devices.launch` starts; the first one renders.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+
+from crnn_keras import devices
+
+
+def parse(arguments=None):
+    """The settings of a training.
+
+    Args:
+        arguments: list of strings; those of the command line if None.
+
+    Returns:
+        `argparse.Namespace`.
+    """
+    parser = argparse.ArgumentParser(prog="python -m crnn_keras.readers train")
+    parser.add_argument("--run", default="reader", help="folder in data/ (reader)")
+    parser.add_argument("--characters", default="alphanumeric36", help="or ascii (alphanumeric36)")
+    parser.add_argument("--preset", default="mobile", help="or a reader to go on from (mobile)")
+    parser.add_argument("--words", type=int, default=3_000_000, help="words to render (3,000,000)")
+    parser.add_argument("--passes", type=int, default=4, help="times each word is seen (4)")
+    parser.add_argument("--batch-size", type=int, default=128, help="pictures in a step (128)")
+    parser.add_argument("--learning-rate", type=float, default=3e-3, help="the largest (0.003)")
+    parser.add_argument("--augment", type=float, default=0.5, help="0 to 1 (0.5)")
+    parser.add_argument("--seed", type=int, default=1, help="of pictures, weights and order (1)")
+    parser.add_argument("--fonts", nargs="*", default=["data/fonts"], help="folders (data/fonts)")
+    parser.add_argument("--any-fonts", action="store_true", help="train with the fonts there are")
+    parser.add_argument("--processes", type=int, default=2, help="that train together (2)")
+    return parser.parse_args(arguments)
+
+
+def render_sets(given, folder):
+    """Renders the words to learn and 4,000 others to watch the training with.
+
+    What is there already stays; the rest goes on where it was stopped.
+
+    Args:
+        given: what `parse` gave.
+        folder: the run's folder.
+
+    Raises:
+        ValueError: fonts of `fonts.tsv` are missing; the message names the packages.
+    """
+    from crnn_keras import images, prepare
+    from crnn_keras.char_dict import CharDict
+    from crnn_keras.readers.recipe import find_fonts, make_recipe, write_words
+
+    fonts, missing = find_fonts([name for name in given.fonts if pathlib.Path(name).is_dir()])
+    if missing:
+        count = sum(map(len, missing.values()))
+        said = (
+            f"{count} of {count + len(fonts)} fonts are missing, of: {' '.join(sorted(missing))}."
+        )
+        if not given.any_fonts:
+            raise ValueError(
+                f"{said} The readers' README says how to install them; --any-fonts goes on "
+                "without, to another reader."
+            )
+        print(said)
+    write_words(folder / "words.txt")
+    char_dict = CharDict.from_preset(given.characters)
+    labels = "alphanumeric" if char_dict.fold_case else "exact"
+    recipe = make_recipe(fonts, folder / "words.txt", labels, given.seed)
+    for part, words in (("train", given.words), ("validation", 4000)):
+        # Another seed: the same index would be the same word.
+        seed = given.seed + (part == "validation") * 1_000_000
+        source = prepare.RenderedSource(dataclasses.replace(recipe, seed=seed), words)
+        specification = prepare.Specification(source, char_dict, images.Canvas())
+        prepare.prepare(specification, folder / "records" / part)
+
+
+def main(arguments=None):
+    """Renders what is missing and trains; a run that was stopped goes on."""
+    given = parse(arguments)
+    folder = pathlib.Path("data") / given.run
+    with devices.together() as group:
+        from crnn_keras import images
+        from crnn_keras.char_dict import CharDict
+        from crnn_keras.dataset import Batches
+        from crnn_keras.extend import reader_from
+        from crnn_keras.model import PRESETS, build_crnn
+        from crnn_keras.records import open_records
+        from crnn_keras.train import train
+
+        char_dict, canvas = CharDict.from_preset(given.characters), images.Canvas()
+        parts = {name: open_records(folder / "records" / name) for name in ("train", "validation")}
+        order = {"seed": given.seed, "shuffle": True, "augment": given.augment}
+        size = given.batch_size
+        batches = Batches(parts["train"], char_dict, canvas, size, part=group.part, **order)
+        validation = Batches(parts["validation"], char_dict, canvas, size)
+        if given.preset in PRESETS:
+            model = build_crnn(char_dict, canvas, given.preset, given.seed)
+        else:
+            model = reader_from(given.preset, char_dict, canvas, given.seed)
+        train(
+            model,
+            batches,
+            validation,
+            group.run_folder(folder / "train"),
+            epochs=given.passes,
+            learning_rate=given.learning_rate,
+        )
+
+
+if __name__ == "__main__":
+    main()

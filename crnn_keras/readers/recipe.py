@@ -1,0 +1,76 @@
+"""What a shipped reader learns from: words by frequency, in fonts that packages bring."""
+
+import csv
+import pathlib
+import re
+
+from crnn_keras import files, render
+
+FONTS = pathlib.Path(__file__).parent / "fonts.tsv"
+# Of photographs of signs: often blurred or low in contrast, seldom noisy.
+STYLE = render.Style(
+    contrast=24,
+    spacing=0.35,
+    worn=0.08,
+    blur=1.7,
+    resolution=0.35,
+    noise=11.0,
+    salt=0.015,
+)
+# Marks stand beside words in photographs too where a reader of letters and digits passes them over.
+TEXTS = {"numbers": 0.09, "codes": 0.05, "max_length": 18, "lean": 4.0, "marks": 0.16}
+# Hex digits of a font's sha256 in `fonts.tsv`.
+_HASH = 16
+_WORD = re.compile("[a-z]+")
+
+
+def write_words(path):
+    """Writes the English words of the package wordfreq, the most frequent first.
+
+    Args:
+        path: file to write, one word a line: 289,023 words of the letters a to z.
+
+    Reference:
+        Speer, 2022, rspeer/wordfreq v3.0, zenodo 7199437.
+    """
+    from wordfreq import top_n_list
+
+    words = [word for word in top_n_list("en", 10**6) if _WORD.fullmatch(word)]
+    files.write_atomic(path, "".join(f"{word}\n" for word in words).encode())
+
+
+def find_fonts(folders=()):
+    """The fonts of the shipped readers that this machine has.
+
+    Args:
+        folders: folders to search beside those of the machine.
+
+    Returns:
+        Tuple of the paths in the order of `fonts.tsv`, and a dict of `package: names` of those
+        that are missing. A font is known by its content.
+    """
+    there = {render.file_hash(path)[:_HASH]: path for path in render.find_fonts(folders)}
+    found, missing = [], {}
+    with FONTS.open(encoding="utf-8", newline="") as file:
+        for digest, name, package in csv.reader(file, delimiter="\t"):
+            if digest in there:
+                found.append(there[digest])
+            else:
+                missing.setdefault(package, []).append(name)
+    return found, missing
+
+
+def make_recipe(fonts, words, labels, seed):
+    """The recipe of a shipped reader.
+
+    Args:
+        fonts: list of paths.
+        words: path of the word list that `write_words` wrote.
+        labels: `"alphanumeric"` (`Hello!` is labelled `hello`) or `"exact"`.
+        seed: integer; each sitting of a training has its own, and so its own pictures.
+
+    Returns:
+        `render.Recipe`.
+    """
+    texts = {"kind": "words", "file": str(words), "labels": labels, **TEXTS}
+    return render.Recipe(texts, fonts=tuple(fonts), style=STYLE, seed=seed)
