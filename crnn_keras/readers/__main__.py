@@ -1,4 +1,4 @@
-"""`python -m crnn_keras.readers train`: makes a shipped reader; `figures`: measures it."""
+"""`python -m crnn_keras.readers train` makes a shipped reader; `figures`, `limits` measure it."""
 
 import importlib.util
 import os
@@ -7,7 +7,7 @@ import sys
 
 from crnn_keras import devices
 from crnn_keras.progress import HEADLESS
-from crnn_keras.readers import figures, learn
+from crnn_keras.readers import figures, learn, limits
 
 
 def train(arguments):
@@ -30,7 +30,7 @@ def train(arguments):
     return devices.launch(["-m", "crnn_keras.readers.learn", *arguments], given.processes)
 
 
-COMMANDS = {"train": train, "figures": figures.main}
+COMMANDS = {"train": train, "figures": figures.main, "limits": limits.main}
 
 
 def main(arguments):

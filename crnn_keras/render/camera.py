@@ -90,13 +90,18 @@ def photograph(picture, span, detail, style, rng):
         strength = np.float32(0.1 + 0.35 * rng.random())
         shade = slant_light(picture.shape[::-1], rng)
         picture = picture * (np.float32(1) + strength * (shade - np.float32(0.5)))
-    if rng.random() < style.motion:
+    height, width = picture.shape
+    sharp = rng.random() < style.sharp
+    if not sharp and rng.random() < style.motion:
         picture = _smear(picture, rng)
     radius = style.blur * rng.random() * detail
-    if radius > 0.25:
+    if not sharp and radius > 0.25:
         picture = _blur(picture, radius)
-    height, width = picture.shape
-    if rng.random() < style.resolution:
+    if rng.random() < style.halo:
+        # An unsharp mask, as cameras and picture programs have it.
+        strength = np.float32(0.5 + 1.5 * rng.random())
+        picture = picture + strength * (picture - _blur(picture, 0.8 + rng.random()))
+    if not sharp and rng.random() < style.resolution:
         share = 1 - detail * (0.2 + 0.4 * rng.random())
         # Nobody reads less than ten rows.
         smaller = tuple(max(int(side * share), min(side, 10)) for side in (width, height))

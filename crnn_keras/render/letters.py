@@ -100,10 +100,10 @@ def _shift(ink, across, down):
 
 
 def _weigh(ink, rng):
-    """Makes strokes bolder by up to two pixels or thinner by up to one."""
+    """Makes strokes bolder by up to three pixels or thinner by up to one."""
     amount = np.float32(0.3 + 0.7 * rng.random())
     bolder = rng.random() < 0.7
-    pixels = 2 if rng.random() < 0.3 else 1
+    pixels = 1 + int(3 * min(rng.random(), rng.random()))
     other = _grow(ink, pixels) if bolder else _grow(ink, 1, np.minimum)
     # Hairlines would vanish.
     if not bolder and 2 * int(other.sum(dtype=np.int64)) < int(ink.sum(dtype=np.int64)):
@@ -131,6 +131,18 @@ def _add_neighbours(sheet, text, font, size, origin, box, rng):
     _stamp(sheet, placed, across + origin[0], down + origin[1])
 
 
+def _add_rules(sheet, box, rng):
+    """A line under the text, over it, or both, of the ink."""
+    left, top, width, height = box
+    thickness = 1 + int(0.1 * rng.random() * height)
+    gap = 1 + int(0.15 * rng.random() * height)
+    kind = rng.random()
+    rows = [top + height + gap] if kind < 0.8 else []
+    rows += [top - gap - thickness] if kind > 0.6 else []
+    for row in rows:
+        sheet[max(row, 0) : max(row + thickness, 0), left : left + width] = 255
+
+
 def draw_letters(text, font, size, style, colors, rng):
     """Writes a text with its outline and shadow.
 
@@ -150,12 +162,13 @@ def draw_letters(text, font, size, style, colors, rng):
     """
     spacing = 0.0
     if rng.random() < style.spacing:
-        wider = 0.5 * min(rng.random(), rng.random())
+        wider = min(rng.random(), rng.random(), rng.random())
         spacing = (wider if rng.random() < 0.7 else -0.07 * rng.random()) * size
     neighbours = rng.random() < style.neighbours
     border, shadow = rng.random() < style.border, rng.random() < style.shadow
+    relief, rules = rng.random() < style.relief, rng.random() < style.rules
     room = 3
-    if neighbours or border or shadow:
+    if neighbours or border or shadow or relief or rules:
         room += int((_NEIGHBOURS_ROOM if neighbours else _ROOM) * size)
     placed, box = _lay_out(text, font, size, spacing)
     left, top, right, bottom = box
@@ -166,9 +179,14 @@ def draw_letters(text, font, size, style, colors, rng):
         _add_neighbours(sheet, text, font, size, origin, box, rng)
     if rng.random() < style.weight:
         sheet = _weigh(sheet, rng)
+    if rules:
+        _add_rules(sheet, (room, room, right - left, bottom - top), rng)
     # Wide outlines fill dense characters.
     widest = 1 if any(map(is_han, text)) else max(size // 14, 1)
-    layers = _color(sheet, widest, border, shadow, style, colors, rng)
+    if relief:
+        layers = _emboss(sheet, widest, colors, rng)
+    else:
+        layers = _color(sheet, widest, border, shadow, style, colors, rng)
     return Sheet(layers, (room, room, right - left, bottom - top))
 
 
@@ -190,6 +208,20 @@ def _color(ink, widest, border, shadow, style, colors, rng):
         stack.insert(0, _shadow(stack[0][0], widest, color, paper, rng))
     if len(stack) == 1:
         return stack[0][0].astype(np.float32)[None]
+    return _flatten(stack)
+
+
+def _emboss(ink, widest, colors, rng):
+    """Letters of the paper's grey: seen are the edges that face the light, and those opposite."""
+    color, paper = colors
+    steps = 1 + int(rng.random() * widest)
+    opposite = min(max(paper - 0.7 * (color - paper), 0.0), 255.0)
+    edges = [(_shift(ink, steps, steps), color), (_shift(ink, -steps, -steps), opposite)]
+    return _flatten([*edges, (ink, paper)])
+
+
+def _flatten(stack):
+    """Two layers of coverages and their greys, the lowest first."""
     grey, covered = np.float32(0), np.float32(0)
     for coverage, value in stack:
         share = coverage.astype(np.float32) * np.float32(1 / 255)

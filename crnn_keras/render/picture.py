@@ -8,7 +8,7 @@ from crnn_keras.render.bend import bend
 from crnn_keras.render.camera import photograph
 from crnn_keras.render.fonts import is_han
 from crnn_keras.render.letters import draw_letters
-from crnn_keras.render.paper import make_paper, soft_noise
+from crnn_keras.render.paper import make_paper, slant_light, soft_noise
 from crnn_keras.render.style import Style
 from crnn_keras.workers import in_processes
 
@@ -74,7 +74,12 @@ def _draw(text, font, style, photographs, rng):
         layers *= np.float32(1) - strength * np.minimum(patches, np.float32(1))
     picture = make_paper((width, height), level, span, style, photographs, rng)
     if count == 1:
-        picture += (np.float32(color) - picture) * coverage
+        ink = np.float32(color)
+        if rng.random() < style.shading:
+            # Half of the way to the paper at most, so that the text can be read.
+            share = np.float32(0.25) * (slant_light((width, height), rng) + np.float32(1))
+            ink = ink + np.float32(level - color) * share
+        picture += (ink - picture) * coverage
     else:
         picture += layers[0] * np.float32(255) - picture * coverage
     return photograph(picture, span, detail, style, rng)

@@ -19,7 +19,7 @@ from crnn_keras.render.style import Style
 from crnn_keras.render.texts import WORD_LIST, WordTexts, read_words
 
 # Raise it with every change that shows in a picture or text of the same recipe.
-_DRAWING = 1
+_DRAWING = 2
 _TEXTS = {
     "words": {
         "file": "",

@@ -17,12 +17,17 @@ _LIMITS = {
     "weight": (0, 1),
     "border": (0, 1),
     "shadow": (0, 1),
+    "relief": (0, 1),
+    "shading": (0, 1),
+    "rules": (0, 1),
     "worn": (0, 1),
     "neighbours": (0, 1),
     "background": (0, 1),
     "photographs": (0, 1),
     "panel": (0, 1),
     "light": (0, 1),
+    "sharp": (0, 1),
+    "halo": (0, 1),
     "blur": (0, 8),
     "motion": (0, 1),
     "resolution": (0, 1),
@@ -50,12 +55,17 @@ class Style:
         weight: share of texts whose strokes are made bolder or thinner.
         border: share of texts with an outline, a quarter of them hollow inside.
         shadow: share of texts that throw a shadow.
+        relief: share of texts in the grey of the paper, seen by their lit and shaded edges only.
+        shading: share of texts whose ink goes over into another grey, as chrome does.
+        rules: share of texts with a line under or over them.
         worn: share of texts whose ink has faded in patches.
         neighbours: share of pictures with the edge of another word or line.
         background: share of pictures on a gradient, blotches or a photograph, not plain paper.
         photographs: share of these on a photograph, if there are any.
         panel: share of pictures that show a frame or the edge of the sign.
         light: share of pictures in uneven light.
+        sharp: share of pictures without blur, motion or loss of resolution, as screens have them.
+        halo: share of pictures with bright and dark fringes, as sharpening leaves them.
         blur: largest radius of the Gaussian blur in pixels of the finished picture.
         motion: share of pictures smeared by motion, by 2 to 4 pixels.
         resolution: share of pictures taken at 0.4 to 0.8 of their size and scaled up.
@@ -80,12 +90,17 @@ class Style:
     weight: float = 0.35
     border: float = 0.15
     shadow: float = 0.2
+    relief: float = 0.04
+    shading: float = 0.08
+    rules: float = 0.06
     worn: float = 0.1
     neighbours: float = 0.15
     background: float = 0.6
     photographs: float = 0.6
     panel: float = 0.08
     light: float = 0.25
+    sharp: float = 0.3
+    halo: float = 0.1
     blur: float = 1.1
     motion: float = 0.08
     resolution: float = 0.3
