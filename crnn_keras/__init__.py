@@ -23,6 +23,7 @@ The rooms, in the order the data goes through them:
 | `decode` | logits | texts with confidence |
 | `lexicon` | logits and a list of words | the likeliest of the words near the best path's text |
 | `evaluate` | labels and texts | word accuracy, CER, 1-NED, confusions, worst cases |
+| `error_kinds` | a report, its pictures | errors by kind: table and examples |
 | `calibration` | confidences, right or wrong | the chance of being right; ECE; what to keep |
 | `reading` | pictures, a network | readings in order, by threads; what the readers share |
 | `recognizer` | a saved reader | `Recognizer.load(path).read(images)` |

@@ -268,6 +268,40 @@ def confusion_matrix(confusions, most=14):
 
 
 @_styled
+def error_kinds(table):
+    """Share of the errors that each kind of picture or reading holds, with their numbers.
+
+    Args:
+        table: table by kind with the columns `pictures`, `errors` and `share_of_errors`, as
+            `error_kinds.ErrorSplit.table` gives; kinds without an error are not drawn.
+
+    Returns:
+        `Figure`.
+    """
+    table = table[table["errors"] > 0]
+    figure = Figure(figsize=(6.4, 0.7 + 0.24 * max(len(table), 1)), layout="constrained")
+    axes = figure.subplots()
+    if not len(table):
+        axes.text(0.5, 0.5, "no errors", ha="center")
+        axes.set_axis_off()
+        return figure
+    shares = 100 * table["share_of_errors"]
+    axes.barh(range(len(table)), shares, color=BLUE, height=0.7)
+    for row, (share, wrong, count) in enumerate(
+        zip(shares, table["errors"], table["pictures"], strict=True)
+    ):
+        text = f"{wrong:,} of {count:,} pictures"
+        axes.text(share, row, f" {text}", va="center", fontsize=8)
+    axes.set_yticks(range(len(table)), table.index)
+    axes.invert_yaxis()
+    # Room for the text behind the longest bar.
+    axes.set_xlim(0, 1.35 * shares.max())
+    axes.set_xlabel("% of all errors; a picture may be of several kinds")
+    axes.tick_params(axis="y", length=0)
+    return figure
+
+
+@_styled
 def histogram(values, label):
     """How often each whole number comes.
 

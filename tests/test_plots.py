@@ -4,6 +4,7 @@ import collections
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from crnn_keras import plots
@@ -117,3 +118,14 @@ def test_risk_coverage_marks_what_is_kept():
 
 def test_risk_coverage_without_errors_or_marks():
     drawn(plots.risk_coverage({"all right": risk_coverage([0.5], [True])}))
+
+
+def test_error_kinds_with_errors_are_drawn():
+    table = pd.DataFrame(
+        {"pictures": [1200, 7, 5], "errors": [1100, 3, 0], "share_of_errors": [0.9, 0.1, 0.0]},
+        index=["blurred", "curved", "small"],
+    )
+    texts = drawn(plots.error_kinds(table))
+    assert {"blurred", "curved", " 1,100 of 1,200 pictures", " 3 of 7 pictures"} <= set(texts)
+    assert "small" not in texts
+    assert "no errors" in drawn(plots.error_kinds(table.loc[["small"]]))
