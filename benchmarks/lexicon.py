@@ -81,7 +81,7 @@ def without_list(real):
 
 def with_list(real, list_name, lexicon_of, delta):
     """Prints the line of one list at one edit distance; `lexicon_of` gives an image's list."""
-    from crnn_keras.evaluate import alphanumeric
+    from crnn_keras.char_dict import alphanumeric
     from crnn_keras.lexicon import read_with_lexicon
 
     lexicons = [lexicon_of(path) for path in real.paths]

@@ -2,25 +2,11 @@
 
 import collections
 import math
-import string
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
-_ALPHANUMERIC = set(string.digits + string.ascii_lowercase)
-
-
-def alphanumeric(text):
-    """The text by the rule of the field's benchmarks: lower case, letters a-z and digits only."""
-    return "".join(character for character in text.lower() if character in _ALPHANUMERIC)
-
-
-def exact(text):
-    """The text as it is."""
-    return text
-
-
-PROTOCOLS = {"exact": exact, "alphanumeric": alphanumeric}
+from crnn_keras.char_dict import PROTOCOLS
 
 
 def wilson_interval(hits, count, z=1.96):

@@ -1,6 +1,7 @@
 import pytest
 
-from crnn_keras.evaluate import alphanumeric, evaluate, exact, wilson_interval
+from crnn_keras.char_dict import alphanumeric, exact
+from crnn_keras.evaluate import evaluate, wilson_interval
 
 
 @pytest.mark.parametrize(

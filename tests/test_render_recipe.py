@@ -10,7 +10,7 @@ import sys
 import pytest
 from PIL import Image
 
-from crnn_keras.evaluate import alphanumeric
+from crnn_keras.char_dict import alphanumeric
 from crnn_keras.render import Recipe, Style, bundled_fonts, find_photographs, render_word
 
 FONTS = tuple(bundled_fonts()[:3])

@@ -10,6 +10,7 @@
 | `lists` | lists of characters that others made |
 | `naming` | the one string by which a notebook names a dictionary |
 | `sources` | `CharDict.find` and its other makers: from a preset, labels, a corpus, a file |
+| `protocols` | the rules by which benchmarks compare texts |
 | `old_dictionaries` | the json files of CRNN_Tensorflow |
 """
 
@@ -17,13 +18,17 @@ from crnn_keras.char_dict.char_dict import BLANK, CharDict, frames_needed
 from crnn_keras.char_dict.corpus import corpus_counts
 from crnn_keras.char_dict.normalization import NORMALIZATIONS
 from crnn_keras.char_dict.presets import PRESETS, chinese_frequencies
+from crnn_keras.char_dict.protocols import PROTOCOLS, alphanumeric, exact
 
 __all__ = [
     "BLANK",
     "NORMALIZATIONS",
     "PRESETS",
+    "PROTOCOLS",
     "CharDict",
+    "alphanumeric",
     "chinese_frequencies",
     "corpus_counts",
+    "exact",
     "frames_needed",
 ]

@@ -10,7 +10,7 @@ from PIL import __version__ as pillow_version
 from PIL import features
 
 from crnn_keras import files
-from crnn_keras.evaluate import PROTOCOLS
+from crnn_keras.char_dict import PROTOCOLS
 from crnn_keras.render.chinese import ChineseTexts
 from crnn_keras.render.fonts import file_hash, fonts_with, split_face
 from crnn_keras.render.paper import load_photograph
