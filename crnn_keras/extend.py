@@ -40,7 +40,8 @@ def reader_from(path, char_dict, canvas, seed=None, precision=None):
         precision: what the layers compute in, see `build_crnn`; None: as the reader did.
 
     Returns:
-        `CRNN` with the weights of the reader. What differs is printed.
+        `CRNN` with the weights of the reader, without its calibration: that would not hold for
+        the weights to come. What differs is printed.
 
     Raises:
         ValueError: it is no reader, or its canvas has another height.
@@ -75,7 +76,8 @@ def extend_reader(model, char_dict, precision=None):
 
     Returns:
         `CRNN` with the same canvas, preset and seed. If characters were only added, it reads the
-        same texts as the model; each confidence falls by less than frames x 1e-5 of its value.
+        same texts as the model; each raw confidence falls by less than frames x 1e-5 of its
+        value. It has no calibration: that of the model was learnt with other characters.
 
     Example:
 
@@ -103,11 +105,14 @@ def describe_extension(old, new):
 
 
 def _rebuilt(model, char_dict, canvas, seed, precision):
-    """The model with another dictionary, canvas, seed and precision, and its own weights."""
+    """The model with another dictionary, canvas, seed and precision, and its own weights.
+
+    Its calibration is left behind: learnt with other characters, or before what is learnt next.
+    """
     char_dict = char_dict if isinstance(char_dict, CharDict) else CharDict.from_config(char_dict)
     canvas = canvas if isinstance(canvas, Canvas) else Canvas(**canvas)
     changed = {"char_dict": char_dict.get_config(), "canvas": canvas.get_config(), "seed": seed}
-    changed["precision"] = precision or model.dtype_policy.name
+    changed |= {"precision": precision or model.dtype_policy.name, "calibration": None}
     made = type(model).from_config({**model.get_config(), **changed})
     for layer in made.layers:
         if layer.name != HEAD:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import keras
 
 from crnn_keras import layers
+from crnn_keras.calibration.scale import Calibration
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import Canvas
 
@@ -128,6 +129,11 @@ class CRNN(keras.Model):
         seed: seed of the dropout.
         precision: one of `PRECISIONS`: what the layers compute in. Weights and logits are float32
             in all of them. A saved reader keeps it.
+        calibration: a `calibration.Calibration`, or its config; None without one.
+
+    Attributes:
+        calibration: turns the confidence of a reading into the chance of being right. It holds
+            for these weights only: set it after training, and save the reader then.
 
     Input shape:
         `(batch, canvas height, width, 1)`, grey levels from 0 to 255; width in pixels, one of the
@@ -140,7 +146,16 @@ class CRNN(keras.Model):
         Shi, Bai and Yao, 2015, arXiv 1507.05717.
     """
 
-    def __init__(self, char_dict, canvas, preset="small", seed=0, precision="float32", **kwargs):
+    def __init__(
+        self,
+        char_dict,
+        canvas,
+        preset="small",
+        seed=0,
+        precision="float32",
+        calibration=None,
+        **kwargs,
+    ):
         if preset not in SHAPES:
             raise ValueError(f"Preset {preset!r} is unknown. Expected one of {tuple(SHAPES)}.")
         if precision not in PRECISIONS:
@@ -169,8 +184,19 @@ class CRNN(keras.Model):
         self.canvas = canvas
         self.preset = preset
         self.seed = seed
+        self.calibration = calibration
         # Said in a run's settings; `extend.reader_from` puts a reader's name here.
         self.origin = "fresh weights"
+
+    @property
+    def calibration(self):
+        return self._calibration
+
+    @calibration.setter
+    def calibration(self, given):
+        if not (given is None or isinstance(given, Calibration)):
+            given = Calibration.from_config(given)
+        self._calibration = given
 
     def call(self, inputs, training=None, mask=None):
         if not all(_may_be_called_directly(layer) for layer in self.layers):
@@ -189,6 +215,7 @@ class CRNN(keras.Model):
             "preset": self.preset,
             "seed": self.seed,
             "precision": self.dtype_policy.name,
+            "calibration": self.calibration and self.calibration.get_config(),
             "name": self.name,
         }
 

@@ -13,10 +13,13 @@ import pathlib
 
 import onnxruntime
 
+from crnn_keras.calibration.scale import Calibration
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import PIXELS_PER_FRAME, Canvas
-from crnn_keras.reading import PictureReader, busy_threads, in_threads, make_canvases
+from crnn_keras.reading import PictureReader, busy_threads, in_threads
 
+# Readers that come with the package.
+SHIPPED = {"words": pathlib.Path(__file__).parent / "readers" / "words.onnx"}
 INPUT, OUTPUT, METADATA = "canvases", "logits", "crnn_keras"
 
 _FORMAT = "crnn_keras.reader"
@@ -38,7 +41,7 @@ class OnnxReader(PictureReader):
 
     Example:
 
-        >>> reader = OnnxReader.load("words.onnx")
+        >>> reader = OnnxReader.load("words")
         >>> reader.read(["street.png", "door.jpg"])
         [Reading(text='exit', ...), Reading(text='push', ...)]
     """
@@ -63,7 +66,8 @@ class OnnxReader(PictureReader):
         """Loads a reader.
 
         Args:
-            path: an `.onnx` file that `export_onnx` wrote.
+            path: an `.onnx` file that `export_onnx` wrote, or the name of a shipped reader
+                (`"words"`).
             threads: how many cores may work; all if None.
 
         Returns:
@@ -74,9 +78,10 @@ class OnnxReader(PictureReader):
                 files, needs operators that ONNX Runtime has not, or lacks what a reader of
                 crnn_keras carries.
         """
-        path = pathlib.Path(path)
+        path = pathlib.Path(SHIPPED.get(str(path), path))
         if not path.is_file():
-            raise ValueError(f"{path} does not exist. {_ADVICE}")
+            shipped = ", ".join(SHIPPED)
+            raise ValueError(f"{path} does not exist. {_ADVICE} Or one of: {shipped}.")
         with open(path, "rb") as file:
             content = file.read(min(path.stat().st_size, _MAX_BYTES) + 1)
         return cls(content, str(path), threads)
@@ -86,8 +91,8 @@ class OnnxReader(PictureReader):
 
     def _read_windows(self, windows, batch_size):
         def read(window):
-            made = make_canvases(window, self.canvas)
-            return self._read(made, batch_size, functools.partial(self._run, self._beside))
+            logits = functools.partial(self._run, self._beside)
+            return self._read(self._prepared(window), batch_size, logits)
 
         return in_threads(read, ((window,) for window in windows), self.threads)
 
@@ -106,12 +111,14 @@ def describe(reader):
     """What an exported reader says of itself.
 
     Args:
-        reader: has a `char_dict` and a `canvas`.
+        reader: a `reading.PictureReader`.
 
     Returns:
         JSON, the metadata under `METADATA`.
     """
     parts = {"char_dict": reader.char_dict.get_config(), "canvas": reader.canvas.get_config()}
+    if reader.calibration is not None:
+        parts["calibration"] = reader.calibration.get_config()
     return json.dumps({"format": _FORMAT, **parts})
 
 
@@ -130,7 +137,7 @@ def _session(content, name, threads):
 
 
 def _metadata(session, name):
-    """The char dict and the canvas that the file carries."""
+    """The char dict, the canvas and the calibration, None without one, that the file carries."""
     text = session.get_modelmeta().custom_metadata_map.get(METADATA)
     if text is None:
         raise ValueError(f"{name} has no metadata {METADATA!r}: another program's. {_ADVICE}")
@@ -138,7 +145,12 @@ def _metadata(session, name):
         content = json.loads(text)
         if content["format"] != _FORMAT:
             raise ValueError(f"the format is {content['format']!r}, not {_FORMAT!r}")
-        return CharDict.from_config(content["char_dict"]), Canvas(**content["canvas"])
+        calibration = content.get("calibration")
+        return (
+            CharDict.from_config(content["char_dict"]),
+            Canvas(**content["canvas"]),
+            None if calibration is None else Calibration.from_config(calibration),
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         problem = f"{type(error).__name__}: {error}"
         raise ValueError(f"{name} has damaged metadata ({problem}). {_ADVICE}") from error

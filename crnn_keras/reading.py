@@ -6,9 +6,10 @@ while the network reads this one, and memory does not grow with the number of pi
 
 import collections
 import itertools
+import math
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from crnn_keras import images
 from crnn_keras.decode import best_path
+from crnn_keras.lexicon import Lexicon, LexiconReading, ids_of, likelihoods
 
 _BATCHES_OF_MIXED_WIDTHS = 4
 
@@ -26,10 +28,15 @@ class Reading:
 
     Args:
         text: the text; None if the picture could not be read.
-        confidence: from 0 to 1, see `decode.Decoded`; 0 if the picture could not be read.
+        confidence: chance that the whole text is right, from 0 to 1: `raw_confidence` through the
+            reader's calibration, the same if it has none; 0 if the picture could not be read.
         source: path of the picture, where its label stands, or its position among those given.
         error: why the picture could not be read; None if it was.
-        spans: see `decode.Decoded`.
+        spans: see `decode.Decoded`; with a lexicon, those of `raw_text`.
+        raw_confidence: the network's own, from 0 to 1: the probability of all paths that spell
+            the text. Not that of the best path alone: the more ways there are to place the same
+            characters in the frames, the lower it is, so that it tells right from wrong less well.
+        choice: the `lexicon.LexiconReading`; None without a lexicon.
     """
 
     text: str | None
@@ -37,6 +44,13 @@ class Reading:
     source: str
     error: str | None = None
     spans: tuple = ()
+    raw_confidence: float = 0.0
+    choice: LexiconReading | None = None
+
+    @property
+    def raw_text(self):
+        """What was read without the lexicon; None if the picture could not be read."""
+        return self.text if self.choice is None else self.choice.best_path.text
 
 
 class PictureReader:
@@ -45,11 +59,13 @@ class PictureReader:
     Args:
         char_dict: the `CharDict` of the logits' classes.
         canvas: the `images.Canvas` that the network sees.
+        calibration: the `calibration.Calibration` of the network's confidences; None without one.
     """
 
-    def __init__(self, char_dict, canvas):
+    def __init__(self, char_dict, canvas, calibration=None):
         self.char_dict = char_dict
         self.canvas = canvas
+        self.calibration = calibration
         self.threads = busy_threads(os.cpu_count() or 1)
 
     def logits(self, canvases):
@@ -63,7 +79,7 @@ class PictureReader:
         """
         raise NotImplementedError
 
-    def read(self, pictures, batch_size=64):
+    def read(self, pictures, batch_size=64, lexicon=None, delta=None):
         """Reads pictures of any sizes.
 
         Args:
@@ -71,15 +87,30 @@ class PictureReader:
                 iterator of paths, bytes of encoded images, Pillow images, uint8 arrays, open files
                 and `samples.Sample`s; or one of these.
             batch_size: the most pictures that go through the network at once.
+            lexicon: a `lexicon.Lexicon` with this reader's char dict: of its words near the text,
+                the likeliest is read. Or a list or an iterator with one for each picture, in
+                order, None for a picture without. None: no list of words.
+            delta: with a lexicon, how many edits are near; see `Lexicon.choose`.
 
         Returns:
             List of `Reading`s, one for each picture, in order. A picture that cannot be read
             gives a reading with an error; the others are read all the same. How a picture is
             read does not depend on its neighbours.
-        """
-        return list(self.stream(pictures, batch_size))
 
-    def stream(self, pictures, batch_size=64):
+        Raises:
+            ValueError: a lexicon is none of this reader's char dict, there are fewer or more of
+                them than pictures, or delta is negative.
+
+        Example:
+
+            >>> lexicon = Lexicon(["Door", "Wild"], recognizer.char_dict)
+            >>> (reading,) = recognizer.read("door.jpg", lexicon=lexicon, delta=2)
+            >>> reading.text, reading.raw_text
+            ('door', 'doar')
+        """
+        return list(self.stream(pictures, batch_size, lexicon, delta))
+
+    def stream(self, pictures, batch_size=64, lexicon=None, delta=None):
         """Reads pictures as `read` does, and gives each reading when its turn has come.
 
         A few windows of pictures are under way at a time: a million is read in the memory of some
@@ -88,41 +119,90 @@ class PictureReader:
         Args:
             pictures: see `read`.
             batch_size: see `read`.
+            lexicon: see `read`.
+            delta: see `read`.
 
         Yields:
             `Reading`s, in order.
+
+        Raises:
+            ValueError: see `read`.
         """
         # Of several widths, so many pictures that each has a batch worth the name.
         size = batch_size * (1 if len(self.canvas.widths) == 1 else _BATCHES_OF_MIXED_WIDTHS)
-        windows = _windows(list_pictures(pictures), size)
+        listed = self._with_lexicons(list_pictures(pictures), lexicon, delta)
+        windows = _windows(listed, size)
         first = list(itertools.islice(windows, 2))
         if len(first) == 2:
             work = self._read_windows(itertools.chain(first, windows), batch_size)
         else:
             # One picture, or a few: to start threads would take longer.
-            work = (self._read(make_canvases(w, self.canvas), batch_size) for w in first)
+            work = (self._read(self._prepared(window), batch_size) for window in first)
         for readings in work:
             yield from readings
 
     def _read_windows(self, windows, batch_size):
         """A list of readings for each window: threads make canvases, the network runs in this."""
-        jobs = ((window, self.canvas) for window in windows)
-        for made in in_threads(make_canvases, jobs, self.threads):
-            yield self._read(made, batch_size)
+        jobs = ((window,) for window in windows)
+        for prepared in in_threads(self._prepared, jobs, self.threads):
+            yield self._read(prepared, batch_size)
 
-    def _read(self, made, batch_size, logits=None):
-        """What `make_canvases` made to a list of readings, by `self.logits` or another function."""
-        names, readings, canvases = made
+    def _prepared(self, window):
+        """What `make_canvases` makes of a window, and the lexicon and delta of each picture."""
+        pictures, lexicons = zip(*window, strict=True)
+        return *make_canvases(pictures, self.canvas), lexicons
+
+    def _with_lexicons(self, pictures, lexicon, delta):
+        """Pairs of a picture, as `list_pictures` gives it, and of a lexicon, or None, and delta."""
+        if not isinstance(lexicon, Iterable):
+            self._check_lexicon(lexicon)
+            yield from ((picture, (lexicon, delta)) for picture in pictures)
+            return
+        end = object()
+        for picture, own in itertools.zip_longest(pictures, lexicon, fillvalue=end):
+            if picture is end or own is end:
+                raise ValueError(
+                    f"There are {'more' if picture is end else 'fewer'} lexicons than pictures. "
+                    "Give one Lexicon for all, or one for each, None for a picture without."
+                )
+            self._check_lexicon(own)
+            yield picture, (own, delta)
+
+    def _check_lexicon(self, lexicon):
+        if lexicon is None:
+            return
+        if not isinstance(lexicon, Lexicon) or lexicon.char_dict != self.char_dict:
+            raise ValueError(
+                f"{lexicon!r} is no lexicon of this reader's {self.char_dict!r}. Expected "
+                "Lexicon(words, reader.char_dict), or a list with one for each picture."
+            )
+
+    def _read(self, prepared, batch_size, logits=None):
+        """What `_prepared` gives to a list of readings, by `self.logits` or another function."""
+        names, readings, canvases, lexicons = prepared
         for queue in canvases.values():
             for start in range(0, len(queue), batch_size):
                 positions, batch = zip(*queue[start : start + batch_size], strict=True)
                 output = (logits or self.logits)(np.stack(batch))
                 frames = [output.shape[1]] * len(batch)
                 decoded = best_path(output, frames, self.char_dict)
-                for position, read in zip(positions, decoded, strict=True):
-                    name = names[position]
-                    readings[position] = Reading(read.text, read.confidence, name, spans=read.spans)
+                ids = [ids_of(read.text, self.char_dict) for read in decoded]
+                raws = likelihoods(output, ids).tolist()
+                for position, *result in zip(positions, output, decoded, raws, strict=True):
+                    readings[position] = self._reading(
+                        names[position], *result, *lexicons[position]
+                    )
         return readings
+
+    def _reading(self, name, logits, decoded, raw, lexicon, delta):
+        """The `Reading` of one picture."""
+        text, choice = decoded.text, None
+        if lexicon is not None:
+            choice = lexicon.choose(logits, decoded, delta)
+            # A sum of many paths may exceed 1 by its rounding.
+            text, raw = choice.text, min(math.exp(choice.log_likelihood), 1.0)
+        chance = raw if self.calibration is None else float(self.calibration.apply(raw))
+        return Reading(text, chance, name, None, decoded.spans, raw, choice)
 
 
 def make_canvases(window, canvas):

@@ -30,8 +30,17 @@ class Recognizer(PictureReader):
     """
 
     def __init__(self, model):
-        super().__init__(model.char_dict, model.canvas)
         self.model = model
+        super().__init__(model.char_dict, model.canvas, model.calibration)
+
+    @property
+    def calibration(self):
+        """The model's: what is set here is saved with the model, see `train.save_model`."""
+        return self.model.calibration
+
+    @calibration.setter
+    def calibration(self, calibration):
+        self.model.calibration = calibration
 
     @classmethod
     def load(cls, path):

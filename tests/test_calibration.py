@@ -8,14 +8,18 @@ import pytest
 
 from crnn_keras.calibration import (
     Calibration,
+    calibrate,
     expected_calibration_error,
     fit_calibration,
     reliability_bins,
     risk_coverage,
     select,
     threshold_for,
+    threshold_for_readings,
+    try_on_half,
 )
 from crnn_keras.evaluate import wilson_interval
+from crnn_keras.reading import Reading
 
 
 def simulated(count, slope, offset, seed=0, digits=None):
@@ -315,3 +319,115 @@ def test_readings_that_do_not_suit_are_named(measure, confidences, right, messag
 def test_less_than_one_bin_is_refused():
     with pytest.raises(ValueError, match="at least 1 bin, got 0"):
         reliability_bins([0.5], [True], bins=0)
+
+
+def made_readings(count, seed=0):
+    """Readings whose raw confidence is too high, beside their labels; one in 20 unreadable."""
+    confidences, right = simulated(count, 0.5, -0.5, seed)
+    readings, truths = [], []
+    for number, (raw, is_right) in enumerate(zip(confidences.tolist(), right, strict=True)):
+        truths.append("Door")
+        if number % 20 == 0:
+            readings.append(Reading(None, 0.0, f"#{number}", error="no picture"))
+        else:
+            text = "door" if is_right else "d00r"
+            # What an earlier calibration made of it must not count.
+            readings.append(Reading(text, raw / 2, f"#{number}", raw_confidence=raw))
+    return readings, truths
+
+
+def test_readings_of_labelled_pictures_calibrate_a_reader():
+    readings, truths = made_readings(3000)
+    readable = [reading for reading in readings if reading.error is None]
+    expected = fit_calibration(
+        [reading.raw_confidence for reading in readable],
+        [reading.text == "door" for reading in readable],
+    )
+    assert calibrate(readings, truths, "alphanumeric") == expected
+    assert expected.slope == pytest.approx(0.5, abs=0.1)
+    assert expected.offset == pytest.approx(-0.5, abs=0.15)
+    # In another case, none is right.
+    assert calibrate(readings, truths).apply(0.9) < 0.01
+
+
+def test_readings_of_labelled_pictures_tell_the_threshold():
+    readings, truths = made_readings(3000)
+    confidences = [reading.confidence for reading in readings]
+    right = [reading.text == "door" for reading in readings]
+    for accuracy, cautious in ((0.5, False), (0.9, False), (0.8, True)):
+        found = threshold_for_readings(readings, truths, accuracy, "alphanumeric", cautious)
+        assert found == threshold_for(confidences, right, accuracy, cautious)
+        assert found.accuracy >= accuracy and 0 < found.coverage < 0.95
+        kept = [r for r in readings if r.confidence >= found.threshold]
+        assert len(kept) == found.count
+
+
+def test_a_picture_that_cannot_be_read_is_not_right_even_without_a_label():
+    readings = [Reading(None, 0.0, "#0", error="no picture"), Reading("", 0.5, "#1")]
+    found = threshold_for_readings(readings, ["", ""], 0.5)
+    assert (found.count, found.accuracy) == (2, 0.5)
+
+
+def test_no_readable_picture_is_named_with_its_error():
+    readings = [Reading(None, 0.0, "a.png", error="a.png does not exist.")] * 3
+    with pytest.raises(ValueError, match=r"None of the 3 .* a\.png does not exist\."):
+        calibrate(readings, ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("function", [calibrate, lambda r, t: threshold_for_readings(r, t, 0.99)])
+@pytest.mark.parametrize("count", [0, 1])
+def test_labels_that_do_not_go_with_the_readings_are_refused(function, count):
+    with pytest.raises(ValueError, match="Expected as many readings as labels"):
+        function([Reading("a", 0.5, "#0")] * count, ["a"] * (2 * count))
+
+
+def test_a_calibration_is_learnt_from_one_half_and_measured_on_the_other():
+    readings, truths = made_readings(4000)
+    trial = try_on_half(readings, truths, "alphanumeric", seed=3)
+    assert len(trial.right) == len(trial.learnt[1]) == 1900
+    assert trial.calibration.slope == pytest.approx(0.5, abs=0.1)
+    # These readings' own confidences are half of the raw ones.
+    assert (trial.confidences["own"] == trial.confidences["raw"] / 2).all()
+    calibrated = trial.calibration.apply(trial.confidences["raw"])
+    assert (trial.confidences["calibrated"] == calibrated).all()
+    errors = trial.ece()
+    assert errors["calibrated"] < 0.05 < 0.1 < errors["raw"]
+    assert str(trial) == (
+        f"ECE on 1,900 readings: raw {errors['raw']:.2%}, calibrated {errors['calibrated']:.2%}, "
+        f"own {errors['own']:.2%}"
+    )
+    assert set(trial.reliability()) == set(errors)
+    bins, confidences = trial.reliability()["calibrated"]
+    assert sum(part.count for part in bins) == len(confidences) == 1900
+    assert trial.risk_coverage().risk[-1] == pytest.approx(1 - trial.right.mean())
+
+
+def test_the_halves_are_chosen_by_the_seed_and_share_no_picture():
+    # Only what is right tells pictures apart: each of them has a confidence of its own.
+    readings = [Reading("a", n / 101, "", raw_confidence=n / 101) for n in range(101)]
+    halves = []
+    for seed in (0, 0, 1):
+        trial = try_on_half(readings, ["a" if n > 40 else "b" for n in range(101)], seed=seed)
+        learnt, tried = trial.learnt[0], trial.confidences["calibrated"]
+        assert len(set(learnt) | set(tried)) == 101 and len(learnt) == 51
+        assert "own" not in trial.confidences
+        halves.append(trial.confidences["raw"].tolist())
+    assert halves[0] == halves[1] != halves[2]
+
+
+def test_a_threshold_comes_from_the_half_that_was_learnt_from():
+    readings, truths = made_readings(2000)
+    trial = try_on_half(readings, truths, "alphanumeric")
+    for accuracy in (0.5, 0.8):
+        threshold = threshold_for(*trial.learnt, accuracy).threshold
+        expected = select(trial.confidences["calibrated"], trial.right, threshold)
+        assert trial.keep(accuracy) == expected
+        assert expected.accuracy == pytest.approx(accuracy, abs=0.08)
+    assert trial.keep(1.0).coverage < trial.keep(0.8).coverage < trial.keep(0.5).coverage
+
+
+@pytest.mark.parametrize("readable", [0, 1])
+def test_too_few_readable_pictures_make_no_halves(readable):
+    readings = [Reading("a", 0.5, "#0")] * readable + [Reading(None, 0.0, "#1", error="bad")] * 3
+    with pytest.raises(ValueError, match=f"Only {readable} of {readable + 3} pictures"):
+        try_on_half(readings, ["a"] * len(readings))

@@ -9,15 +9,20 @@ import sys
 import numpy as np
 import pytest
 
-from crnn_keras import images, records, render
+from crnn_keras import images, lexicon, records, render
+from crnn_keras.calibration import Calibration
 from crnn_keras.char_dict import CharDict
+from crnn_keras.decode import best_path
 from crnn_keras.export import export_onnx, export_saved_model
+from crnn_keras.export.confidence import calibrate, likelihoods
 from crnn_keras.images import Canvas
+from crnn_keras.lexicon import ids_of
 from crnn_keras.model import build_crnn
 from crnn_keras.recognizer import SHIPPED, Recognizer
 from crnn_keras.train import save_model
 
 COUNT = 200
+CALIBRATION = Calibration(0.5, 1.0)
 
 # Runs where neither Keras nor crnn_keras can be imported.
 CLIENT = """
@@ -80,16 +85,21 @@ def ask(saved_model, folder):
 
 
 def test_answers_as_the_recognizer_on_200_images(folder, tmp_path):
-    saved_model = export_saved_model(SHIPPED["words"], tmp_path / "reader", version=3)
+    recognizer = Recognizer.load("words")
+    recognizer.calibration = CALIBRATION
+    save_model(recognizer.model, tmp_path / "words.keras")
+    saved_model = export_saved_model(tmp_path / "words.keras", tmp_path / "reader", version=3)
     assert saved_model == tmp_path / "reader" / "3"
     assert (saved_model / "saved_model.pb").is_file()
     assert [path.name for path in (tmp_path / "reader").iterdir()] == ["3"]
 
     answer = ask(saved_model, folder)
-    readings = Recognizer.load("words").read(folder / "pictures")
+    readings = recognizer.read(folder / "pictures")
     assert answer["texts"] == [reading.text for reading in readings]
     confidences = [reading.confidence for reading in readings]
     np.testing.assert_allclose(answer["confidences"], confidences, rtol=1e-3, atol=1e-6)
+    raw = [reading.raw_confidence for reading in readings]
+    assert np.abs(np.subtract(confidences, raw)).max() > 0.1
     assert len(set(answer["texts"])) > COUNT / 2
     assert answer["one"] == answer["texts"][0]
     assert answer["none"] == [0]
@@ -109,6 +119,37 @@ def test_keeps_aspect_and_unicode(folder, tmp_path):
     readings = Recognizer.load(tmp_path / "keep.keras").read(folder / "pictures")
     assert answer["texts"] == [reading.text for reading in readings]
     assert any(character in "省京沪川" for text in answer["texts"] for character in text)
+
+
+@pytest.mark.parametrize(
+    "calibration", [Calibration(), CALIBRATION, Calibration(0.001, 3.0), Calibration(40.0, -9.0)]
+)
+def test_calibration_by_tensorflow_is_that_by_numpy(calibration):
+    tf = pytest.importorskip("tensorflow")
+    near_one = 1 - np.arange(50) * 2.0**-24
+    parts = [np.linspace(0, 1, 1001), np.geomspace(1e-30, 1), near_one]
+    confidences = np.concatenate(parts)
+    found = calibrate(tf, tf.constant(confidences), calibration)
+    np.testing.assert_allclose(found.numpy(), calibration.apply(confidences), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("sureness", "frames"), [(0.5, 1), (2.0, 7), (9.0, 25), (60.0, 12)])
+def test_likelihoods_by_tensorflow_are_those_by_numpy(sureness, frames):
+    tf = pytest.importorskip("tensorflow")
+    char_dict = CharDict("abc")
+    logits = np.random.default_rng(frames).normal(0, sureness, (30, frames, 4)).astype(np.float32)
+    # Texts without a character, with one, and with equal ones beside each other.
+    logits[0, :, 0] += 1e3
+    logits[1, :, 1] += 1e3
+    logits[2, ::2, 2] += 1e3
+    logits[2, 1::2, 0] += 1e3
+    ids = [ids_of(r.text, char_dict) for r in best_path(logits, [frames] * 30, char_dict)]
+    classes = logits.argmax(-1)
+    kept = (classes != 0) & (classes != np.pad(classes, [[0, 0], [1, 0]])[:, :-1])
+    found = likelihoods(tf, tf.constant(logits), tf.constant(classes), tf.constant(kept))
+    expected = lexicon.likelihoods(logits, ids)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+    assert expected[:3] == pytest.approx(1) and len({len(i) for i in ids}) >= min(frames, 4)
 
 
 def test_a_version_is_replaced_whole(tmp_path):
@@ -144,6 +185,7 @@ def onnx_files(tmp_path_factory):
             model = build_crnn(CharDict("省京沪川0123456789"), canvas, preset, seed=5)
             kernel = model.get_layer("logits").kernel
             kernel.assign(np.random.default_rng(0).normal(0, 3, kernel.shape))
+            model.calibration = CALIBRATION
             save_model(model, path)
         assert export_onnx(path, folder / "reader.onnx") < 1e-4
         assert [p.suffix for p in folder.iterdir() if p != path] == [".onnx"]
@@ -162,6 +204,7 @@ def test_onnx_reads_as_the_recognizer_on_200_images(folder, onnx_files, preset, 
     path, exported, _ = onnx_files(preset, canvas)
     recognizer = Recognizer.load(path)
     assert exported.char_dict == recognizer.char_dict and exported.canvas == recognizer.canvas
+    assert exported.calibration == recognizer.calibration
     ours, theirs = (r.read(folder / "pictures") for r in (exported, recognizer))
     assert [reading.text for reading in ours] == [reading.text for reading in theirs]
     assert [reading.source for reading in ours] == [reading.source for reading in theirs]
@@ -183,9 +226,10 @@ def test_onnx_names_bad_pictures_as_the_recognizer(folder, onnx_files):
 
 
 @pytest.mark.parametrize(
-    ("preset", "canvas", "layers"), [("words", Canvas(), 1), ("small", KEEP, 1), ("paper", KEEP, 2)]
+    ("preset", "canvas", "layers", "convolutions"),
+    [("words", Canvas(), 1, 6), ("small", KEEP, 1, 7), ("paper", KEEP, 2, 7)],
 )
-def test_each_bilstm_is_folded_into_lstm_nodes(onnx_files, preset, canvas, layers):
+def test_each_bilstm_is_folded_into_lstm_nodes(onnx_files, preset, canvas, layers, convolutions):
     _, _, network = onnx_files(preset, canvas)
     kinds = collections.Counter(node.op_type for node in network.graph.node)
     assert not {"Loop", "Scan", "If", "BatchNormalization"} & set(kinds)
@@ -195,7 +239,7 @@ def test_each_bilstm_is_folded_into_lstm_nodes(onnx_files, preset, canvas, layer
             named = [a.s for a in node.attribute if a.name == "direction"]
             directions += 2 if named == [b"bidirectional"] else 1
     assert directions == 2 * layers
-    assert kinds["Conv"] == 7
+    assert kinds["Conv"] == convolutions
 
 
 def test_a_reader_in_mixed_precision_is_exported_in_float32(tmp_path):
@@ -203,6 +247,25 @@ def test_a_reader_in_mixed_precision_is_exported_in_float32(tmp_path):
     model = build_crnn(CharDict.from_preset("digits"), precision="mixed_bfloat16")
     save_model(model, tmp_path / "mixed.keras")
     assert export_onnx(tmp_path / "mixed.keras", tmp_path / "plain.onnx") < 1e-4
+
+
+def test_halved_weights_make_half_the_file_and_the_same_readings(tmp_path, onnx_files):
+    from crnn_keras.onnx_reader import OnnxReader
+
+    path, whole, network = onnx_files("words", Canvas())
+    assert 1e-5 < export_onnx(path, tmp_path / "half.onnx", "float16") < 0.1
+    size = (tmp_path / "half.onnx").stat().st_size
+    assert size < 0.55 * len(network.SerializeToString())
+    fonts = render.bundled_fonts()
+    pictures = [render.render_word(f"word{n}", fonts[n % 20], seed=3, index=n) for n in range(60)]
+    halved = OnnxReader.load(tmp_path / "half.onnx")
+    pairs = zip(halved.read(pictures), whole.read(pictures), strict=True)
+    assert sum(half.text == full.text for half, full in pairs) >= 59
+
+
+def test_weights_of_an_unknown_sort_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="Weights are 'int4'"):
+        export_onnx("words", tmp_path / "words.onnx", "int4")
 
 
 def test_onnx_names_its_ends_and_frees_the_sizes_that_vary(onnx_files):

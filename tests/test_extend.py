@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from crnn_keras import render
+from crnn_keras.calibration import Calibration
 from crnn_keras.char_dict import CharDict
 from crnn_keras.ctc import ctc_loss
 from crnn_keras.extend import NEW_PROBABILITY, describe_extension, extend_reader, reader_from
@@ -214,3 +215,13 @@ def test_extended_the_same_on_every_backend(tmp_path, shipped, backend):
     assert done.returncode == 0, done.stderr[-3000:]
     here = Recognizer(extend_reader(shipped.model, char_dict)).logits(canvases)
     np.testing.assert_allclose(np.load(tmp_path / "there.npy"), here, atol=1e-3)
+
+
+def test_a_calibration_is_left_behind(tmp_path):
+    model = build_crnn(CharDict("ab"))
+    model.calibration = Calibration(0.5, 0.0)
+    assert extend_reader(model, CharDict("abc")).calibration is None
+    save_model(model, tmp_path / "model.keras")
+    again = reader_from(tmp_path / "model.keras", model.char_dict, model.canvas)
+    assert again.calibration is None
+    assert model.calibration == Calibration(0.5, 0.0)

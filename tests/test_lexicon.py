@@ -6,7 +6,13 @@ import pytest
 
 from crnn_keras.char_dict import CharDict, frames_needed
 from crnn_keras.ctc import ctc_loss
-from crnn_keras.lexicon import Lexicon, log_likelihoods, read_with_lexicon
+from crnn_keras.lexicon import (
+    Lexicon,
+    ids_of,
+    likelihoods,
+    log_likelihoods,
+    read_with_lexicon,
+)
 
 ABC = CharDict("abc")
 LETTERS = CharDict("abcdefghijklmnopqrstuvwxyz", fold_case=True)
@@ -104,6 +110,33 @@ def test_likelihoods_too_small_for_a_float_are_still_exact():
     assert min(expected.values()) < -1500 < -10 < max(expected.values())
     found = log_likelihoods(logits, list(expected))
     np.testing.assert_allclose(found, list(expected.values()), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [0.1, 3, 40])
+def test_one_label_for_each_picture_has_the_likelihood_of_its_own_logits(scale):
+    rng = np.random.default_rng(7)
+    logits = rng.normal(0, scale, (200, 12, 6)).astype(np.float32)
+    labels = [rng.integers(1, 6, length).tolist() for length in rng.integers(0, 15, 200)]
+    expected = [
+        np.exp(log_likelihoods(row, [label])[0]) for row, label in zip(logits, labels, strict=True)
+    ]
+    found = likelihoods(logits, labels)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-300)
+    # Longer than the frames, and empty.
+    assert found[[len(label) > 12 for label in labels]].max() == 0
+    assert found[[not label for label in labels]].max() > 0
+
+
+def test_the_likelihood_of_what_is_sure_is_1_and_no_more():
+    logits = np.concatenate([logits_of(text, sureness=200.0) for text in ("", "a", "abba", "aa")])
+    found = likelihoods(logits, [LETTERS.encode(text) for text in ("", "a", "abba", "aa")])
+    assert (found <= 1).all() and found == pytest.approx(1)
+    assert likelihoods(logits[:0], []).shape == (0,)
+
+
+def test_ids_of_a_decoded_text_are_those_it_was_made_of():
+    char_dict = CharDict("e\N{COMBINING ACUTE ACCENT}xyz")
+    assert ids_of(char_dict.decode([1, 2, 1, 3]), char_dict) == [1, 2, 1, 3]
 
 
 @pytest.mark.parametrize("label", [[1, 2, 3, 1], [1, 1, 2], [1] * 40])

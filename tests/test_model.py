@@ -1,7 +1,11 @@
+import json
+import zipfile
+
 import keras
 import numpy as np
 import pytest
 
+from crnn_keras.calibration import Calibration
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import Canvas
 from crnn_keras.model import CRNN, PRESETS, build_crnn
@@ -136,3 +140,47 @@ def test_model_can_be_made_again_from_its_config(char_dict):
 def test_unknown_preset_is_refused_with_the_known_ones(char_dict):
     with pytest.raises(ValueError, match="'large' is unknown.*small.*paper"):
         build_crnn(char_dict, preset="large")
+
+
+def test_a_calibration_is_saved_with_the_reader_and_may_be_set_later(tmp_path):
+    model = build_crnn(CharDict("ab"))
+    assert model.calibration is None and model.get_config()["calibration"] is None
+    path = tmp_path / "model.keras"
+    for calibration in (Calibration(0.5, -1.0), None, Calibration(0.25, 2.0)):
+        model.calibration = calibration
+        save_model(model, path)
+        assert keras.models.load_model(path).calibration == calibration
+        assert CRNN.from_config(model.get_config()).calibration == calibration
+
+
+def test_a_calibration_may_be_given_as_its_config():
+    config = Calibration(0.5, -1.0).get_config()
+    model = CRNN(CharDict("ab"), Canvas(), calibration=config)
+    assert model.calibration == Calibration(0.5, -1.0)
+    model.calibration = {"slope": 2.0, "offset": 0.0}
+    assert model.calibration == Calibration(2.0, 0.0)
+
+
+@pytest.mark.parametrize("given", [0.5, "sure", {"slope": 1.0}, {"slope": -1.0, "offset": 0.0}])
+def test_what_is_no_calibration_is_refused_and_the_old_one_stays(given):
+    model = build_crnn(CharDict("ab"))
+    model.calibration = Calibration(0.5, 0.0)
+    with pytest.raises(ValueError, match="calibration"):
+        model.calibration = given
+    assert model.calibration == Calibration(0.5, 0.0)
+
+
+def test_a_reader_saved_before_there_were_calibrations_loads(tmp_path):
+    save_model(build_crnn(CharDict("ab")), tmp_path / "new.keras")
+    with (
+        zipfile.ZipFile(tmp_path / "new.keras") as new,
+        zipfile.ZipFile(tmp_path / "old.keras", "w") as old,
+    ):
+        for name in new.namelist():
+            content = new.read(name)
+            if name == "config.json":
+                content = json.loads(content)
+                del content["config"]["calibration"]
+                content = json.dumps(content)
+            old.writestr(name, content)
+    assert keras.models.load_model(tmp_path / "old.keras").calibration is None

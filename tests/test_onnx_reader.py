@@ -13,8 +13,10 @@ pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from crnn_keras import onnx_reader as onnx_reader_module  # noqa: E402
+from crnn_keras.calibration import Calibration  # noqa: E402
 from crnn_keras.char_dict import CharDict  # noqa: E402
 from crnn_keras.images import Canvas  # noqa: E402
+from crnn_keras.lexicon import Lexicon  # noqa: E402
 from crnn_keras.onnx_reader import METADATA, OnnxReader  # noqa: E402
 
 DIGITS = CharDict.from_preset("digits")
@@ -70,6 +72,36 @@ def test_what_has_the_form_of_a_reader_reads(tmp_path):
     good, bad = np.zeros((9, 9), np.uint8), b"no picture"
     assert [r.text for r in reader.read([good, bad] * 100)] == ["9", None] * 100
     assert reader.read([]) == []
+    # As files written before there were calibrations.
+    assert reader.calibration is None
+    (reading,) = reader.read(good)
+    assert 0 < reading.confidence == reading.raw_confidence < 1
+
+
+def test_the_calibration_in_the_metadata_is_applied(tmp_path):
+    calibration = Calibration(0.5, -0.25)
+    metadata = {**GOOD, "calibration": calibration.get_config()}
+    plain = OnnxReader.load(save(foreign(), tmp_path / "plain.onnx"))
+    reader = OnnxReader.load(save(foreign(metadata), tmp_path / "calibrated.onnx"))
+    assert reader.calibration == calibration
+    assert json.loads(onnx_reader_module.describe(reader)) == metadata
+    assert json.loads(onnx_reader_module.describe(plain)) == GOOD
+    good = np.zeros((9, 9), np.uint8)
+    for before, reading in zip(plain.read([good] * 200), reader.read([good] * 200), strict=True):
+        assert reading.raw_confidence == before.confidence
+        assert reading.confidence == calibration.apply(before.confidence)
+
+
+def test_one_lexicon_for_all_or_one_for_each_picture(tmp_path):
+    reader = OnnxReader.load(save(foreign(), tmp_path / "a.onnx"), threads=2)
+    pictures = [np.zeros((9, 9), np.uint8)] * 200
+    words = [str(number % 10) for number in range(200)]
+    lexicons = [Lexicon([word], DIGITS) for word in words]
+    readings = reader.read(pictures, batch_size=4, lexicon=lexicons, delta=1)
+    assert [reading.text for reading in readings] == words
+    assert {reading.raw_text for reading in readings} == {"9"}
+    readings = reader.read(pictures, lexicon=Lexicon(["7", "8"], DIGITS), delta=1)
+    assert {reading.text for reading in readings} == {"8"}
 
 
 @pytest.mark.parametrize(
@@ -84,6 +116,9 @@ def test_what_has_the_form_of_a_reader_reads(tmp_path):
         ({"metadata": {**GOOD, "char_dict": None}}, "damaged metadata"),
         ({"metadata": {**GOOD, "canvas": {"mode": "squeeze"}}}, "'squeeze' is unknown"),
         ({"metadata": {**GOOD, "canvas": {"size": 3}}}, "damaged metadata"),
+        ({"metadata": {**GOOD, "calibration": {"slope": 0, "offset": 0}}}, "slope .* is 0.0"),
+        ({"metadata": {**GOOD, "calibration": {"slope": 1}}}, "a slope and an offset"),
+        ({"metadata": {**GOOD, "calibration": 3}}, "damaged metadata"),
         ({"height": 48}, r"48, 100, 1\].*expected.*32, 100, 1\]"),
         ({"width": 104}, "expected"),
         ({"channels": 3}, "expected"),
@@ -161,9 +196,11 @@ def test_operators_of_other_libraries_are_refused(tmp_path):
 
 
 def test_neither_keras_nor_tensorflow_is_imported(tmp_path):
-    path = save(foreign(), tmp_path / "a.onnx")
+    calibrated = {**GOOD, "calibration": Calibration(0.5, 0.0).get_config()}
+    path = save(foreign(calibrated), tmp_path / "a.onnx")
     program = (
-        "import sys; hidden = ('keras', 'tensorflow', 'jax', 'torch', 'onnx', 'matplotlib')\n"
+        "import sys; hidden = ['keras', 'tensorflow', 'jax', 'torch', 'onnx', 'matplotlib']\n"
+        "hidden += ['rapidfuzz', 'scipy', 'pandas']\n"
         "sys.modules.update(dict.fromkeys(hidden))\n"
         "import numpy as np; from crnn_keras.onnx_reader import OnnxReader\n"
         "reader = OnnxReader.load(sys.argv[1])\n"

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crnn_keras.calibration import Calibration
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import Canvas
+from crnn_keras.lexicon import Lexicon, log_likelihoods, read_with_lexicon
 from crnn_keras.reading import PictureReader, Reading, in_threads, list_pictures
 
 DIGITS = CharDict.from_preset("digits")
@@ -18,15 +20,16 @@ KEEP = Canvas("keep", 32, (48, 96, 160))
 class GrayReader(PictureReader):
     """Reads the first pixel of a canvas: its tens are the digit."""
 
-    def __init__(self, canvas):
-        super().__init__(DIGITS, canvas)
-        self.batches = []
+    def __init__(self, canvas, calibration=None, sureness=50):
+        super().__init__(DIGITS, canvas, calibration)
+        self.batches, self.sureness = [], sureness
 
     def logits(self, canvases):
         self.batches.append(canvases.shape[:3])
         frames = canvases.shape[2] // 4
         digits = canvases[:, 0, 0, 0] // 10
-        return np.repeat(np.eye(DIGITS.classes)[digits + 1][:, None] * 50, frames, axis=1)
+        rows = np.eye(DIGITS.classes)[digits + 1] * self.sureness
+        return np.repeat(rows[:, None], frames, axis=1)
 
 
 def gray(value, size=(20, 30)):
@@ -129,3 +132,100 @@ def test_an_error_in_a_thread_reaches_the_caller_after_what_came_before():
 
 def test_a_reading_says_nothing_that_was_not_read():
     assert Reading(None, 0.0, "#1", error="why").spans == ()
+    assert Reading(None, 0.0, "#1", error="why").raw_text is None
+
+
+def test_without_a_calibration_both_confidences_are_the_networks():
+    readings = GrayReader(Canvas(), sureness=8).read([gray(3)] * 3)
+    logits = GrayReader(Canvas(), sureness=8).logits(np.full((1, 32, 100, 1), 35))
+    expected = np.exp(log_likelihoods(logits[0], [DIGITS.encode("3")])[0])
+    # More than the best path alone, of eleven classes one ahead by 8 in each of 25 frames.
+    assert (1 + 10 * np.exp(-8)) ** -25 < expected < 1
+    for reading in readings:
+        assert reading.confidence == reading.raw_confidence == pytest.approx(expected, rel=1e-6)
+        assert (reading.text, reading.raw_text, reading.choice) == ("3", "3", None)
+
+
+@pytest.mark.parametrize("canvas", [Canvas(), KEEP], ids=["stretch", "keep"])
+def test_the_calibration_turns_the_raw_confidence_into_a_chance(canvas):
+    calibration = Calibration(0.5, -0.25)
+    pictures = [gray(3), b"no picture", gray(4, (32, 150))] * 9
+    plain = GrayReader(canvas, None, 8).read(pictures, batch_size=4)
+    readings = GrayReader(canvas, calibration, 8).read(pictures, batch_size=4)
+    for reading, before in zip(readings, plain, strict=True):
+        assert (reading.text, reading.error) == (before.text, before.error)
+        assert reading.raw_confidence == before.raw_confidence
+        if reading.error:
+            assert reading.confidence == reading.raw_confidence == 0
+        else:
+            assert reading.confidence == calibration.apply(before.raw_confidence)
+            assert abs(reading.confidence - reading.raw_confidence) > 0.01
+
+
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_one_lexicon_for_all_pictures(count):
+    lexicon = Lexicon(["3", "12"], DIGITS)
+    calibration = Calibration(0.7, 0.1)
+    reader = GrayReader(Canvas(), calibration, sureness=2)
+    pictures = [gray(digit) for digit in digits(count)]
+    readings = reader.read(pictures, batch_size=4, lexicon=lexicon, delta=1)
+    logits = reader.logits(np.stack([np.full((32, 100, 1), 10 * d + 5) for d in digits(count)]))
+    chosen = read_with_lexicon(logits, [25] * count, lexicon, delta=1)
+    assert [reading.choice for reading in readings] == chosen
+    assert [reading.text for reading in readings] == [choice.text for choice in chosen]
+    # A digit that is in neither word is one edit from "3" only.
+    assert {reading.text for reading in readings} <= {"3", "12"}
+    for digit, reading in zip(digits(count), readings, strict=True):
+        assert (reading.raw_text, reading.error) == (str(digit), None)
+        raw = np.exp(reading.choice.log_likelihood)
+        assert reading.raw_confidence == pytest.approx(raw, rel=1e-12)
+        assert reading.confidence == calibration.apply(reading.raw_confidence)
+    assert reader.read(pictures[0])[0].choice is None
+
+
+@pytest.mark.parametrize("of", [list, iter])
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_each_picture_has_a_lexicon_of_its_own(of, count):
+    pictures, lexicons, expected = [], [], []
+    for position, digit in enumerate(digits(count)):
+        # Every third without, every fifth no picture.
+        own = None if position % 3 == 0 else Lexicon([str((digit + 1) % 10)], DIGITS)
+        broken = position % 5 == 4
+        pictures.append(b"" if broken else gray(digit))
+        lexicons.append(own)
+        expected.append(None if broken else own.words[0] if own else str(digit))
+    # One whose words are too far: the text without it stands.
+    if count > 2:
+        lexicons[2], expected[2] = Lexicon(["123"], DIGITS), str(digits(count)[2])
+    readings = GrayReader(KEEP).read(pictures, 4, lexicon=of(lexicons), delta=1)
+    assert [reading.text for reading in readings] == expected
+    without = [reading.choice is None for reading in readings]
+    assert without == [not (e and lexicon) for e, lexicon in zip(expected, lexicons, strict=True)]
+
+
+def test_a_sure_text_has_a_confidence_of_no_more_than_1():
+    # Its paths' probabilities are summed: rounding must not carry the sum past 1.
+    for sureness in (30, 50, 400):
+        reader = GrayReader(Canvas(), Calibration(0.5, 0.0), sureness)
+        (reading,) = reader.read(gray(7), lexicon=Lexicon(["7"], DIGITS))
+        assert 0.999 < reading.raw_confidence <= 1 and 0.999 < reading.confidence < 1
+
+
+OTHERS = Lexicon(["12"], CharDict("12"))
+
+
+@pytest.mark.parametrize("count", [2, 30])
+@pytest.mark.parametrize(
+    ("lexicon", "delta", "message"),
+    [
+        (OTHERS, 1, r"Lexicon\(1 words.*is no lexicon of this reader's CharDict\(10"),
+        ([None, OTHERS], 1, "is no lexicon of this reader's"),
+        (["12", "13"], 1, "'12' is no lexicon.*Expected Lexicon\\(words, reader.char_dict"),
+        ([None], 1, "fewer lexicons than pictures"),
+        ([None] * 31, 1, "more lexicons than pictures"),
+        (Lexicon(["1"], DIGITS), -1, "Delta is -1"),
+    ],
+)
+def test_lexicons_that_do_not_suit_are_refused(lexicon, delta, message, count):
+    with pytest.raises(ValueError, match=message):
+        GrayReader(Canvas()).read([gray(1)] * count, 4, lexicon, delta)

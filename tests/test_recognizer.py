@@ -10,11 +10,14 @@ import pytest
 
 from crnn_keras import recognizer as recognizer_module
 from crnn_keras import render
+from crnn_keras.calibration import Calibration, calibrate
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import Canvas
+from crnn_keras.lexicon import Lexicon
 from crnn_keras.model import build_crnn
 from crnn_keras.recognizer import Recognizer
 from crnn_keras.samples import Sample
+from crnn_keras.train import save_model
 
 WORDS = ["lantern", "Mirror", "4711", "OCEAN"]
 
@@ -102,6 +105,36 @@ def test_a_reading_does_not_depend_on_its_neighbours():
         alone = reader.read(picture)[0]
         assert alone.text == reading.text
         assert alone.confidence == pytest.approx(reading.confidence, rel=1e-4)
+
+
+def test_a_reader_is_calibrated_and_saved_with_it(tmp_path):
+    recognizer = Recognizer(build_crnn(CharDict.from_preset("digits")))
+    noise = np.random.default_rng(0).integers(0, 256, (20, 32, 100), dtype=np.uint8)
+    before = recognizer.read(list(noise))
+    truths = [reading.text if i % 2 else "wrong" for i, reading in enumerate(before)]
+    recognizer.calibration = calibrate(before, truths)
+    assert isinstance(recognizer.model.calibration, Calibration)
+    save_model(recognizer.model, tmp_path / "reader.keras")
+    after = Recognizer.load(tmp_path / "reader.keras").read(list(noise))
+    for reading, plain in zip(after, before, strict=True):
+        assert reading.text == plain.text
+        assert reading.raw_confidence == pytest.approx(plain.confidence, rel=1e-4)
+        # Half of them are right, whatever their confidence.
+        assert 0.2 < reading.confidence < 0.8
+
+
+def test_a_lexicon_decides_between_its_words(shipped, pictures):
+    lexicons = [
+        Lexicon(words, shipped.char_dict)
+        for words in (["Lantarn", "Bantern"], ["mirror"], ["4712", "4611"], ["river"])
+    ]
+    readings = shipped.read(pictures, lexicon=lexicons, delta=1)
+    assert [reading.raw_text for reading in readings] == [word.lower() for word in WORDS]
+    assert [reading.choice.candidates for reading in readings] == [2, 1, 2, 0]
+    assert readings[0].text in lexicons[0].words and readings[2].text in lexicons[2].words
+    assert (readings[1].text, readings[3].text) == ("mirror", "ocean")
+    # Not what the network would have read: it thinks little of it.
+    assert readings[0].raw_confidence < 0.5 < readings[1].raw_confidence
 
 
 def test_missing_reader_names_the_shipped_ones(tmp_path):

@@ -1,16 +1,34 @@
 """Confidence that means something: calibrated, measured, and used to keep what is surely right.
 
-A reader's raw confidence is the probability of its best path. Of readings with 60 %, more or fewer
-than 60 of 100 may be right. Readings of labelled pictures that the reader did not learn from show
-which: a `Calibration` learnt from them turns the raw confidence into the chance of being right.
+A reader's raw confidence is the probability of all paths that spell its text. Of readings with
+60 %, more or fewer than 60 of 100 may be right. Readings of labelled pictures that the reader did
+not learn from show which: a `Calibration` learnt from them turns the raw confidence into the chance
+of being right.
 
 | file | subject |
 |---|---|
+| `labelled` | `calibrate` and `threshold_for_readings`: both from readings and their labels |
+| `trial` | `try_on_half`: a calibration from half of a set, measured on the other half |
 | `scale` | `Calibration` and `fit_calibration` |
 | `measure` | ECE, its bins, risk and coverage, thresholds |
 | `checks` | what both refuse |
+
+A reader is calibrated with one half of some hundreds of labelled pictures that it did not learn
+from, and saved; the other half tells which readings to keep so that 99 % of them are right:
+
+    recognizer = Recognizer.load("reader.keras")
+    recognizer.calibration = calibrate(recognizer.read(pictures[::2]), truths[::2])
+    save_model(recognizer.model, "reader.keras")
+
+    sure = threshold_for_readings(recognizer.read(pictures[1::2]), truths[1::2], accuracy=0.99)
+    print(f"{sure.coverage:.0%} of the readings reach {sure.threshold:.3f}")
+    kept = [r for r in recognizer.read("photos") if r.confidence >= sure.threshold]
+
+`save_model` is `train.save_model`, which replaces a file whole or not at all. Exports carry the
+calibration along: `export.export_onnx`, `export.export_saved_model`.
 """
 
+from crnn_keras.calibration.labelled import calibrate, threshold_for_readings
 from crnn_keras.calibration.measure import (
     ReliabilityBin,
     RiskCoverage,
@@ -22,16 +40,21 @@ from crnn_keras.calibration.measure import (
     threshold_for,
 )
 from crnn_keras.calibration.scale import Calibration, fit_calibration
+from crnn_keras.calibration.trial import Trial, try_on_half
 
 __all__ = [
     "Calibration",
     "ReliabilityBin",
     "RiskCoverage",
     "Selection",
+    "Trial",
+    "calibrate",
     "expected_calibration_error",
     "fit_calibration",
     "reliability_bins",
     "risk_coverage",
     "select",
     "threshold_for",
+    "threshold_for_readings",
+    "try_on_half",
 ]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from crnn_keras.calibration.checks import checked_readings
-from crnn_keras.evaluate import wilson_interval
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def reliability_bins(confidences, right, bins=15):
     for start, end in zip([0, *ends[:-1]], ends, strict=True):
         count, hits = int(end - start), int(right[start:end].sum())
         mean = float(confidences[start:end].mean())
-        made.append(ReliabilityBin(mean, hits / count, count, wilson_interval(hits, count)))
+        made.append(ReliabilityBin(mean, hits / count, count, _interval(hits, count)))
     return made
 
 
@@ -172,7 +171,7 @@ def select(confidences, right, threshold):
     kept = right[confidences >= threshold]
     count, hits = len(kept), int(kept.sum())
     accuracy = hits / count if count else math.nan
-    interval = wilson_interval(hits, count) if count else (0.0, 1.0)
+    interval = _interval(hits, count) if count else (0.0, 1.0)
     return Selection(float(threshold), count / len(right), accuracy, interval, count)
 
 
@@ -207,10 +206,17 @@ def threshold_for(confidences, right, accuracy, cautious=False):
     confidences, right = checked_readings(confidences, right)
     points = (column.tolist() for column in _by_threshold(confidences, right))
     for threshold, count, hits in reversed(list(zip(*points, strict=True))):
-        found = wilson_interval(hits, count)[0] if cautious else hits / count
+        found = _interval(hits, count)[0] if cautious else hits / count
         if found >= accuracy:
             return select(confidences, right, threshold)
     return select(confidences, right, math.inf)
+
+
+def _interval(hits, count):
+    # Not above: an exported reader applies its calibration without the libraries of `evaluate`.
+    from crnn_keras.evaluate import wilson_interval
+
+    return wilson_interval(hits, count)
 
 
 def _by_threshold(confidences, right):

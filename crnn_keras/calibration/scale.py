@@ -8,7 +8,7 @@ import numpy as np
 from crnn_keras.calibration.checks import check_range, checked_readings
 
 # Confidences are float32. One of 1 was rounded from within half of the last step below 1.
-_EDGE = 2.0**-25
+EDGE = 2.0**-25
 # Log-odds this close to each other differ by rounding.
 _LEAST_SPREAD = 1e-6
 # Keeps the order of all readings, and moves none by half a percentage point.
@@ -151,7 +151,7 @@ def fit_calibration(confidences, right):
 
 
 def _log_odds(confidences):
-    clipped = np.clip(confidences, _EDGE, 1 - _EDGE)
+    clipped = np.clip(confidences, EDGE, 1 - EDGE)
     return np.log(clipped) - np.log1p(-clipped)
 
 

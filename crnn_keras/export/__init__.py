@@ -7,6 +7,7 @@ the reader: only there is the graph made of plain TensorFlow ops.
 |---|---|
 | `process` | that process |
 | `saved_model` | `export_saved_model`: image bytes in, text and confidence out |
+| `confidence` | what a reading's confidence is, by TensorFlow ops |
 | `onnx` | `export_onnx`: canvases in, logits out, for `onnx_reader` |
 """
 

@@ -1,4 +1,4 @@
-"""One ONNX file: canvases in, logits out, with the char dict and the canvas inside."""
+"""One ONNX file: canvases in, logits out; char dict, canvas and calibration are inside."""
 
 import pathlib
 
@@ -7,36 +7,43 @@ from crnn_keras.export.process import export_in_process
 
 # Later ones measured no faster on ONNX Runtime; older runtimes take this one.
 OPSET = 15
-# How far the logits of the two may be apart: a thousandth of what sways a reading.
-TOLERANCE = 1e-4
+# How far the logits of the two may be apart: with whole weights a thousandth of what sways a
+# reading, with halved ones what rounding to 11 bits adds up to.
+TOLERANCES = {"float32": 1e-4, "float16": 0.1}
+# Smaller tensors are shapes, scales and biases.
+_WORTH_HALVING = 1024
 
 
-def export_onnx(reader, path):
+def export_onnx(reader, path, weights="float32"):
     """Writes a reader as one ONNX file, for `onnx_reader.OnnxReader` and for other runtimes.
 
     Its input `canvases` is uint8 `(batch, canvas height, width, 1)`, of any batch and, in the
     canvas' mode `"keep"`, of any width; its output `logits` is float32 `(batch, width / 4,
-    classes)`. The metadata under `crnn_keras` is JSON with the char dict and the canvas. Before the
-    file appears under its name it is held against the reader. A reader that computes in mixed
-    precision is exported, and compared, in float32.
+    classes)`. The metadata under `crnn_keras` is JSON with the char dict, the canvas and, if there
+    is one, the calibration. Before the file appears under its name it is held against the reader. A
+    reader that computes in mixed precision is exported, and compared, in float32.
 
     Args:
         reader: path of a `.keras` file, or the name of a shipped reader.
         path: file to write, whole or not at all.
+        weights: what the file keeps them in. `"float16"` makes it half as large; it computes in
+            float32 all the same, so it reads as fast.
 
     Returns:
         The largest difference between the logits of the file and of the reader, on a few canvases
         of each width.
 
     Raises:
-        ValueError: the file is not a reader, a package of the extra `onnx` is missing, or the
-            logits are more than 1e-4 apart.
+        ValueError: the file is not a reader, a package of the extra `onnx` is missing, `weights` is
+            none of the two, or the logits are more than 1e-4 (0.1 with `"float16"`) apart.
         RuntimeError: the export failed; the message ends with what the process printed.
     """
-    return float(export_in_process("onnx", reader, path))
+    if weights not in TOLERANCES:
+        raise ValueError(f"Weights are {weights!r}. Expected one of {list(TOLERANCES)}.")
+    return float(export_in_process("onnx", reader, path, weights))
 
 
-def write_onnx(reader, path):
+def write_onnx(reader, path, weights="float32"):
     """What `export_onnx` does in its process, with the same arguments and result."""
     import keras
 
@@ -69,13 +76,15 @@ def write_onnx(reader, path):
     _name_the_ends(model.graph, OUTPUT)
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA, describe(recognizer)
+    if weights == "float16":
+        _halve_weights(model.graph)
     onnx.checker.check_model(model)
     content = model.SerializeToString()
     apart = _largest_difference(recognizer, OnnxReader(content, str(path)))
-    if not apart <= TOLERANCE:
+    if not apart <= TOLERANCES[weights]:
         raise ValueError(
             f"The logits of {path} would be {apart:.1e} from those of {reader}, allowed are "
-            f"{TOLERANCE:.0e}: nothing was written. Please report this with the reader."
+            f"{TOLERANCES[weights]:.0e}: nothing was written. Please report this with the reader."
         )
     files.write_atomic(path, content)
     return apart
@@ -88,6 +97,24 @@ def _in_float32(model):
     plain = type(model).from_config({**model.get_config(), "precision": "float32"})
     plain.set_weights(model.get_weights())
     return plain
+
+
+def _halve_weights(graph):
+    """Keeps large weights in float16; the runtime widens them once, when it loads the file."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < _WORTH_HALVING:
+            continue
+        whole = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{whole}_half"))
+        casts.append(helper.make_node("Cast", [tensor.name], [whole], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _name_the_ends(graph, name):

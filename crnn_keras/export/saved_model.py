@@ -5,6 +5,7 @@ import pathlib
 import shutil
 
 from crnn_keras.char_dict import BLANK
+from crnn_keras.export.confidence import calibrate, likelihoods
 from crnn_keras.export.process import export_in_process
 
 
@@ -13,8 +14,8 @@ def export_saved_model(reader, folder, version=1):
 
     Its signature `serving_default` takes `image_bytes`, a string tensor `(images,)` of encoded
     jpeg, png or bmp pictures of any sizes, and gives `text`, a string tensor `(images,)` in UTF-8,
-    and `confidence`, a float32 tensor `(images,)`. It reads a picture as `Recognizer` does. One
-    picture that cannot be decoded fails the call with InvalidArgument.
+    and `confidence`, a float32 tensor `(images,)`, calibrated if the reader is. It reads a picture
+    as `Recognizer` does. One picture that cannot be decoded fails the call with InvalidArgument.
 
     Args:
         reader: path of a `.keras` file, or the name of a shipped reader.
@@ -63,13 +64,13 @@ def _serving_function(tf, recognizer):
     characters = tf.constant(["", *recognizer.char_dict.characters])
 
     def read_canvases(canvases):
-        logits = tf.nn.log_softmax(model(tf.cast(canvases, tf.float32), training=False))
+        logits = model(tf.cast(canvases, tf.float32), training=False)
         classes = tf.argmax(logits, axis=-1)
         before = tf.pad(classes[:, :-1], [[0, 0], [1, 0]], constant_values=BLANK)
         kept = (classes != BLANK) & (classes != before)
         letters = tf.where(kept, tf.gather(characters, classes), "")
-        confidence = tf.exp(tf.reduce_sum(tf.reduce_max(logits, axis=-1), axis=-1))
-        return tf.strings.reduce_join(letters, axis=-1), confidence
+        chances = calibrate(tf, likelihoods(tf, logits, classes, kept), model.calibration)
+        return tf.strings.reduce_join(letters, axis=-1), tf.cast(chances, tf.float32)
 
     def serve(image_bytes):
         if len(canvas.widths) == 1:

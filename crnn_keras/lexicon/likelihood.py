@@ -1,9 +1,8 @@
-"""CTC log likelihoods of many labels for one picture."""
+"""CTC likelihoods: of many labels for one picture, and of one label for each of many pictures."""
 
 import itertools
 
 import numpy as np
-from scipy.special import log_softmax
 
 from crnn_keras.char_dict import BLANK
 
@@ -49,6 +48,31 @@ def log_likelihoods(logits, ids_list):
     return score(logits, Labels(ids_list), np.arange(len(ids_list)))
 
 
+def likelihoods(logits, ids_list):
+    """CTC likelihood of one label for each picture: the probability of all paths that spell it.
+
+    Args:
+        logits: float array `(batch, frames, classes)`, not normalised, finite; class 0 is the
+            blank.
+        ids_list: list of as many labels, each a sequence of ids from 1.
+
+    Returns:
+        float64 array `(batch,)`, from 0 to 1; 0 also for what is too faint for a float.
+    """
+    labels = Labels(ids_list)
+    ids = labels.padded(np.arange(len(ids_list)))
+    logits = np.asarray(logits)
+    largest = logits.max(-1, keepdims=True)
+    # Only the sum needs all classes, of which Chinese has thousands.
+    sums = np.exp(logits - largest).sum(-1, keepdims=True, dtype=np.float64)
+    needed = np.concatenate([np.full((len(ids), 1), BLANK), ids], axis=1)
+    needed = np.take_along_axis(logits, needed[:, None], axis=2).astype(np.float64)
+    emissions = (np.exp(needed - largest) / sums).transpose(1, 2, 0)
+    frames = ((frame[0], frame[1:]) for frame in emissions)
+    # A sum of many paths may exceed 1 by its rounding.
+    return np.minimum(_sum_over_paths(frames, ids, labels.lengths, _PROBABILITIES), 1.0)
+
+
 class Labels:
     """Labels of many lengths in one row of ids, so that one long word costs no memory."""
 
@@ -60,14 +84,16 @@ class Labels:
 
     def padded(self, positions):
         """Labels as an int array `(labels, longest of them)`, one column at least."""
-        columns = np.arange(max(self.lengths[positions].max(), 1))
+        columns = np.arange(self.lengths[positions].max(initial=1))
         inside = columns < self.lengths[positions, None]
         return self._ids[np.where(inside, self._starts[positions, None] + columns, 0)]
 
 
 def score(logits, labels, positions):
     """Log likelihoods of some of the `Labels`: float64 array `(positions,)`, in nats."""
-    log_emissions = log_softmax(np.asarray(logits, np.float64), axis=-1)
+    logits = np.asarray(logits, np.float64)
+    shifted = logits - logits.max(-1, keepdims=True, initial=-np.inf)
+    log_emissions = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
     emissions = np.exp(log_emissions)
     scores = np.full(len(positions), -np.inf)
     for start in range(0, len(positions), _AT_ONCE):
@@ -76,34 +102,49 @@ def score(logits, labels, positions):
         repeats = ((ids[:, 1:] == ids[:, :-1]) & (ids[:, 1:] != BLANK)).sum(1)
         # No sum of probabilities exceeds 1, so nothing overflows; and what underflowed on the way
         # does not show in a sum that is not faint.
-        sums = _sum_over_paths(emissions, ids, lengths, _PROBABILITIES)
+        sums = _sum_over_paths(_of_one(emissions, ids), ids, lengths, _PROBABILITIES)
         np.log(sums, out=scores[some], where=sums >= _FAINT)
         faint = (sums < _FAINT) & (lengths + repeats <= len(logits))
         if faint.any():
-            scores[some][faint] = _sum_over_paths(
-                log_emissions, ids[faint], lengths[faint], _LOGARITHMS
-            )
+            frames = _of_one(log_emissions, ids[faint])
+            scores[some][faint] = _sum_over_paths(frames, ids[faint], lengths[faint], _LOGARITHMS)
     return scores
 
 
-def _sum_over_paths(emissions, ids, lengths, semiring):
-    """The CTC forward recursion for many padded labels at once, one sum a label."""
-    add, multiply, zero, one = semiring
+def _of_one(emissions, ids):
+    """For each frame of one picture, what it gives the blank and the characters of many labels."""
     # A row for each place in the labels: the arithmetic runs along the labels.
     ids = np.ascontiguousarray(ids.T)
-    longest, count = ids.shape
+    return ((frame[BLANK], frame[ids]) for frame in emissions)
+
+
+def _sum_over_paths(frames, ids, lengths, semiring):
+    """The CTC forward recursion for many padded labels at once, one sum a label.
+
+    Args:
+        frames: iterable of pairs: what a frame gives the blank, a number or an array `(labels,)`,
+            and what it gives each character, an array `(longest label, labels)`.
+        ids: int array `(labels, longest label)`.
+        lengths: int array `(labels,)`.
+        semiring: `_PROBABILITIES` or `_LOGARITHMS`.
+
+    Returns:
+        float64 array `(labels,)`.
+    """
+    add, multiply, zero, one = semiring
+    count, longest = ids.shape
     # `characters[i]` are the paths that end in character i, `blanks[i]` in the blank before it.
     # Before the first frame there is the empty path.
     blanks, characters = np.full((longest + 1, count), zero), np.full((longest, count), zero)
     blanks[0] = one
     # From one character straight to the next, unless they are equal.
-    may_skip = np.where(ids[1:] != ids[:-1], one, zero)
-    for frame in emissions:
+    may_skip = np.where(ids[:, 1:] != ids[:, :-1], one, zero).T
+    for blank, own in frames:
         arrived = add(characters, blanks[:-1])
         arrived[1:] = add(arrived[1:], multiply(characters[:-1], may_skip))
         blanks[1:] = add(blanks[1:], characters)
-        blanks = multiply(blanks, frame[BLANK])
-        characters = multiply(arrived, frame[ids])
+        blanks = multiply(blanks, blank)
+        characters = multiply(arrived, own)
     # Whole are the paths that end in the last character or in the blank after it.
     every = np.arange(count)
     last = np.where(lengths > 0, characters[lengths - 1, every], zero)

@@ -7,8 +7,6 @@ logits may come from any reader.
 from dataclasses import dataclass
 
 import numpy as np
-from rapidfuzz import process
-from rapidfuzz.distance import Levenshtein
 
 from crnn_keras.decode import Decoded, best_path
 from crnn_keras.lexicon.likelihood import Labels, log_likelihoods, score
@@ -60,8 +58,8 @@ class Lexicon:
         >>> lexicon = Lexicon(["Door", "Wild", "Ginger"], recognizer.char_dict)
         >>> lexicon.candidates("dor", delta=1)
         ['door']
-        >>> read_with_lexicon(recognizer.logits(canvases), [25, 25], lexicon, delta=3)
-        [LexiconReading(text='door', ...), LexiconReading(text='ginger', ...)]
+        >>> recognizer.read(["door.jpg", "spice.png"], lexicon=lexicon, delta=2)
+        [Reading(text='door', ...), Reading(text='ginger', ...)]
     """
 
     def __init__(self, words, char_dict):
@@ -107,10 +105,40 @@ class Lexicon:
         """
         return [self.words[i] for i in self._near(self.char_dict.normalize(text), delta)]
 
+    def choose(self, logits, decoded, delta=None):
+        """The candidate with the largest CTC likelihood for one picture.
+
+        Args:
+            logits: float array `(frames, classes)`, not normalised, finite.
+            decoded: the `Decoded` of these logits.
+            delta: candidates are the words within so many edits of its text, at least 0. None: all
+                words, for lists of some hundreds.
+
+        Returns:
+            `LexiconReading`. Of equally likely candidates the first in `words` wins.
+
+        Raises:
+            ValueError: delta is negative.
+        """
+        near = self._near(decoded.text, delta)
+        scores = score(logits, self._labels, near)
+        candidates = int(np.isfinite(scores).sum())
+        if not candidates:
+            own = float(log_likelihoods(logits, [ids_of(decoded.text, self.char_dict)])[0])
+            return LexiconReading(decoded.text, own, 0.0, decoded, 0)
+        winner = scores.argmax()
+        probability = float(1 / np.exp(scores - scores[winner]).sum())
+        text = self.words[near[winner]]
+        return LexiconReading(text, float(scores[winner]), probability, decoded, candidates)
+
     def _near(self, text, delta):
         """Positions of the words within `delta` edits of a text in the char dict's form."""
         if delta is None:
             return np.arange(len(self))
+        # Not above: who reads without a list of words has no need of it.
+        from rapidfuzz import process
+        from rapidfuzz.distance import Levenshtein
+
         if delta < 0:
             raise ValueError(
                 f"Delta is {delta}. Expected a number of edits, at least 0, or None for all words."
@@ -134,12 +162,10 @@ def read_with_lexicon(logits, frames, lexicon, delta=None):
         logits: float array `(batch, frames, classes)`, not normalised.
         frames: int array `(batch,)`; frames from there on are ignored.
         lexicon: a `Lexicon` with the char dict of the classes.
-        delta: candidates are the words within so many edits of the best path's text, at least 0.
-            None: all words, for lists of some hundreds.
+        delta: see `Lexicon.choose`.
 
     Returns:
-        List of `LexiconReading`, one for each row. Of equally likely candidates the first in
-        `lexicon.words` wins.
+        List of `LexiconReading`, one for each row.
 
     Raises:
         ValueError: the classes are not those of the dictionary, logits are not finite, or delta is
@@ -152,25 +178,15 @@ def read_with_lexicon(logits, frames, lexicon, delta=None):
     logits = np.asarray(logits)
     best_paths = best_path(logits, frames, lexicon.char_dict)
     return [
-        _choose(row[:count], decoded, lexicon, delta)
+        lexicon.choose(row[:count], decoded, delta)
         for row, count, decoded in zip(logits, frames, best_paths, strict=True)
     ]
 
 
-def _choose(logits, decoded, lexicon, delta):
-    """The `LexiconReading` of one picture."""
-    near = lexicon._near(decoded.text, delta)
-    scores = score(logits, lexicon._labels, near)
-    candidates = int(np.isfinite(scores).sum())
-    if not candidates:
-        # One by one: in a row, an accent could melt into the letter before it.
-        ids = [i for character in decoded.text for i in lexicon.char_dict.encode(character)]
-        own = float(log_likelihoods(logits, [ids])[0])
-        return LexiconReading(decoded.text, own, 0.0, decoded, 0)
-    winner = scores.argmax()
-    probability = float(1 / np.exp(scores - scores[winner]).sum())
-    text = lexicon.words[near[winner]]
-    return LexiconReading(text, float(scores[winner]), probability, decoded, candidates)
+def ids_of(text, char_dict):
+    """The ids that a decoded text was made of, as a list."""
+    # One by one: in a row, an accent could melt into the letter before it.
+    return [i for character in text for i in char_dict.encode(character)]
 
 
 def _letters(text):

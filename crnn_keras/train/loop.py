@@ -33,7 +33,8 @@ def train(
     history's `left_out` counts the records of both sets that are in no batch.
 
     Args:
-        model: a `CRNN` with fresh weights, or those of `extend.reader_from`.
+        model: a `CRNN` with fresh weights, or those of `extend.reader_from`. A calibration that it
+            has is taken away.
         batches: a `dataset.Batches` to train on.
         validation: a `dataset.Batches` to measure on after each epoch.
         folder: the run folder.
@@ -58,6 +59,8 @@ def train(
     folder = pathlib.Path(folder)
     for data in (batches, validation):
         refuse_other_batches(model, data)
+    # Learnt for the weights that it begins with.
+    model.calibration = None
     keep_freed_memory()
     steps = steps_per_epoch or batches.steps_per_pass
     whole = training_model(model, batches.labels.shape[1])

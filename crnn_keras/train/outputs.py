@@ -71,7 +71,7 @@ def write_history(path, history):
 
 
 def save_model(model, path):
-    """Saves a reader with its char dict and canvas, whole or not at all.
+    """Saves a reader with its char dict, canvas and calibration, whole or not at all.
 
     Args:
         model: a `CRNN`.
