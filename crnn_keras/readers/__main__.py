@@ -7,7 +7,7 @@ import sys
 
 from crnn_keras import devices
 from crnn_keras.progress import HEADLESS
-from crnn_keras.readers import figures, learn, limits
+from crnn_keras.readers import figures, learn, limits, ship
 
 
 def train(arguments):
@@ -30,7 +30,12 @@ def train(arguments):
     return devices.launch(["-m", "crnn_keras.readers.learn", *arguments], given.processes)
 
 
-COMMANDS = {"train": train, "figures": figures.main, "limits": limits.main}
+COMMANDS = {
+    "train": train,
+    "ship": ship.main,
+    "figures": figures.main,
+    "limits": limits.main,
+}
 
 
 def main(arguments):

@@ -7,14 +7,13 @@ in `lexicons/mjsynth_90k.txt`. A folder may hold IIIT5K's own `.mat` instead: it
 """
 
 import argparse
-import contextlib
 import os
 import pathlib
 import subprocess
 import sys
 import time
 
-from crnn_keras import calibration, samples
+from crnn_keras import calibration, onnx_reader, samples
 from crnn_keras.evaluate import evaluate
 from crnn_keras.lexicon import Lexicon
 
@@ -70,7 +69,7 @@ def plain_rows(recognizer, data, choosing=False):
     """Word accuracy without a list, by the rules that the reader's dictionary allows.
 
     Args:
-        recognizer: a `Recognizer`.
+        recognizer: a `reading.PictureReader`.
         data: folder of the sets.
         choosing: read the sets that readers are chosen by, instead of those they are tested on.
 
@@ -88,6 +87,14 @@ def plain_rows(recognizer, data, choosing=False):
         for protocol in protocols:
             report = measured(found, readings, protocol) if found else None
             yield name, protocol, "nothing", report
+
+
+def halved_rows(reader, data, choosing=False):
+    """Word accuracy of the shipped ONNX file with weights of half the digits; see `plain_rows`."""
+    halved = onnx_reader.OnnxReader.load(reader)
+    size = onnx_reader.SHIPPED[reader].stat().st_size / 1e6
+    for name, rule, _, report in plain_rows(halved, data, choosing):
+        yield name, rule, f"nothing, ONNX of {size:.1f} MB", report
 
 
 def lexicon_rows(recognizer, data):
@@ -117,28 +124,37 @@ def lexicon_rows(recognizer, data):
 def confidence_lines(recognizer, data):
     """What the confidence of the reader is worth on the sets that it is tested on.
 
+    Thresholds are taken from the sets that readers are chosen by and calibrated with.
+
     Args:
         recognizer: a `Recognizer`.
         data: folder of the sets.
 
     Yields:
-        Lines of text.
+        Lines of Markdown; none if a set is missing.
     """
-    for name in TESTED_ON:
-        found = read_set(data / name)
-        if found is None:
-            continue
+    sets = [read_set(data / name) for name in (*CHOSEN_BY, *TESTED_ON)]
+    if None in sets:
+        return
+    known = [sample for found in sets[: len(CHOSEN_BY)] for sample in found.samples]
+    readings, truths = recognizer.read(known), [sample.text for sample in known]
+    thresholds = {
+        wanted: calibration.threshold_for_readings(readings, truths, wanted, "alphanumeric")
+        for wanted in (0.9, 0.95, 0.99)
+    }
+    for name, found in zip(TESTED_ON, sets[len(CHOSEN_BY) :], strict=True):
         cases = measured(found, recognizer.read(found.samples)).cases
         confidences = [case.confidence for case in cases]
         right = [case.distance == 0 for case in cases]
         error = calibration.expected_calibration_error(confidences, right)
-        line = f"{name}: expected calibration error {error:.1%}"
-        for wanted in (0.95, 0.99):
-            with contextlib.suppress(ValueError):
-                threshold = calibration.threshold_for(confidences, right, wanted)
-                kept = sum(confidence >= threshold for confidence in confidences) / len(right)
-                line += f"; {wanted:.0%} right: {kept:.1%} of the images"
-        yield line
+        yield f"- {name}: expected calibration error {error:.1%}"
+        for wanted, chosen in thresholds.items():
+            kept = calibration.select(confidences, right, chosen.threshold)
+            low, high = (f"{100 * share:.1f}" for share in kept.interval)
+            yield (
+                f"  - asked for {wanted:.0%} right (confidence from {chosen.threshold:.2f}): "
+                f"{kept.coverage:.1%} of the images, {kept.accuracy:.1%} right ({low} to {high})"
+            )
 
 
 def seconds_to_load(reader, backend="tensorflow"):
@@ -181,7 +197,10 @@ def main(arguments=None):
         )
         print("| set | rule | read with | word accuracy | images |\n|---|---|---|---|---|")
         rows = [plain_rows(recognizer, given.data, given.choose)]
-        rows += [] if given.choose else [lexicon_rows(recognizer, given.data)]
+        if not given.choose:
+            rows.append(lexicon_rows(recognizer, given.data))
+        if reader in onnx_reader.SHIPPED:
+            rows.append(halved_rows(reader, given.data, given.choose))
         for name, rule, with_what, report in (row for part in rows for row in part):
             if report is None:
                 print(f"| {name} | is not in {given.data} | | | |", flush=True)

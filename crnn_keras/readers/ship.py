@@ -1,0 +1,44 @@
+"""Makes a trained reader the shipped one: `python -m crnn_keras.readers ship MODEL DATA`."""
+
+import argparse
+import pathlib
+
+from crnn_keras.calibration import calibrate
+from crnn_keras.readers.figures import CHOSEN_BY, read_set
+
+# Labels of street view are in capitals by design, so no case can be learnt from them.
+RULE = "alphanumeric"
+
+
+def main(arguments=None):
+    """Calibrates a reader with the real sets to choose by and writes the files to ship.
+
+    Args:
+        arguments: list of strings; those of the command line if None.
+
+    Raises:
+        ValueError: a set is missing, or the reader cannot be loaded.
+    """
+    from crnn_keras import onnx_reader
+    from crnn_keras.export import export_onnx
+    from crnn_keras.recognizer import SHIPPED, Recognizer
+    from crnn_keras.train import save_model
+
+    parser = argparse.ArgumentParser(prog="python -m crnn_keras.readers ship")
+    parser.add_argument("model", help="a .keras file that `train` wrote")
+    parser.add_argument("data", type=pathlib.Path, help=f"folder of {' and '.join(CHOSEN_BY)}")
+    parser.add_argument("--as", dest="name", choices=SHIPPED, default="words", help="(words)")
+    given = parser.parse_args(arguments)
+    recognizer = Recognizer.load(given.model)
+    samples = []
+    for name in CHOSEN_BY:
+        found = read_set(given.data / name)
+        if found is None:
+            raise ValueError(f"{given.data / name} has no labels.tsv. Expected labelled pictures.")
+        samples += found.samples
+    truths = [sample.text for sample in samples]
+    recognizer.calibration = calibrate(recognizer.read(samples), truths, RULE)
+    save_model(recognizer.model, SHIPPED[given.name])
+    # Half of the weights' digits: a reader that needs neither Keras nor TensorFlow.
+    export_onnx(given.name, onnx_reader.SHIPPED[given.name], "float16")
+    print(f"{SHIPPED[given.name]}: {recognizer.calibration} from {len(samples):,} pictures")
