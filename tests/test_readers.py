@@ -6,9 +6,10 @@ import types
 
 import pytest
 
-from crnn_keras import render
+from crnn_keras import export, onnx_reader, recognizer, render
 from crnn_keras.char_dict import CharDict
-from crnn_keras.readers import learn, recipe
+from crnn_keras.readers import __main__ as command
+from crnn_keras.readers import figures, learn, limits, recipe, ship
 from crnn_keras.records import open_records
 
 
@@ -93,3 +94,68 @@ def test_a_reader_is_trained_and_goes_on_from_another(
     (tmp_path / "data/second/records").symlink_to(tmp_path / "data/first/records")
     learn.main([*first[:1], "second", "--preset", str(made), *first[4:]])
     assert (tmp_path / "data/second/train/history.csv").read_text().count("\n") == 2
+
+
+@pytest.fixture(scope="module")
+def real_sets(tmp_path_factory):
+    """A folder as `figures` and `ship` take it; SVT has no lists, MJSynth's words are seven."""
+    folder = tmp_path_factory.mktemp("sets")
+    words = ["oak", "ash", "elm", "lime", "sycamore", "beech", "maple"] * 4
+    for part, name in enumerate([*figures.CHOSEN_BY, "iiit5k_test"]):
+        (folder / name).mkdir()
+        lines = []
+        for index, word in enumerate(words):
+            font, mild = render.bundled_fonts()[index % 9], render.Style.mild()
+            picture = render.render_word(word, font, mild, seed=part + 1, index=index)
+            picture.save(folder / name / f"{index}.png")
+            lines.append(f"{index}.png\t{word.upper()}")
+        (folder / name / "labels.tsv").write_text("\n".join(lines))
+    lists = [f"{index}.png\t{word},birch,fir" for index, word in enumerate(words)]
+    (folder / "iiit5k_test/lex50.tsv").write_text("\n".join(lists))
+    (folder / "lexicons").mkdir()
+    (folder / "lexicons/mjsynth_90k.txt").write_text("\n".join(words[:7]))
+    return folder
+
+
+def test_the_table_has_a_row_for_each_set_and_list(real_sets, monkeypatch, capsys):
+    monkeypatch.setattr(figures, "seconds_to_load", lambda reader: 1.25)
+    figures.main([str(real_sets)])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "|" in line]
+    table = {(row[0].strip("| "), row[2]): row[3] for row in rows if len(row) == 5}
+    assert table["iiit5k_test", "its 50 words"].startswith("100.0% (87.9 to 100.0)")
+    near = [name for name in table if "7 words, delta" in name[1]]
+    assert [name[1][:16] for name in near] == [f"7 words, delta {delta}," for delta in (1, 2, 3)]
+    assert any("svt_test | is not in" in " | ".join(row) for row in rows)
+    assert not any(name.endswith("_train") for name, _ in table)
+
+
+def test_choosing_leaves_the_tests_alone(real_sets, monkeypatch, capsys):
+    monkeypatch.setattr(figures, "seconds_to_load", lambda reader: 1.25)
+    figures.main([str(real_sets), "--choose"])
+    printed = capsys.readouterr().out
+    assert "iiit5k_train" in printed and "svt_train" in printed and "_test" not in printed
+
+
+def test_a_reader_is_calibrated_and_written_to_be_shipped(real_sets, tmp_path, monkeypatch):
+    shipped = {"words": tmp_path / "words.keras"}
+    source = recognizer.SHIPPED["words"]
+    written = []
+    monkeypatch.setattr(recognizer, "SHIPPED", shipped)
+    monkeypatch.setattr(onnx_reader, "SHIPPED", {"words": tmp_path / "words.onnx"})
+    monkeypatch.setattr(export, "export_onnx", lambda *arguments: written.append(arguments))
+    ship.main([str(source), str(real_sets)])
+    assert recognizer.Recognizer.load("words").calibration is not None
+    assert written == [("words", tmp_path / "words.onnx", "float16")]
+    with pytest.raises(ValueError, match=r"iiit5k_train has no labels\.tsv"):
+        ship.main([str(source), str(tmp_path)])
+
+
+def test_what_it_cannot_read_is_drawn_and_said(tmp_path, capsys):
+    limits.main(["--out", str(tmp_path / "limits.png")])
+    assert (tmp_path / "limits.png").stat().st_size > 5000
+    assert len(capsys.readouterr().out.splitlines()) == len(limits.hard_pictures())
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"]])
+def test_an_unknown_command_names_those_there_are(arguments):
+    assert "train|ship|figures|limits" in command.main(arguments)
