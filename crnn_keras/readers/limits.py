@@ -31,13 +31,11 @@ def hard_pictures():
     """
     sans = next(path for path in render.bundled_fonts() if path.endswith("DejaVuSans.ttf"))
     chinese = render.bundled_chinese_fonts()[0]
-    arc = render.Style.plain(curve=1, contrast=120)
-    long, blurred = "electroencephalographically", _drawn("hotel", sans, 8)
+    long = "electroencephalographically"
     return [
         ("letters stacked", "EXIT", _drawn("E\nX\nI\nT", sans)),
         ("turned", "hotel", _drawn("hotel", sans).rotate(90, expand=True)),
         ("upside down", "market", _drawn("market", sans).rotate(180)),
-        ("an arc", "restaurant", render.render_word("restaurant", sans, arc, seed=3)),
         ("27 letters", long, _drawn(long, sans)),
         ("two words", "no entry", _drawn("no entry", sans)),
         ("two lines", "grand hotel", _drawn("grand\nhotel", sans)),
@@ -45,7 +43,7 @@ def hard_pictures():
         ("other script", "выход", _drawn("выход", sans)),
         ("accents", "crème", _drawn("crème", sans)),
         ("look-alikes", "O0l1I", _drawn("O0l1I", sans)),
-        ("8 pixels high", "hotel", blurred),
+        ("8 pixels high", "hotel", _drawn("hotel", sans, 8)),
     ]
 
 
