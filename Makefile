@@ -41,7 +41,7 @@ bench: install  ## Speeds, side by side
 	$(PY) benchmarks/render.py
 
 reader: install  ## Make the shipped reader from nothing, over days; ARGS="--words 3000000"
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[readers]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[readers]' -c constraints.txt
 	$(PY) -m crnn_keras.readers train $(ARGS)
 
 release-figures: install  ## Measure the shipped readers on the real sets of DATA=folder

@@ -26,7 +26,10 @@ LATIN = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @pytest.fixture(scope="module")
 def shipped():
-    return Recognizer.load("words")
+    recognizer = Recognizer.load("words")
+    # Other characters lose it, and these tests compare confidences.
+    recognizer.calibration = None
+    return recognizer
 
 
 @pytest.fixture(scope="module")
