@@ -157,12 +157,11 @@ def confidence_lines(recognizer, data):
             )
 
 
-def seconds_to_load(reader, backend="tensorflow"):
-    """Time to load a reader in a process in which Keras is imported already, in seconds.
+def seconds_to_load(reader):
+    """Seconds to load a reader on TensorFlow, in a process in which Keras is imported already.
 
     Args:
         reader: path of a `.keras` file or name of a shipped reader.
-        backend: Keras backend.
 
     Returns:
         Float.
@@ -170,7 +169,7 @@ def seconds_to_load(reader, backend="tensorflow"):
     code = f"import time, crnn_keras.recognizer; b = time.perf_counter(); {_LOADING.format(reader)}"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; print(time.perf_counter() - b)"],
-        env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
         check=True,
@@ -213,7 +212,3 @@ def main(arguments=None):
             )
         if not given.choose:
             print("", *confidence_lines(recognizer, given.data), sep="\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Trains a shipped reader on rendered words: `python -m crnn_keras.readers train`.
 
-It runs in as many processes as `devices.launch` starts; the first one renders.
+The command renders, then starts this module in as many processes as train together.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def render_sets(given, folder):
 
 
 def main(arguments=None):
-    """Renders what is missing and trains; a run that was stopped goes on."""
+    """Trains on what was rendered, in one of the processes; a run that was stopped goes on."""
     given = parse(arguments)
     folder = pathlib.Path("data") / given.run
     with devices.together() as group:
