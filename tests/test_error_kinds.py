@@ -63,12 +63,17 @@ def test_the_line_of_a_text_is_found(text, rise, bend):
         assert (line.rise_gain > 1.3) == bool(rise)
 
 
-def test_the_line_does_not_depend_on_size_or_polarity():
-    gray = moved(word_picture(), bend=0.25)
-    found = find_baseline(gray)
-    inverse = find_baseline(Image.fromarray(255 - np.asarray(gray)))
-    larger = find_baseline(gray.resize((2 * gray.width, 2 * gray.height)))
-    assert (inverse.rise, inverse.bend) == (larger.rise, larger.bend) == (found.rise, found.bend)
+@pytest.mark.parametrize("text", ["WALKING", "baseline", "walking", "hotel"])
+@pytest.mark.parametrize("moves", [{"rise": 0.25}, {"rise": -0.25}, {"bend": 0.25}])
+def test_the_line_does_not_depend_on_size_or_polarity(text, moves):
+    gray = moved(word_picture(text), **moves)
+    inverse = Image.fromarray(255 - np.asarray(gray))
+    larger = gray.resize((2 * gray.width, 2 * gray.height))
+    lines = [find_baseline(picture) for picture in (gray, inverse, larger)]
+    assert len({line.bend for line in lines}) == 1
+    if "rise" in moves:
+        # Beside an arc several straight lines touch as much of it, within what resizing changes.
+        assert len({line.rise for line in lines}) == 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (100, 32), (1, 300), (500, 2)])
