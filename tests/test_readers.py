@@ -5,6 +5,7 @@ import sys
 import types
 
 import pytest
+from fontTools.ttLib import TTCollection, TTFont
 
 from crnn_keras import export, onnx_reader, recognizer, render
 from crnn_keras.char_dict import CharDict
@@ -51,6 +52,14 @@ def test_fonts_are_known_by_their_content(fonts):
     found, missing = recipe.find_fonts([fonts])
     assert [path.startswith(str(fonts)) for path in found] == [True, True]
     assert missing == {"@fonts/lost@1.0": ["Lost.ttf"]}
+
+
+def test_a_collection_of_fonts_beside_them_is_passed_over(fonts):
+    faces = TTCollection()
+    faces.fonts = [TTFont(path) for path in render.bundled_fonts()[:2]]
+    faces.save(fonts / "both.ttc")
+    assert len(render.find_fonts([fonts])) >= 4
+    assert [path.endswith(".ttf") for path in recipe.find_fonts([fonts])[0]] == [True, True]
 
 
 def test_the_list_of_fonts_names_each_once():

@@ -153,8 +153,13 @@ def split_face(font):
 
 @functools.lru_cache(maxsize=8192)
 def file_hash(path):
-    """Sha256 of a file's content, as hex digits; computed once a process."""
-    with open(path, "rb") as file:
+    """Sha256 of a file's content, as hex digits; computed once a process.
+
+    Args:
+        path: of a file, or of a font with `#number` for a face of a collection: all faces of a
+            file have its hash.
+    """
+    with open(split_face(path)[0], "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
