@@ -41,6 +41,8 @@ def test_a_picture_has_the_height_of_its_style(text, height):
 def test_each_effect_at_its_largest_still_draws(name, text, photographs):
     needed = {"photographs": {"background": 1}, "sharp": {"blur": 3}}
     changes = needed.get(name, {})
+    # Of two letters the first can be the larger one, if they are capitals.
+    text = f"{text} {text}".upper() if name == "initial" else text
     style = Style.plain(**changes | {name: LARGEST[name]})
     plain = Style.plain(**changes)
     pictures = set()
@@ -133,7 +135,7 @@ def test_the_bytes_are_those_of_other_machines():
     whole = hashlib.sha256()
     for index in range(200):
         whole.update(render_jpeg(f"Word{index}", fonts, seed=7, index=index))
-    expected = "873656196c3ba6a8470839e2212165874ef2199a83bd73b1f70853d8f94ae7b7"
+    expected = "dc3f0bf6e54d68ec9e529211a10b73b004cde5e9d9854907c70d2e2f89ee5cae"
     assert whole.hexdigest() == expected
 
 

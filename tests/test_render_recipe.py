@@ -124,7 +124,7 @@ def test_whatever_decides_the_pictures_changes_the_fingerprint(tmp_path, photogr
         {"part": "test", "shares": {"train": 0.6, "test": 0.4}},
         {"texts": {"kind": "words", "numbers": 0}},
         {"texts": {"kind": "words", "numbers": 0, "max_length": 9}},
-        {"texts": {"kind": "words", "lean": 2}},
+        {"texts": {"kind": "words", "common": 2}},
         {"texts": {"kind": "words", "marks": 0.5}},
         {"texts": {"kind": "words", "marks": 0.5, "labels": "alphanumeric"}},
         {"texts": {"kind": "words", "file": str(tmp_path / "words.txt")}},
@@ -150,7 +150,7 @@ def test_other_versions_have_other_fingerprints(monkeypatch, name):
 
 def test_what_is_left_out_has_its_default():
     full = {"kind": "words", "file": "", "numbers": 0.08, "codes": 0.06, "max_length": 14}
-    full |= {"lean": 1.0, "marks": 0.0, "labels": "exact"}
+    full |= {"common": 0, "marks": 0.0, "labels": "exact"}
     assert words(texts=full) == words() == words(style=Style(tilt=0.1), shares={})
     assert words(texts=full).fingerprint() == words().fingerprint()
     assert words(style=Style(noise=3)).fingerprint() == words(style=Style(noise=3.0)).fingerprint()

@@ -127,17 +127,21 @@ def test_the_alphabet_holds_every_character_of_the_texts(numbers, codes):
     assert set("".join(take(texts, 300))) <= set(texts.alphabet)
 
 
-@pytest.mark.parametrize("lean, first", [(1, 1 / 16), (2, 1 / 4), (4, 1 / 2)])
-def test_words_of_the_beginning_come_sooner_as_told(lean, first):
+@pytest.mark.parametrize(
+    "common, first",
+    # The logarithm of 1 + 100 / common over that of 1 + 1600 / common.
+    [(0, 1 / 16), (1, 0.6254), (20, 0.4077), (100, 0.2447), (10**9, 1 / 16)],
+)
+def test_words_of_the_beginning_come_sooner_as_told(common, first):
     words = [f"{number:04}x" for number in range(1600)]
-    texts = take(WordTexts(words, numbers=0, codes=0, lean=lean), 3000)
+    texts = take(WordTexts(words, numbers=0, codes=0, common=common), 3000)
     share = sum(text.lower() < "0100x" for text in texts) / 3000
     assert abs(share - first) < 0.03
 
 
 def test_words_that_come_seldom_at_first_are_refused():
-    with pytest.raises(ValueError, match="lean is 0.5"):
-        WordTexts(WORDS, lean=0.5)
+    with pytest.raises(ValueError, match="common is -1"):
+        WordTexts(WORDS, common=-1)
 
 
 def test_marks_leave_letters_digits_and_length_alone():

@@ -44,11 +44,15 @@ def _glyph(font, size, character):
         raise FontError(f"{font} cannot draw {character!r}: {error}.") from None
 
 
-def _lay_out(text, font, size, spacing):
-    """Places glyphs along a baseline; gives them and the box of their ink."""
+def _lay_out(text, font, sizes, spacing):
+    """Places glyphs along a baseline; gives them and the box of their ink.
+
+    Args:
+        sizes: size in pixels of the first character, and of the others.
+    """
     placed, x = [], 0.0
-    for character in text:
-        ink, left, top, advance = _glyph(font, size, character)
+    for number, character in enumerate(text):
+        ink, left, top, advance = _glyph(font, sizes[number > 0], character)
         if ink.size:
             placed.append((ink, int(x + 0.5) + left, top))
         # However tight letters are set, each moves on.
@@ -115,7 +119,7 @@ def _add_neighbours(sheet, text, font, size, origin, box, rng):
     """Parts of other words near the text: a line above or below, or a letter at a side."""
     left, top, right, bottom = box
     other = "".join(text[i] for i in rng.permutation(len(text)))
-    placed, (o_left, o_top, o_right, o_bottom) = _lay_out(other, font, size, 0)
+    placed, (o_left, o_top, o_right, o_bottom) = _lay_out(other, font, (size, size), 0)
     gap = int((0.12 + 0.25 * rng.random()) * size)
     side = rng.random()
     if side < 0.35:
@@ -162,15 +166,20 @@ def draw_letters(text, font, size, style, colors, rng):
     """
     spacing = 0.0
     if rng.random() < style.spacing:
-        wider = min(rng.random(), rng.random(), rng.random())
+        wider = 1.2 * min(rng.random(), rng.random(), rng.random())
         spacing = (wider if rng.random() < 0.7 else -0.07 * rng.random()) * size
     neighbours = rng.random() < style.neighbours
     border, shadow = rng.random() < style.border, rng.random() < style.shadow
-    relief, rules = rng.random() < style.relief, rng.random() < style.rules
+    block, relief = rng.random() < style.block, rng.random() < style.relief
+    rules = rng.random() < style.rules
+    sizes = (size, size)
+    if rng.random() < style.initial and text.isupper():
+        # The sheet has room for letters of the usual size.
+        sizes = (size, int((0.6 + 0.25 * rng.random()) * size))
     room = 3
-    if neighbours or border or shadow or relief or rules:
+    if neighbours or border or shadow or block or relief or rules:
         room += int((_NEIGHBOURS_ROOM if neighbours else _ROOM) * size)
-    placed, box = _lay_out(text, font, size, spacing)
+    placed, box = _lay_out(text, font, sizes, spacing)
     left, top, right, bottom = box
     origin = (room - left, room - top)
     sheet = np.zeros((bottom - top + 2 * room, right - left + 2 * room), np.uint8)
@@ -186,12 +195,12 @@ def draw_letters(text, font, size, style, colors, rng):
     if relief:
         layers = _emboss(sheet, widest, colors, rng)
     else:
-        layers = _color(sheet, widest, border, shadow, style, colors, rng)
+        layers = _color(sheet, widest, border, shadow, block, style, colors, rng)
     return Sheet(layers, (room, room, right - left, bottom - top))
 
 
-def _color(ink, widest, border, shadow, style, colors, rng):
-    """Lays shadow, outline and ink over each other; plain ink stays a single layer."""
+def _color(ink, widest, border, shadow, block, style, colors, rng):
+    """Lays shadow, sides, outline and ink over each other; plain ink stays a single layer."""
     color, paper = colors
     stack = [(ink, color)]
     if border:
@@ -204,6 +213,8 @@ def _color(ink, widest, border, shadow, style, colors, rng):
             inner = paper if rng.random() < 0.5 else rng.random() * 255
             far = abs(inner - color) >= max(style.contrast, 40)
             stack = [(grown, color), (ink, inner if far else 255.0 if color < 128 else 0.0)]
+    if block:
+        stack.insert(0, _sides(stack[0][0], widest, color, paper, rng))
     if shadow:
         stack.insert(0, _shadow(stack[0][0], widest, color, paper, rng))
     if len(stack) == 1:
@@ -228,6 +239,20 @@ def _flatten(stack):
         grey = grey + (np.float32(value) - grey) * share
         covered = covered + (np.float32(255) - covered) * share
     return np.stack([grey, covered])
+
+
+def _sides(ink, widest, color, paper, rng):
+    """Coverage and grey of the sides of thick letters, seen from beside, below or above."""
+    steps = 2 + int(rng.random() * 2 * widest)
+    across, down = ((1, 1), (-1, 1), (0, 1), (1, 0), (-1, 0), (1, -1), (-1, -1))[
+        int(rng.random() * 7)
+    ]
+    sides = _shift(ink, across, down)
+    for step in range(2, steps + 1):
+        np.maximum(sides, _shift(ink, across * step, down * step), out=sides)
+    # In their own shade they are darker than the front, whatever the paper is, or nearer to it.
+    part = 0.3 + 0.4 * rng.random()
+    return sides, color * part if rng.random() < 0.5 else color + (paper - color) * part
 
 
 def _shadow(ink, widest, color, paper, rng):

@@ -1,4 +1,7 @@
-"""What lies behind the letters: plain paper, gradients, blotches, photographs, edges of signs."""
+"""What lies behind the letters: paper, gradients, blotches, boards, photographs, edges of signs.
+
+And the bars that stand in front of them.
+"""
 
 import functools
 import math
@@ -108,6 +111,44 @@ def _blotches(size, rng):
     return soft_noise(*grids[sort], size, rng)
 
 
+def _boards(size, rng):
+    """Boards, bricks, shutters: stripes of two greys, -1 to 1, most of them level."""
+    width, height = size
+    level = rng.random() < 0.7
+    period = (0.08 + 0.3 * rng.random()) * height
+    share, start = 0.15 + 0.5 * rng.random(), rng.random()
+    slope = 0.15 * (2 * rng.random() - 1) * rng.random()
+    along, across = np.arange(width), np.arange(height)[:, None]
+    place = across + slope * along if level else along + slope * across
+    inside = (place / period + start) % 1.0 < share
+    return np.where(inside, np.float32(1), np.float32(-1)) * np.ones((height, 1), np.float32)
+
+
+def _corner(size, rng):
+    """Something that ends behind the text, as a roof against the sky: -1 on one side, else 1."""
+    plane = slant_light(size, rng)
+    return np.where(plane > np.float32(1.2 * rng.random() - 0.6), np.float32(1), np.float32(-1))
+
+
+def add_bar(picture, rng):
+    """Puts a bar in front of the text: thin at any slope, or upright and up to a letter's stroke.
+
+    Args:
+        picture: float32 array `(height, width)` of greys; it is changed.
+        rng: numpy's Generator.
+    """
+    height, width = picture.shape
+    upright = rng.random() < 0.5
+    thickness = (0.03 + (0.15 if upright else 0.05) * rng.random()) * height
+    slope = (0.2 if upright else 0.8) * (2 * rng.random() - 1)
+    along, across = np.arange(width), np.arange(height)[:, None]
+    if upright:
+        place = along + slope * across - rng.random() * width
+    else:
+        place = across + slope * along - rng.random() * height
+    picture[np.abs(place) < thickness / 2] = 255 * rng.random()
+
+
 def _photograph(size, photographs, rng):
     """A random piece of a random photograph, as deviations of about -1 to 1."""
     photograph = load_photograph(photographs[int(rng.random() * len(photographs))])
@@ -162,13 +203,13 @@ def make_paper(size, level, span, style, photographs, rng):
     """
     paper = np.full((size[1], size[0]), level, np.float32)
     if rng.random() < style.background:
-        amount = np.float32(min(5 + 45 * rng.random(), 0.4 * span))
+        amount = np.float32(min(5 + 60 * rng.random(), (0.3 + 0.2 * rng.random()) * span))
         if photographs and rng.random() < style.photographs:
             paper += _photograph(size, photographs, rng) * amount
-        elif rng.random() < 0.5:
-            paper += slant_light(size, rng) * amount
         else:
-            paper += _blotches(size, rng) * amount
+            sort = rng.random()
+            draw = slant_light if sort < 0.4 else _blotches if sort < 0.75 else _boards
+            paper += (draw if sort < 0.9 else _corner)(size, rng) * amount
     if rng.random() < style.panel:
         paper = _add_panel(paper, rng)
     return paper

@@ -8,7 +8,7 @@ from crnn_keras.render.bend import bend
 from crnn_keras.render.camera import photograph
 from crnn_keras.render.fonts import is_han
 from crnn_keras.render.letters import draw_letters
-from crnn_keras.render.paper import make_paper, slant_light, soft_noise
+from crnn_keras.render.paper import add_bar, make_paper, slant_light, soft_noise
 from crnn_keras.render.style import Style
 from crnn_keras.workers import in_processes
 
@@ -82,6 +82,8 @@ def _draw(text, font, style, photographs, rng):
         picture += (ink - picture) * coverage
     else:
         picture += layers[0] * np.float32(255) - picture * coverage
+    if rng.random() < style.bar:
+        add_bar(picture, rng)
     return photograph(picture, span, detail, style, rng)
 
 

@@ -19,14 +19,14 @@ from crnn_keras.render.style import Style
 from crnn_keras.render.texts import WORD_LIST, WordTexts, read_words
 
 # Raise it with every change that shows in a picture or text of the same recipe.
-_DRAWING = 2
+_DRAWING = 3
 _TEXTS = {
     "words": {
         "file": "",
         "numbers": 0.08,
         "codes": 0.06,
         "max_length": 14,
-        "lean": 1.0,
+        "common": 0,
         "marks": 0.0,
         "labels": "exact",
     },

@@ -17,6 +17,8 @@ _LIMITS = {
     "weight": (0, 1),
     "border": (0, 1),
     "shadow": (0, 1),
+    "block": (0, 1),
+    "initial": (0, 1),
     "relief": (0, 1),
     "shading": (0, 1),
     "rules": (0, 1),
@@ -25,6 +27,7 @@ _LIMITS = {
     "background": (0, 1),
     "photographs": (0, 1),
     "panel": (0, 1),
+    "bar": (0, 1),
     "light": (0, 1),
     "sharp": (0, 1),
     "halo": (0, 1),
@@ -55,14 +58,18 @@ class Style:
         weight: share of texts whose strokes are made bolder or thinner.
         border: share of texts with an outline, a quarter of them hollow inside.
         shadow: share of texts that throw a shadow.
+        block: share of texts with sides, as thick letters have them that are seen from beside.
+        initial: share of texts in capitals whose first letter is larger than the others.
         relief: share of texts in the grey of the paper, seen by their lit and shaded edges only.
         shading: share of texts whose ink goes over into another grey, as chrome does.
         rules: share of texts with a line under or over them.
         worn: share of texts whose ink has faded in patches.
         neighbours: share of pictures with the edge of another word or line.
-        background: share of pictures on a gradient, blotches or a photograph, not plain paper.
+        background: share of pictures on a gradient, blotches, boards, the corner of something or
+            a photograph, not plain paper.
         photographs: share of these on a photograph, if there are any.
         panel: share of pictures that show a frame or the edge of the sign.
+        bar: share of pictures with a bar in front of the text: a pole, a branch, a wire.
         light: share of pictures in uneven light.
         sharp: share of pictures without blur, motion or loss of resolution, as screens have them.
         halo: share of pictures with bright and dark fringes, as sharpening leaves them.
@@ -90,6 +97,8 @@ class Style:
     weight: float = 0.35
     border: float = 0.15
     shadow: float = 0.2
+    block: float = 0.05
+    initial: float = 0.1
     relief: float = 0.04
     shading: float = 0.08
     rules: float = 0.06
@@ -98,6 +107,7 @@ class Style:
     background: float = 0.6
     photographs: float = 0.6
     panel: float = 0.08
+    bar: float = 0.02
     light: float = 0.25
     sharp: float = 0.3
     halo: float = 0.1

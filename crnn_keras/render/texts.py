@@ -79,13 +79,16 @@ class WordTexts:
         part: name of the part whose texts are given; None for all. Two parts of the same shares
             and seed have no text in common, whatever its case.
         shares: dict of `part name: share`.
-        lean: how much sooner words come that stand early in the list, as frequent ones do: word
-            `len(words) * u ** lean`, u even from 0 to 1. With 4 half of the words are of the first
-            sixteenth of the list; with 1 all come equally often.
+        common: words at the front of the list that come about equally often; one further back comes
+            as seldom as `1 / (place + common)` says, which is how often words are used in a list
+            that has the most frequent first. 0: all come equally often.
         marks: share of texts with punctuation marks, where it keeps to `max_length`.
 
     Raises:
-        ValueError: no word of the part is short enough, or `lean` is below 1.
+        ValueError: no word of the part is short enough, or `common` is below 0.
+
+    Reference:
+        Mandelbrot, 1953, An informational theory of the statistical structure of language.
     """
 
     def __init__(
@@ -97,11 +100,11 @@ class WordTexts:
         max_length=14,
         part=None,
         shares=None,
-        lean=1.0,
+        common=0,
         marks=0.0,
     ):
-        if lean < 1:
-            raise ValueError(f"lean is {lean}. Expected 1 (all words equally often) or more.")
+        if common < 0:
+            raise ValueError(f"common is {common}. Expected 0 (all words equally often) or more.")
         self.part = Part(part, shares, seed)
         self.words = [word for word in words if len(word) <= max_length]
         if not self.words:
@@ -110,7 +113,7 @@ class WordTexts:
         if not self.words:
             raise ValueError(f"No word belongs to the part {part!r} of {shares}. Give more words.")
         self.seed, self.numbers, self.codes = seed, numbers, codes
-        self.lean, self.marks = lean, marks
+        self.common, self.marks = common, marks
         self.longest, self.max_length = min(max_length, 8), max_length
 
     @property
@@ -160,10 +163,11 @@ class WordTexts:
         return text.upper() if rng.random() < 0.5 else text
 
     def _word(self, rng):
-        if self.lean == 1:
+        if not self.common:
             word = self.words[rng.integers(len(self.words))]
         else:
-            word = self.words[int(len(self.words) * rng.random() ** self.lean)]
+            place = self.common * (1 + len(self.words) / self.common) ** rng.random() - self.common
+            word = self.words[min(int(place), len(self.words) - 1)]
         case = rng.random()
         if case < 0.42:
             text = word.lower()
