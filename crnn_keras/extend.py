@@ -26,7 +26,7 @@ NEW_PROBABILITY = 1e-5
 HEAD = "logits"
 
 
-def reader_from(path, char_dict, canvas, seed=None, precision=None):
+def reader_from(path, char_dict, canvas, seed=None, precision=None, preset=None):
     """Loads a reader to start a training from, with the dictionary and the canvas of the data.
 
     The convolutions and the LSTM take any width, so the canvas may have another mode and other
@@ -38,13 +38,16 @@ def reader_from(path, char_dict, canvas, seed=None, precision=None):
         canvas: the `images.Canvas` of the data.
         seed: seed of the dropout; None: the reader's own.
         precision: what the layers compute in, see `build_crnn`; None: as the reader did.
+        preset: shape of the new reader; None: the reader's own. `"deep"` can go on from
+            `"mobile"`: it has the same layers and some that change nothing before they have learnt.
 
     Returns:
         `CRNN` with the weights of the reader, without its calibration: that would not hold for
         the weights to come. What differs is printed.
 
     Raises:
-        ValueError: it is no reader, or its canvas has another height.
+        ValueError: it is no reader, its canvas has another height, or its layers are not among
+            those of the preset.
     """
     model = Recognizer.load(path).model
     if model.canvas.height != canvas.height:
@@ -58,7 +61,10 @@ def reader_from(path, char_dict, canvas, seed=None, precision=None):
     if model.char_dict != char_dict:
         print(f"{path}: {describe_extension(model.char_dict, char_dict)}", flush=True)
     seed = model.seed if seed is None else seed
-    made = _rebuilt(model, char_dict, canvas, seed, precision)
+    preset = preset or model.preset
+    if preset != model.preset:
+        print(f"{path} has the preset {model.preset}; it goes on as {preset}.", flush=True)
+    made = _rebuilt(model, char_dict, canvas, seed, precision, preset)
     digest = hashlib.sha256()
     for weights in model.get_weights():
         digest.update(weights.tobytes())
@@ -84,7 +90,7 @@ def extend_reader(model, char_dict, precision=None):
         >>> characters = model.char_dict.characters + "é!"
         >>> wider = extend_reader(model, CharDict(characters, fold_case=True))
     """
-    return _rebuilt(model, char_dict, model.canvas, model.seed, precision)
+    return _rebuilt(model, char_dict, model.canvas, model.seed, precision, model.preset)
 
 
 def describe_extension(old, new):
@@ -104,8 +110,8 @@ def describe_extension(old, new):
     )
 
 
-def _rebuilt(model, char_dict, canvas, seed, precision):
-    """The model with another dictionary, canvas, seed and precision, and its own weights.
+def _rebuilt(model, char_dict, canvas, seed, precision, preset):
+    """The model with another dictionary, canvas, seed, precision and preset, and its own weights.
 
     Its calibration is left behind: learnt with other characters, or before what is learnt next.
     """
@@ -113,13 +119,24 @@ def _rebuilt(model, char_dict, canvas, seed, precision):
     canvas = canvas if isinstance(canvas, Canvas) else Canvas(**canvas)
     changed = {"char_dict": char_dict.get_config(), "canvas": canvas.get_config(), "seed": seed}
     changed |= {"precision": precision or model.dtype_policy.name, "calibration": None}
-    made = type(model).from_config({**model.get_config(), **changed})
-    for layer in made.layers:
-        if layer.name != HEAD:
-            layer.set_weights(model.get_layer(layer.name).get_weights())
+    made = type(model).from_config({**model.get_config(), **changed, "preset": preset})
+    sizes = {layer.name: _sizes(layer) for layer in made.layers if layer.name != HEAD}
+    for layer in model.layers:
+        if layer.name == HEAD:
+            continue
+        if sizes.get(layer.name) != _sizes(layer):
+            raise ValueError(
+                f"A reader of the preset {model.preset!r} cannot go on as {preset!r}: its layer "
+                f"{layer.name} is not in that. Expected its own preset, or 'deep' for 'mobile'."
+            )
+        made.get_layer(layer.name).set_weights(layer.get_weights())
     kernel, bias = model.get_layer(HEAD).get_weights()
     made.get_layer(HEAD).set_weights(_head(kernel, bias, model.char_dict, char_dict))
     return made
+
+
+def _sizes(layer):
+    return [tuple(weight.shape) for weight in layer.weights]
 
 
 def _head(kernel, bias, old, new):

@@ -1,10 +1,13 @@
 """The network: convolutions make frames, a two-way LSTM reads them, a dense layer names them.
 
 `paper` is the CRNN of Shi, Bai and Yao; `small` reads rendered words after minutes on two cores;
-`mobile` is the shape of the shipped readers.
+`mobile` takes less arithmetic and learns longer, and `deep`, the shape of the shipped readers, goes
+on from it with more layers.
 """
 
 import contextlib
+import itertools
+import string
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -61,20 +64,25 @@ def _paper_features(x):
     return keras.layers.ReLU(name="conv7_relu")(x)
 
 
-def strided_features(*convolutions):
+def strided_features(*convolutions, residuals=()):
     """Strided convolutions: little arithmetic, so that two cores see many words in a minute.
 
     Args:
         convolutions: for each, `(filters, kernel size, strides)`; the strides across must make 4.
             One more, as high as what is left and with the last one's filters, makes the frames.
+        residuals: for each, how many convolutions follow it whose output is added to their input.
+            They add nothing at first, so a reader without them can go on with them.
 
     Returns:
         Function of a tensor `(batch, height, width, 1)`: gives `(batch, 1, width / 4, filters)`.
     """
 
     def features(x):
-        for number, (filters, kernel, strides) in enumerate(convolutions, start=1):
+        numbered = enumerate(itertools.zip_longest(convolutions, residuals, fillvalue=0), start=1)
+        for number, ((filters, kernel, strides), more) in numbered:
             x = _conv(x, filters, kernel, f"conv{number}", strides)
+            for letter in string.ascii_lowercase[:more]:
+                x = layers.ResidualConv2D(3, name=f"conv{number}{letter}")(x)
         name = f"conv{len(convolutions) + 1}"
         x = _collapse_height(x, convolutions[-1][0], 3, name)
         x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
@@ -104,6 +112,7 @@ MOBILE = ((16, 5, 2), (32, 3, 2), (64, 3, (2, 1)), (64, 3, 1), (128, 3, (2, 1)))
 SHAPES = {
     "small": Shape(strided_features(*SMALL), (96,), 0.2),
     "mobile": Shape(strided_features(*MOBILE), (192,), 0.1),
+    "deep": Shape(strided_features(*MOBILE, residuals=(1, 1, 0, 1, 1)), (192,), 0.1),
     "paper": Shape(_paper_features, (256, 256), 0.0),
 }
 PRESETS = tuple(SHAPES)
@@ -125,7 +134,7 @@ class CRNN(keras.Model):
     Args:
         char_dict: a `CharDict`, or its config. It decides the number of classes.
         canvas: an `images.Canvas`, or its config.
-        preset: `"small"`, `"mobile"` or `"paper"`.
+        preset: one of `PRESETS`.
         seed: seed of the dropout.
         precision: one of `PRECISIONS`: what the layers compute in. Weights and logits are float32
             in all of them. A saved reader keeps it.
@@ -231,7 +240,7 @@ def build_crnn(char_dict, canvas=None, preset="small", seed=0, precision="float3
         char_dict: a `CharDict`; its characters and the blank are the classes.
         canvas: an `images.Canvas`; 32 x 100 pixels, stretched, if None.
         preset: `"small"` (0.6 M weights with 36 characters), `"mobile"` (0.7 M, a quarter less
-            arithmetic) or `"paper"` (8.7 M).
+            arithmetic), `"deep"` (0.9 M) or `"paper"` (8.7 M).
         seed: seed of the weights and the dropout. It also seeds Python, NumPy and the backend,
             as `keras.utils.set_random_seed` does.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`; see

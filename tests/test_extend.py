@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from crnn_keras import render
+from crnn_keras import layers, render
 from crnn_keras.calibration import Calibration
 from crnn_keras.char_dict import CharDict
 from crnn_keras.ctc import ctc_loss
@@ -176,6 +176,48 @@ def test_a_reader_of_stretched_words_reads_kept_ones_of_the_same_width(shipped, 
     kept = [picture.resize((100, 32)) for picture in pictures]  # the same on both canvases
     model = reader_from("words", shipped.char_dict, Canvas("keep", 32, (100, 200)))
     assert texts(Recognizer(model).read(kept)) == texts(shipped.read(kept))
+
+
+@pytest.fixture(scope="module")
+def shallow(tmp_path_factory, char_dict):
+    """File of a `mobile` reader whose batch norms have seen something."""
+    model = build_crnn(char_dict, preset="mobile", seed=5)
+    rng = np.random.default_rng(5)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([0.5 + rng.random(weight.shape) for weight in layer.weights])
+    path = tmp_path_factory.mktemp("readers") / "mobile.keras"
+    save_model(model, path)
+    return path
+
+
+def test_a_deeper_reader_begins_as_the_shallow_one_reads(shallow, char_dict, capsys):
+    deep = reader_from(shallow, char_dict, Canvas(), preset="deep")
+    assert "mobile.keras has the preset mobile; it goes on as deep." in capsys.readouterr().out
+    added = [layer for layer in deep.layers if isinstance(layer, layers.ResidualConv2D)]
+    assert [layer.name for layer in added] == ["conv1a", "conv2a", "conv4a", "conv5a"]
+    assert deep.count_params() <= 1e6
+    canvases = np.random.default_rng(1).integers(0, 256, (3, 32, 100, 1), dtype=np.uint8)
+    before = Recognizer.load(shallow).logits(canvases)
+    np.testing.assert_allclose(Recognizer(deep).logits(canvases), before, atol=1e-5)
+    for layer in added:
+        layer.norm.gamma.assign(np.ones(layer.norm.gamma.shape))
+    assert np.abs(Recognizer(deep).logits(canvases) - before).max() > 1e-2
+
+
+def test_a_deeper_reader_is_saved_whole(tmp_path, shallow, char_dict):
+    deep = reader_from(shallow, char_dict, Canvas(), preset="deep")
+    save_model(deep, tmp_path / "deep.keras")
+    loaded = Recognizer.load(tmp_path / "deep.keras").model
+    assert loaded.preset == "deep"
+    for here, there in zip(deep.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(here.numpy(), there.numpy())
+
+
+@pytest.mark.parametrize("preset", ["small", "paper"])
+def test_a_reader_cannot_go_on_in_another_shape(shallow, char_dict, preset):
+    with pytest.raises(ValueError, match=f"'mobile' cannot go on as '{preset}': its layer conv1"):
+        reader_from(shallow, char_dict, Canvas(), preset=preset)
 
 
 def test_reader_from_refuses_another_height(char_dict):

@@ -9,11 +9,14 @@ so that cuDNN is used. `benchmarks/training.py` compares with a plain PyTorch lo
 - `bidirectional.py`: two-way LSTM by one loop for both directions (JAX), by torch's kernel
 - `pool.py`: max pooling whose gradient needs no search (JAX)
 - `devices.py`: whether the network runs on a CPU
+
+One is not Keras': `residual.py`, a convolution added to its input, out of two of these.
 """
 
 from crnn_keras.layers.bidirectional import Bidirectional
 from crnn_keras.layers.conv import Conv2D
 from crnn_keras.layers.norm import BatchNormalization
 from crnn_keras.layers.pool import MaxPooling2D
+from crnn_keras.layers.residual import ResidualConv2D
 
-__all__ = ["BatchNormalization", "Bidirectional", "Conv2D", "MaxPooling2D"]
+__all__ = ["BatchNormalization", "Bidirectional", "Conv2D", "MaxPooling2D", "ResidualConv2D"]
