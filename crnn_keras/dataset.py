@@ -7,7 +7,7 @@ sees what an unbroken run would have seen.
 import numpy as np
 
 from crnn_keras import images
-from crnn_keras.char_dict import BLANK
+from crnn_keras.char_dict import BLANK, PROTOCOLS
 from crnn_keras.devices.input import tensorflow_for_input
 from crnn_keras.samples import Problem, label_problem
 
@@ -26,6 +26,8 @@ class Batches:
             each step: from 0 (or False), not at all, to 1 (or True).
         cache_bytes: decoded canvases are kept in memory up to this size; beyond it they are
             decoded at each pass.
+        protocol: rule that labels are taken by: `"exact"`, or `"alphanumeric"`, that of the field's
+            benchmarks, so that records of `Hello!` train a reader to read `hello`.
         part: `(rank, processes)`: `training` gives this process its part of the same batches,
             the rows of rank 0 first; see `devices.together`.
 
@@ -38,7 +40,8 @@ class Batches:
             batch; `labels` and its like do not count them.
 
     Raises:
-        ValueError: no record is usable, or a batch cannot be divided by the processes.
+        ValueError: no record is usable, a batch cannot be divided by the processes, or the protocol
+            is unknown.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Batches:
         augment=False,
         cache_bytes=2**30,
         part=(0, 1),
+        protocol="exact",
     ):
         rank, processes = part
         if batch_size % processes:
@@ -60,6 +64,10 @@ class Batches:
                 f"size that {processes} divides, such as {-(-batch_size // processes) * processes}."
             )
         share = batch_size // processes
+        if protocol not in PROTOCOLS:
+            raise ValueError(
+                f"Protocol {protocol!r} is unknown. Expected one of {list(PROTOCOLS)}."
+            )
         self._part = slice(rank * share, (rank + 1) * share)
         self.records = records
         self.char_dict = char_dict
@@ -68,15 +76,20 @@ class Batches:
         self.seed = seed
         self.shuffle = shuffle
         self.augment = float(augment)
+        self.protocol = protocol
         self._canvases, self._cache_room = {}, cache_bytes
         self.left_out, self._positions, texts, sizes = [], [], [], []
         for position, record in enumerate(records.scan()):
-            problem = record if isinstance(record, Problem) else self._problem(position, record)
+            if isinstance(record, Problem):
+                self.left_out.append(record)
+                continue
+            text = PROTOCOLS[protocol](record.text)
+            problem = self._problem(position, record, text)
             if problem:
                 self.left_out.append(problem)
                 continue
             self._positions.append(position)
-            texts.append(char_dict.normalize(record.text))
+            texts.append(char_dict.normalize(text))
             sizes.append((record.height, record.width))
         if not texts:
             first = f" The first: {self.left_out[0].reason}" if self.left_out else ""
@@ -89,10 +102,10 @@ class Batches:
         self.widths = np.array([canvas.fit(*size)[1] for size in sizes])
         self.frames = (self.widths // images.PIXELS_PER_FRAME).astype(np.int32)
 
-    def _problem(self, position, record):
+    def _problem(self, position, record, text):
         frames = self.canvas.frames(record.height, record.width)
         where = f"{self.records.folder}, record {position} ({record.source})"
-        return label_problem(record.text, self.char_dict, frames, where)
+        return label_problem(text, self.char_dict, frames, where)
 
     def __len__(self):
         """Number of usable records."""

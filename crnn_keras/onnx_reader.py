@@ -16,10 +16,9 @@ import onnxruntime
 from crnn_keras.calibration.scale import Calibration
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import PIXELS_PER_FRAME, Canvas
-from crnn_keras.reading import PictureReader, busy_threads, in_threads
+from crnn_keras.reading import PictureReader, busy_threads, in_threads, shipped_files
 
-# Readers that come with the package.
-SHIPPED = {"words": pathlib.Path(__file__).parent / "readers" / "words.onnx"}
+SHIPPED = shipped_files(".onnx")
 INPUT, OUTPUT, METADATA = "canvases", "logits", "crnn_keras"
 
 _FORMAT = "crnn_keras.reader"
@@ -67,7 +66,7 @@ class OnnxReader(PictureReader):
 
         Args:
             path: an `.onnx` file that `export_onnx` wrote, or the name of a shipped reader
-                (`"words"`).
+                (`"words"` or `"ascii"`).
             threads: how many cores may work; all if None.
 
         Returns:

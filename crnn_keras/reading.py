@@ -21,6 +21,22 @@ from crnn_keras.lexicon import Lexicon, LexiconReading, ids_of, likelihoods
 
 _BATCHES_OF_MIXED_WIDTHS = 4
 
+# What each of the readers that come with the package is called.
+_SHIPPED = ("words",)
+
+
+def shipped_files(suffix):
+    """The readers that come with the package.
+
+    Args:
+        suffix: of their files: `".keras"` or `".onnx"`.
+
+    Returns:
+        Dict of `name: path`.
+    """
+    folder = pathlib.Path(__file__).parent / "readers"
+    return {name: folder / f"{name}{suffix}" for name in _SHIPPED}
+
 
 @dataclass(frozen=True)
 class Reading:

@@ -8,10 +8,9 @@ import keras
 import numpy as np
 
 from crnn_keras.model import CRNN
-from crnn_keras.reading import PictureReader
+from crnn_keras.reading import PictureReader, shipped_files
 
-# Readers that come with the package.
-SHIPPED = {"words": pathlib.Path(__file__).parent / "readers" / "words.keras"}
+SHIPPED = shipped_files(".keras")
 # A reader is a few tens of megabytes; a file that unpacks to more is no reader.
 _MAX_UNPACKED_BYTES = 2**30
 
@@ -47,7 +46,8 @@ class Recognizer(PictureReader):
         """Loads a reader.
 
         Args:
-            path: a `.keras` file that `train` wrote, or the name of a shipped reader (`"words"`).
+            path: a `.keras` file that `train` wrote, or the name of a shipped reader: `"words"`
+                (letters and digits, in lower case) or `"ascii"` (capitals and marks too).
 
         Returns:
             `Recognizer`.

@@ -227,6 +227,21 @@ def test_record_that_cannot_be_trained_on_is_left_out_and_named(partly_bad, char
     assert "27 frames, its picture has 25" in batches.left_out[1].reason
 
 
+def test_labels_are_taken_by_the_protocol(write_words, char_dict, tmp_path):
+    texts = ["hello", "wall", "mile"]
+    drawn = write_words(tmp_path / "words", ["Hello!", "***", "7-Mile"], texts)
+    batches = Batches(drawn, char_dict, STRETCH, 2, protocol="alphanumeric")
+    # A picture of marks alone teaches to read nothing.
+    assert (batches.texts, batches.left_out) == (["hello", "", "7mile"], [])
+    assert take(batches, 1)[0]["labels"].shape == (2, 5)
+    assert len(Batches(drawn, CharDict.from_preset("ascii"), STRETCH, 2)) == 3
+
+
+def test_an_unknown_protocol_is_refused(make):
+    with pytest.raises(ValueError, match="Protocol 'loose' is unknown. Expected one of .'exact'"):
+        make(protocol="loose")
+
+
 def test_records_behind_one_left_out_keep_their_own_pictures(partly_bad, char_dict):
     batches = Batches(partly_bad, char_dict, STRETCH, 3)
     canvases = next(iter(batches.once()))[0]["canvas"]

@@ -74,16 +74,15 @@ def test_missing_fonts_are_counted_and_their_packages_named(tmp_path, fonts, few
         learn.render_sets(given, tmp_path / "run")
 
 
-@pytest.mark.parametrize("characters, folded", [("alphanumeric36", True), ("ascii", False)])
-def test_labels_are_those_that_the_reader_writes(tmp_path, fonts, few_words, characters, folded):
-    arguments = ["--fonts", str(fonts), "--any-fonts", "--characters", characters, "--words", "200"]
+def test_pictures_are_labelled_with_all_they_show(tmp_path, fonts, few_words):
     (tmp_path / "run").mkdir()
+    arguments = ["--fonts", str(fonts), "--any-fonts", "--words", "200"]
     learn.render_sets(learn.parse(arguments), tmp_path / "run")
     sets = {part: open_records(tmp_path / "run/records" / part) for part in ("train", "validation")}
     assert [len(found) for found in sets.values()] == [200, 4000]
     texts = [record.text for record in sets["train"]]
-    assert not any(map(CharDict.from_preset(characters).unknown, texts))
-    assert all(text == text.lower() and text.isalnum() for text in texts) is folded
+    assert not any(map(CharDict.from_preset("ascii").unknown, texts))
+    assert any(text.isupper() for text in texts) and not all(map(str.isalnum, texts))
     # Other pictures than those of the training.
     assert texts[:20] != [record.text for record in sets["validation"]][:20]
 
@@ -92,17 +91,18 @@ def test_a_reader_is_trained_and_goes_on_from_another(
     tmp_path, monkeypatch, fonts, few_words, word_sets
 ):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "data/first/records").mkdir(parents=True)
+    (tmp_path / "data/words/records").mkdir(parents=True)
     for part in ("train", "validation"):
-        (tmp_path / "data/first/records" / part).symlink_to(word_sets / part)
-    first = ["--run", "first", "--preset", "small", "--passes", "1", "--batch-size", "16"]
-    learn.main(first)
-    made = tmp_path / "data/first/train/model.keras"
-    assert made.is_file()
-    (tmp_path / "data/second").mkdir()
-    (tmp_path / "data/second/records").symlink_to(tmp_path / "data/first/records")
-    learn.main([*first[:1], "second", "--preset", str(made), *first[4:]])
-    assert (tmp_path / "data/second/train/history.csv").read_text().count("\n") == 2
+        (tmp_path / "data/words/records" / part).symlink_to(word_sets / part)
+    common = ["--run", "words", "--passes", "1", "--batch-size", "16"]
+    learn.main([*common, "--preset", "mobile"])
+    made = tmp_path / "data/words/alphanumeric36/model.keras"
+    # The same pictures teach another reader: with more characters, deeper and in less precision.
+    more = ["--characters", "ascii", "--precision", "mixed_bfloat16"]
+    learn.main([*common, *more, "--reader", str(made)])
+    model = recognizer.Recognizer.load(tmp_path / "data/words/ascii/model.keras").model
+    assert (model.preset, model.dtype_policy.name) == ("deep", "mixed_bfloat16")
+    assert (tmp_path / "data/words/ascii/history.csv").read_text().count("\n") == 2
 
 
 @pytest.fixture(scope="module")

@@ -196,7 +196,9 @@ def main(arguments=None):
         )
         print("| set | rule | read with | word accuracy | images |\n|---|---|---|---|---|")
         rows = [plain_rows(recognizer, given.data, given.choose)]
-        if not given.choose:
+        # Lists of words and street view say nothing of case: they are for readers that fold it.
+        more = not given.choose and recognizer.char_dict.fold_case
+        if more:
             rows.append(lexicon_rows(recognizer, given.data))
         if reader in onnx_reader.SHIPPED:
             rows.append(halved_rows(reader, given.data, given.choose))
@@ -210,5 +212,5 @@ def main(arguments=None):
                 f"| {name} | {rule} | {with_what} | {accuracy} | {len(report.cases):,} |",
                 flush=True,
             )
-        if not given.choose:
+        if more:
             print("", *confidence_lines(recognizer, given.data), sep="\n")

@@ -22,7 +22,9 @@ def parse(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m crnn_keras.readers train")
     parser.add_argument("--run", default="reader", help="folder in data/ (reader)")
     parser.add_argument("--characters", default="alphanumeric36", help="or ascii (alphanumeric36)")
-    parser.add_argument("--preset", default="mobile", help="or a reader to go on from (mobile)")
+    parser.add_argument("--preset", default="deep", help="shape of the network (deep)")
+    parser.add_argument("--reader", help="to go on from, of this shape or of one that it deepens")
+    parser.add_argument("--precision", default="float32", help="of the training (float32)")
     parser.add_argument("--words", type=int, default=3_000_000, help="words to render (3,000,000)")
     parser.add_argument("--passes", type=int, default=4, help="times each word is seen (4)")
     parser.add_argument("--batch-size", type=int, default=128, help="pictures in a step (128)")
@@ -64,9 +66,9 @@ def render_sets(given, folder):
             )
         print(said)
     write_words(folder / "words.txt")
-    char_dict = CharDict.from_preset(given.characters)
-    labels = "alphanumeric" if char_dict.fold_case else "exact"
-    recipe = make_recipe(fonts, folder / "words.txt", labels, given.seed)
+    # The pictures serve every reader: each takes of the labels what it writes.
+    char_dict = CharDict.from_preset("ascii")
+    recipe = make_recipe(fonts, folder / "words.txt", given.seed)
     for part, words in (("train", given.words), ("validation", 4000)):
         # Another seed: the same index would be the same word.
         seed = given.seed + (part == "validation") * 1_000_000
@@ -84,25 +86,27 @@ def main(arguments=None):
         from crnn_keras.char_dict import CharDict
         from crnn_keras.dataset import Batches
         from crnn_keras.extend import reader_from
-        from crnn_keras.model import PRESETS, build_crnn
+        from crnn_keras.model import build_crnn
         from crnn_keras.records import open_records
         from crnn_keras.train import train
 
         char_dict, canvas = CharDict.from_preset(given.characters), images.Canvas()
         parts = {name: open_records(folder / "records" / name) for name in ("train", "validation")}
         order = {"seed": given.seed, "shuffle": True, "augment": given.augment}
-        size = given.batch_size
-        batches = Batches(parts["train"], char_dict, canvas, size, part=group.part, **order)
-        validation = Batches(parts["validation"], char_dict, canvas, size)
-        if given.preset in PRESETS:
-            model = build_crnn(char_dict, canvas, given.preset, given.seed)
+        common = (char_dict, canvas, given.batch_size)
+        rule = {"protocol": "alphanumeric" if char_dict.fold_case else "exact"}
+        batches = Batches(parts["train"], *common, part=group.part, **order, **rule)
+        validation = Batches(parts["validation"], *common, **rule)
+        shape = {"preset": given.preset, "seed": given.seed, "precision": given.precision}
+        if given.reader:
+            model = reader_from(given.reader, char_dict, canvas, **shape)
         else:
-            model = reader_from(given.preset, char_dict, canvas, given.seed)
+            model = build_crnn(char_dict, canvas, **shape)
         train(
             model,
             batches,
             validation,
-            group.run_folder(folder / "train"),
+            group.run_folder(folder / given.characters),
             epochs=given.passes,
             learning_rate=given.learning_rate,
         )

@@ -17,14 +17,17 @@ STYLE = render.Style(
     worn=0.08,
     neighbours=0.3,
     panel=0.15,
+    bar=0.03,
+    block=0.08,
+    initial=0.15,
     light=0.3,
     sharp=0.35,
-    blur=1.4,
+    blur=1.8,
     noise=11.0,
     salt=0.015,
 )
 # Marks stand beside words in photographs, also where a reader of letters and digits passes them by.
-TEXTS = {"numbers": 0.1, "codes": 0.05, "max_length": 18, "lean": 6.0, "marks": 0.16}
+TEXTS = {"numbers": 0.1, "codes": 0.05, "max_length": 18, "common": 60, "marks": 0.16}
 # Hex digits of a font's sha256 in `fonts.tsv`.
 _HASH = 16
 _WORD = re.compile("[a-z]+")
@@ -66,17 +69,16 @@ def find_fonts(folders=()):
     return found, missing
 
 
-def make_recipe(fonts, words, labels, seed):
-    """The recipe of a shipped reader.
+def make_recipe(fonts, words, seed):
+    """The recipe of the shipped readers' pictures, each labelled with all that it shows.
 
     Args:
         fonts: list of paths.
         words: path of the word list that `write_words` wrote.
-        labels: `"alphanumeric"` (`Hello!` is labelled `hello`) or `"exact"`.
         seed: integer; each sitting of a training has its own, and so its own pictures.
 
     Returns:
         `render.Recipe`.
     """
-    texts = {"kind": "words", "file": str(words), "labels": labels, **TEXTS}
+    texts = {"kind": "words", "file": str(words), **TEXTS}
     return render.Recipe(texts, fonts=tuple(fonts), style=STYLE, seed=seed)

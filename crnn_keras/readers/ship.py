@@ -6,8 +6,9 @@ import pathlib
 from crnn_keras.calibration import calibrate
 from crnn_keras.readers.figures import CHOSEN_BY, read_set
 
-# Labels of street view are in capitals by design, so no case can be learnt from them.
-RULE = "alphanumeric"
+# By whether the reader folds case: the rule of its calibration and the sets for it. Labels of
+# street view are in capitals by design, so nothing can be learnt of case from them.
+_CALIBRATION = {True: ("alphanumeric", CHOSEN_BY), False: ("exact", ("iiit5k_train",))}
 
 
 def main(arguments=None):
@@ -21,6 +22,7 @@ def main(arguments=None):
     """
     from crnn_keras import onnx_reader
     from crnn_keras.export import export_onnx
+    from crnn_keras.extend import extend_reader
     from crnn_keras.recognizer import SHIPPED, Recognizer
     from crnn_keras.train import save_model
 
@@ -29,15 +31,18 @@ def main(arguments=None):
     parser.add_argument("data", type=pathlib.Path, help=f"folder of {' and '.join(CHOSEN_BY)}")
     parser.add_argument("--as", dest="name", choices=SHIPPED, default="words", help="(words)")
     given = parser.parse_args(arguments)
-    recognizer = Recognizer.load(given.model)
+    model = Recognizer.load(given.model).model
+    # Whatever it was trained in, on processors float32 is read fastest.
+    recognizer = Recognizer(extend_reader(model, model.char_dict, "float32"))
+    rule, names = _CALIBRATION[recognizer.char_dict.fold_case]
     samples = []
-    for name in CHOSEN_BY:
+    for name in names:
         found = read_set(given.data / name)
         if found is None:
             raise ValueError(f"{given.data / name} has no labels.tsv. Expected labelled pictures.")
         samples += found.samples
     truths = [sample.text for sample in samples]
-    recognizer.calibration = calibrate(recognizer.read(samples), truths, RULE)
+    recognizer.calibration = calibrate(recognizer.read(samples), truths, rule)
     save_model(recognizer.model, SHIPPED[given.name])
     # Half of the weights' digits: a reader that needs neither Keras nor TensorFlow.
     export_onnx(given.name, onnx_reader.SHIPPED[given.name], "float16")
