@@ -2,8 +2,9 @@
 
     python benchmarks/reading.py [--crops FOLDER] [--rapid PYTHON] [--reader READER]
 
-FOLDER holds a `labels.tsv` of path, tab, text; without it, words are rendered. READER is the small
-reader; the one of the paper has fresh weights, which cost the same time. RapidOCR brings PP-OCRv4
+FOLDER holds a `labels.tsv` of path, tab, text; without it, words are rendered. READER is a trained
+reader, the shipped `words` unless told; the one of the paper has fresh weights, which cost the same
+time. RapidOCR brings PP-OCRv4
 and PP-OCRv6 along, and wants other versions than ours, so it runs in an environment of its own:
 
     python -m venv rapid && rapid/bin/pip install rapidocr==3.10.0 rapidocr-onnxruntime==1.4.4
@@ -180,15 +181,15 @@ def labelled_pictures(crops, count, scratch):
     return paths, texts
 
 
-def readers(small, scratch):
-    """For each preset its `.keras` file, its ONNX file and its SavedModel."""
+def readers(trained, scratch):
+    """The trained reader and a fresh `paper`: name, `.keras` file, ONNX file and SavedModel."""
     from crnn_keras.char_dict import CharDict
     from crnn_keras.export import export_onnx, export_saved_model
     from crnn_keras.model import build_crnn
 
     paper = scratch / "paper.keras"
     build_crnn(CharDict.from_preset("alphanumeric36"), preset="paper").save(paper)
-    for name, reader in (("small", small), ("paper", paper)):
+    for name, reader in ((pathlib.Path(trained).stem, trained), ("paper", paper)):
         onnx = scratch / f"{name}.onnx"
         export_onnx(reader, onnx)
         yield name, reader, onnx, export_saved_model(reader, scratch / name)
@@ -198,7 +199,7 @@ def contenders(options, scratch):
     """Starts all processes that were asked for."""
     python = sys.executable
     for name, reader, onnx, saved_model in readers(options.reader, scratch):
-        judged = name == "small"
+        judged = name != "paper"
         yield Contender(f"{name}, Keras on TensorFlow", python, KERAS, reader, judged=judged)
         yield Contender(f"{name}, SavedModel", python, SAVED_MODEL, saved_model, judged=judged)
         yield Contender(f"{name}, ONNX Runtime", python, ONNX, onnx, judged=judged)
@@ -230,8 +231,9 @@ def main():
                 print(f"{contender.name}: skipped, it does not run in this environment.")
         if not options.rapid:
             print("RapidOCR: skipped, no environment was given by --rapid.")
+        trained = pathlib.Path(options.reader).stem
         counts = {
-            c: len(paths) if c.name.startswith("small") else min(options.few, len(paths))
+            c: len(paths) if c.name.startswith(trained) else min(options.few, len(paths))
             for c in running
         }
         for _ in range(options.rounds):
