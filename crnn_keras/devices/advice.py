@@ -52,7 +52,8 @@ def recommend(machine, preset="small", canvas=None):
         return Advice(
             batch_size,
             "float32",
-            "on a CPU larger batches are no faster, and 16 bits several times slower",
+            "on a CPU larger batches are no faster, and 16 bits are several times slower, unless "
+            "it has instructions for bfloat16 and the backend uses them, as torch does",
         )
     memories = [device.memory for device in machine.accelerators]
     memory = None if None in memories else min(memories)
