@@ -4,14 +4,17 @@ import shutil
 import sys
 import types
 
+import numpy as np
 import pytest
 from fontTools.ttLib import TTCollection, TTFont
 
 from crnn_keras import export, onnx_reader, recognizer, render
 from crnn_keras.char_dict import CharDict
+from crnn_keras.model import build_crnn
 from crnn_keras.readers import __main__ as command
 from crnn_keras.readers import figures, learn, limits, recipe, ship
 from crnn_keras.records import open_records
+from crnn_keras.train import save_model
 
 
 @pytest.fixture
@@ -98,11 +101,12 @@ def test_a_reader_is_trained_and_goes_on_from_another(
     learn.main([*common, "--preset", "mobile"])
     made = tmp_path / "data/words/alphanumeric36/model.keras"
     # The same pictures teach another reader: with more characters, deeper and in less precision.
-    more = ["--characters", "ascii", "--precision", "mixed_bfloat16"]
+    more = ["--characters", "ascii", "--precision", "mixed_bfloat16", "--steps", "2"]
     learn.main([*common, *more, "--reader", str(made)])
     model = recognizer.Recognizer.load(tmp_path / "data/words/ascii/model.keras").model
     assert (model.preset, model.dtype_policy.name) == ("deep", "mixed_bfloat16")
-    assert (tmp_path / "data/words/ascii/history.csv").read_text().count("\n") == 2
+    history = (tmp_path / "data/words/ascii/history.csv").read_text().splitlines()
+    assert [line.split(",")[:2] for line in history[1:]] == [["1", "2"]]
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +157,29 @@ def test_a_reader_is_calibrated_and_written_to_be_shipped(real_sets, tmp_path, m
     monkeypatch.setattr(onnx_reader, "SHIPPED", {"words": tmp_path / "words.onnx"})
     monkeypatch.setattr(export, "export_onnx", lambda *arguments: written.append(arguments))
     ship.main([str(source), str(real_sets)])
-    assert recognizer.Recognizer.load("words").calibration is not None
+    made = recognizer.Recognizer.load("words")
+    assert made.calibration is not None
+    before = recognizer.Recognizer.load(source).model
+    for here, there in zip(made.model.weights, before.weights, strict=True):
+        np.testing.assert_array_equal(here.numpy(), there.numpy())
     assert written == [("words", tmp_path / "words.onnx", "float16")]
     with pytest.raises(ValueError, match=r"iiit5k_train has no labels\.tsv"):
         ship.main([str(source), str(tmp_path)])
+
+
+def test_a_reader_that_tells_case_is_calibrated_without_street_views(
+    real_sets, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(recognizer, "SHIPPED", {"ascii": tmp_path / "ascii.keras"})
+    monkeypatch.setattr(onnx_reader, "SHIPPED", {"ascii": tmp_path / "ascii.onnx"})
+    monkeypatch.setattr(export, "export_onnx", lambda *arguments: None)
+    model = build_crnn(CharDict.from_preset("ascii"), precision="mixed_bfloat16")
+    save_model(model, tmp_path / "trained.keras")
+    (tmp_path / "sets").mkdir()
+    (tmp_path / "sets/iiit5k_train").symlink_to(real_sets / "iiit5k_train")
+    ship.main([str(tmp_path / "trained.keras"), str(tmp_path / "sets"), "--as", "ascii"])
+    made = recognizer.Recognizer.load("ascii").model
+    assert made.calibration is not None and made.dtype_policy.name == "float32"
 
 
 def test_what_it_cannot_read_is_drawn_and_said(tmp_path, capsys):

@@ -27,6 +27,7 @@ def parse(arguments=None):
     parser.add_argument("--precision", default="float32", help="of the training (float32)")
     parser.add_argument("--words", type=int, default=3_000_000, help="words to render (3,000,000)")
     parser.add_argument("--passes", type=int, default=4, help="times each word is seen (4)")
+    parser.add_argument("--steps", type=int, default=0, help="in a pass; 0: all words once (0)")
     parser.add_argument("--batch-size", type=int, default=128, help="pictures in a step (128)")
     parser.add_argument("--learning-rate", type=float, default=3e-3, help="the largest (0.003)")
     parser.add_argument("--augment", type=float, default=0.5, help="0 to 1 (0.5)")
@@ -108,6 +109,7 @@ def main(arguments=None):
             validation,
             group.run_folder(folder / given.characters),
             epochs=given.passes,
+            steps_per_epoch=given.steps,
             learning_rate=given.learning_rate,
         )
 
