@@ -11,7 +11,7 @@ from crnn_keras.readers import figures, learn, limits, ship
 
 
 def train(arguments):
-    """Renders the words in this process and trains in several.
+    """Renders the words, then trains in a process of its own, or in several.
 
     Args:
         arguments: list of strings, see `learn.parse`.

@@ -34,7 +34,7 @@ def parse(arguments=None):
     parser.add_argument("--seed", type=int, default=1, help="of pictures, weights and order (1)")
     parser.add_argument("--fonts", nargs="*", default=["data/fonts"], help="folders (data/fonts)")
     parser.add_argument("--any-fonts", action="store_true", help="train with the fonts there are")
-    parser.add_argument("--processes", type=int, default=2, help="that train together (2)")
+    parser.add_argument("--processes", type=int, default=1, help="that train together (1)")
     return parser.parse_args(arguments)
 
 
