@@ -227,7 +227,7 @@ def test_onnx_names_bad_pictures_as_the_recognizer(folder, onnx_files):
 
 @pytest.mark.parametrize(
     ("preset", "canvas", "layers", "convolutions"),
-    [("words", Canvas(), 1, 6), ("small", KEEP, 1, 7), ("paper", KEEP, 2, 7)],
+    [("words", Canvas(), 1, 10), ("small", KEEP, 1, 7), ("paper", KEEP, 2, 7)],
 )
 def test_each_bilstm_is_folded_into_lstm_nodes(onnx_files, preset, canvas, layers, convolutions):
     _, _, network = onnx_files(preset, canvas)
