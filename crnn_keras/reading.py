@@ -22,7 +22,7 @@ from crnn_keras.lexicon import Lexicon, LexiconReading, ids_of, likelihoods
 _BATCHES_OF_MIXED_WIDTHS = 4
 
 # What each of the readers that come with the package is called.
-_SHIPPED = ("words",)
+_SHIPPED = ("words", "ascii")
 
 
 def shipped_files(suffix):

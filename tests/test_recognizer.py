@@ -47,6 +47,16 @@ def test_shipped_reader_reads_clean_words(shipped, pictures):
     assert [len(reading.spans) for reading in readings] == [len(word) for word in WORDS]
 
 
+def test_the_other_shipped_reader_tells_capitals_and_marks(pictures):
+    reader = Recognizer.load("ascii")
+    assert reader.char_dict == CharDict.from_preset("ascii")
+    assert reader.model.count_params() <= 1e6 and reader.calibration is not None
+    font = render.bundled_fonts()[0]
+    marked = render.render_word("$12.50", font, render.Style.mild(), seed=1)
+    readings = reader.read([*pictures, marked])
+    assert [reading.text for reading in readings] == [*WORDS, "$12.50"]
+
+
 def test_samples_are_read_and_named_by_where_their_labels_stand(shipped, pictures, tmp_path):
     pictures[0].save(tmp_path / "a.png")
     samples = [
