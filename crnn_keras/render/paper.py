@@ -121,13 +121,17 @@ def _boards(size, rng):
     along, across = np.arange(width), np.arange(height)[:, None]
     place = across + slope * along if level else along + slope * across
     inside = (place / period + start) % 1.0 < share
-    return np.where(inside, np.float32(1), np.float32(-1)) * np.ones((height, 1), np.float32)
+    return np.where(inside, np.float32(1), np.float32(-1))
 
 
 def _corner(size, rng):
     """Something that ends behind the text, as a roof against the sky: -1 on one side, else 1."""
     plane = slant_light(size, rng)
     return np.where(plane > np.float32(1.2 * rng.random() - 0.6), np.float32(1), np.float32(-1))
+
+
+# What is drawn where there is no photograph, up to which share of the backgrounds.
+_BACKGROUNDS = ((0.4, slant_light), (0.75, _blotches), (0.9, _boards), (1.0, _corner))
 
 
 def add_bar(picture, rng):
@@ -208,8 +212,8 @@ def make_paper(size, level, span, style, photographs, rng):
             paper += _photograph(size, photographs, rng) * amount
         else:
             sort = rng.random()
-            draw = slant_light if sort < 0.4 else _blotches if sort < 0.75 else _boards
-            paper += (draw if sort < 0.9 else _corner)(size, rng) * amount
+            draw = next(draw for until, draw in _BACKGROUNDS if sort < until)
+            paper += draw(size, rng) * amount
     if rng.random() < style.panel:
         paper = _add_panel(paper, rng)
     return paper
