@@ -70,11 +70,11 @@ def test_first_step_has_no_step_before_it(word_sets, char_dict):
     assert lines[1:] == [*(f"  {name}" for name in batches.sources(0)[:5]), "  and 3 more"]
 
 
-def spoil_weights(monkeypatch, before_step=None, after_step=None):
+def spoil_weights(monkeypatch, before_step=None, after_step=None, place=0):
     """Puts a nan among the weights, before a step's computation or between it and its end."""
 
     def spoil(run):
-        weight = run.model.trainable_variables[0]
+        weight = run.model.trainable_variables[place]
         values = np.array(weight.numpy())
         values.flat[0] = np.nan
         weight.assign(values)
@@ -107,7 +107,8 @@ def test_weights_that_are_not_finite_are_found_before_they_are_saved(tmp_path, s
 
 def test_run_goes_on_from_the_last_good_state_after_a_bad_day(tmp_path, start, monkeypatch):
     with monkeypatch.context() as patch:
-        spoil_weights(patch, before_step=4)
+        # In the last layer: on some processors TensorFlow's batch norm with ReLU makes 0 of a nan.
+        spoil_weights(patch, before_step=4, place=-1)
         with pytest.raises(FloatingPointError, match="became nan in step 5"):
             start(tmp_path / "run")
     assert steps_of_states(tmp_path / "run") == [0, 4]
