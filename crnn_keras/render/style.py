@@ -144,7 +144,7 @@ class Style:
             squeeze=0.2,
             spacing=0.25,
             shadow=0.15,
-            background=0.5,
+            background=0.2,
             contrast=60,
             blur=0.9,
             noise=12,
