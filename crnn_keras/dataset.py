@@ -16,7 +16,7 @@ class Batches:
     """Batches of one set of records.
 
     Args:
-        records: a `records.Records` or `records.SampleRecords`.
+        records: a `records.Records`, `records.SampleRecords` or `records.JoinedRecords`.
         char_dict: a `CharDict`.
         canvas: an `images.Canvas`.
         batch_size: pictures in a batch; every batch is full.
@@ -104,7 +104,7 @@ class Batches:
 
     def _problem(self, position, record, text):
         frames = self.canvas.frames(record.height, record.width)
-        where = f"{self.records.folder}, record {position} ({record.source})"
+        where = f"{self.records.place(position)} ({record.source})"
         return label_problem(text, self.char_dict, frames, where)
 
     def __len__(self):
@@ -158,7 +158,7 @@ class Batches:
         for index in dict.fromkeys(self.plan(number)[row].tolist()):
             position = self._positions[index]
             source = self.records[position].source
-            where = f"{self.records.folder}, record {position} ({source})"
+            where = f"{self.records.place(position)} ({source})"
             names.append(f"{where}, label {self.texts[index]!r}")
         return names
 

@@ -123,11 +123,12 @@ def hooked_logits(model):
     return logits, [layer.name in seen for layer in model.layers[1:]]
 
 
-def _twin(kind, **options):
+def _twin(kind, precision, **options):
     """A layer of ours and the one of Keras that it stands for."""
+    options |= {"dtype": precision}
     if kind == "Bidirectional":
         return [
-            bidirectional(keras.layers.LSTM(return_sequences=True, **options))
+            bidirectional(keras.layers.LSTM(return_sequences=True, **options), dtype=precision)
             for bidirectional in (layers.Bidirectional, keras.layers.Bidirectional)
         ]
     return [getattr(room, kind)(**options) for room in (layers, keras.layers)]
@@ -157,11 +158,11 @@ LAYER_CASES = {
 }
 
 
-def layer_twins():
+def layer_twins(precision="float32"):
     """What each layer of ours, and Keras' own, make of the same weights and pictures.
 
-    Each stands behind a dense layer, whose step shows the gradient to the layer's inputs. All are
-    branches of one model, since compiling is what takes long.
+    They compute in a precision. Each stands behind a dense layer, whose step shows the gradient to
+    the layer's inputs. All are branches of one model, since compiling is what takes long.
 
     Returns:
         Two dicts of arrays, by `"case: what"`: outputs in use before and after a training step, and
@@ -176,7 +177,7 @@ def layer_twins():
     for maker in range(2):
         inputs = [keras.Input(shape) for shape, _, _ in LAYER_CASES.values()]
         branches = [
-            _twin(kind, **options)[maker](keras.layers.Dense(shape[-1])(given))
+            _twin(kind, precision, **options)[maker](keras.layers.Dense(shape[-1])(given))
             for given, (shape, kind, options) in zip(inputs, LAYER_CASES.values(), strict=True)
         ]
         parts = {
@@ -188,7 +189,7 @@ def layer_twins():
         def look(when, parts=parts, found=found):
             for case, part in parts.items():
                 used = part(pictures[case], training=False)
-                found[f"{case}: used {when}"] = keras.ops.convert_to_numpy(used)
+                found[f"{case}: used {when}"] = keras.ops.convert_to_numpy(used).astype("float32")
                 for number, weight in enumerate(part.weights):
                     found[f"{case}: weight {number} {when}"] = weight.numpy()
 
@@ -239,6 +240,9 @@ def compute(model_file, out):
         found[f"{preset}_step_loss"], found[f"{preset}_step_weights"] = one_step(preset)
     for maker, arrays in zip(("ours", "keras"), layer_twins(), strict=True):
         found |= {f"{maker} {name}": values for name, values in arrays.items()}
+    if keras.backend.backend() == "torch":
+        for maker, arrays in zip(("ours", "keras"), layer_twins("mixed_bfloat16"), strict=True):
+            found |= {f"{maker} in 16 bits {name}": values for name, values in arrays.items()}
     np.savez(out, **found)
 
 

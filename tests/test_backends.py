@@ -149,3 +149,17 @@ def test_layers_give_what_keras_gives_there_and_on_tensorflow(computed, backend,
         keras_own = there[name.replace("ours", "keras", 1)]
         np.testing.assert_allclose(there[name], keras_own, rtol=1e-4, atol=1e-5, err_msg=name)
         np.testing.assert_allclose(there[name], here[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("case", LAYER_CASES)
+def test_layers_give_in_16_bits_what_keras_gives_on_torch(computed, case):
+    """bfloat16 keeps 8 bits: each number errs by up to 0.4 % of the largest that it was made of."""
+    found = computed("torch")
+    names = [name for name in found if name.startswith(f"ours in 16 bits {case}: ")]
+    assert len(names) > 4
+    for name in names:
+        ours, theirs = found[name], found[name.replace("ours", "keras", 1)]
+        exact = found[name.replace(" in 16 bits", "", 1)]
+        bound = 0.01 * max(np.abs(exact).max(), 1)
+        np.testing.assert_allclose(ours, theirs, atol=bound, err_msg=name)
+        np.testing.assert_allclose(ours, exact, atol=bound, err_msg=name)

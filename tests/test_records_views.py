@@ -12,9 +12,11 @@ from crnn_keras.dataset import Batches
 from crnn_keras.images import Canvas
 from crnn_keras.lmdb_folder import LmdbFolder, picture_key, write_lmdb
 from crnn_keras.records import (
+    JoinedRecords,
     RecordError,
     Records,
     SampleRecords,
+    make_record,
     open_records,
     verify,
     write_records,
@@ -200,3 +202,36 @@ def test_pictures_of_a_view_may_be_files(tmp_path, encoded):
     (tmp_path / "a.png").write_bytes(encoded[0])
     view = SampleRecords([Sample(str(tmp_path / "a.png"), "one", "labels.tsv, line 1")])
     assert view[0].encoded == encoded[0] and view[0].source == "labels.tsv, line 1"
+
+
+def test_joined_sets_are_read_as_one(tmp_path, encoded):
+    view = SampleRecords(
+        [
+            Sample(str(tmp_path / "a.png"), "one", "labels.tsv, line 1"),
+            Sample(str(tmp_path / "gone.png"), "two", "labels.tsv, line 2"),
+        ],
+        folder="view",
+    )
+    (tmp_path / "a.png").write_bytes(encoded[0])
+    records = [make_record(picture, "six", f"{n}.png") for n, picture in enumerate(encoded[:2])]
+    write_records(tmp_path / "set", records, LETTERS, CANVAS)
+    kept = Records(tmp_path / "set")
+    joined = JoinedRecords([kept, view])
+    assert (len(joined), joined[1], joined[2]) == (4, kept[1], view[0])
+    assert [joined.place(position) for position in (1, 2)] == [
+        f"{tmp_path / 'set'}, record 1",
+        "view, record 0",
+    ]
+    found = list(joined.scan())
+    assert found[:3] == [*kept, view[0]] and found[3].where == "labels.tsv, line 2"
+    assert joined.image(1).size == kept.image(1).size
+    for position in (-1, 4):
+        with pytest.raises(IndexError, match=f"Record {position} of 4"):
+            joined[position]
+    others = [JoinedRecords(sets).fingerprint for sets in ([view, kept], [kept], [kept, view])]
+    assert others.index(joined.fingerprint) == 2 and len(set(others)) == 3
+    batches = Batches(joined, LETTERS, CANVAS, 3)
+    assert (sorted(batches.texts), len(batches.left_out)) == (["one", "six", "six"], 1)
+    assert batches.sources(0)[2] == "view, record 0 (labels.tsv, line 1), label 'one'"
+    with pytest.raises(ValueError, match="no set to join"):
+        JoinedRecords([])

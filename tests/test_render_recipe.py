@@ -126,6 +126,8 @@ def test_whatever_decides_the_pictures_changes_the_fingerprint(tmp_path, photogr
         {"texts": {"kind": "words", "numbers": 0, "max_length": 9}},
         {"texts": {"kind": "words", "common": 2}},
         {"texts": {"kind": "words", "marks": 0.5}},
+        {"texts": {"kind": "words", "upper": 0.5}},
+        {"texts": {"kind": "words", "capital": 0.5}},
         {"texts": {"kind": "words", "marks": 0.5, "labels": "alphanumeric"}},
         {"texts": {"kind": "words", "file": str(tmp_path / "words.txt")}},
         {"texts": {"kind": "chinese", "characters": "ab"}},
@@ -150,7 +152,7 @@ def test_other_versions_have_other_fingerprints(monkeypatch, name):
 
 def test_what_is_left_out_has_its_default():
     full = {"kind": "words", "file": "", "numbers": 0.08, "codes": 0.06, "max_length": 14}
-    full |= {"common": 0, "marks": 0.0, "labels": "exact"}
+    full |= {"common": 0, "marks": 0.0, "upper": 0.3, "capital": 0.23, "labels": "exact"}
     assert words(texts=full) == words() == words(style=Style(tilt=0.1), shares={})
     assert words(texts=full).fingerprint() == words().fingerprint()
     assert words(style=Style(noise=3)).fingerprint() == words(style=Style(noise=3.0)).fingerprint()

@@ -67,6 +67,20 @@ def test_texts_are_words_in_the_cases_of_signs():
     assert 0.2 < shares[True] / 400 < 0.4
 
 
+def test_words_come_in_the_cases_that_are_asked_for():
+    cases = {"upper": 0.6, "capital": 0.25}
+    texts = take(WordTexts(["oak"], numbers=0, codes=0, **cases), 4000)
+    shares = {text: count / 4000 for text, count in collections.Counter(texts).items()}
+    # One in ten is left for lower case, one in twenty comes as the list has it: also "oak".
+    assert shares == pytest.approx({"OAK": 0.6, "Oak": 0.25, "oak": 0.15}, abs=0.03)
+
+
+@pytest.mark.parametrize("upper, capital", [(0.8, 0.2), (-0.1, 0.5), (0.5, -0.1)])
+def test_cases_that_leave_nothing_for_the_list_are_refused(upper, capital):
+    with pytest.raises(ValueError, match=f"upper is {upper} and capital {capital}"):
+        WordTexts(["oak"], upper=upper, capital=capital)
+
+
 def test_texts_are_numbers_and_codes_as_told():
     numbers = take(WordTexts(WORDS, numbers=1, codes=0), 300)
     assert set("".join(numbers)) == set(string.digits)

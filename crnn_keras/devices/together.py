@@ -198,13 +198,27 @@ def average_gradients(weights):
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return
     processes = torch.distributed.get_world_size()
+    queued = []
 
-    def average(parameter):
-        torch.distributed.all_reduce(parameter.grad)
-        parameter.grad /= processes
+    def average():
+        queued.clear()
+        gradients = [w.value.grad for w in weights if w.value.grad is not None]
+        # Together: a message for each weight takes longer than the gradients themselves.
+        whole = torch.cat([gradient.flatten() for gradient in gradients])
+        torch.distributed.all_reduce(whole)
+        whole /= processes
+        parts = whole.split([gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def queue(_):
+        if not queued:
+            # As torch's own DistributedDataParallel has itself called at the end of `backward`.
+            torch.autograd.Variable._execution_engine.queue_callback(average)
+            queued.append(True)
 
     for weight in weights:
-        weight.value.register_post_accumulate_grad_hook(average)
+        weight.value.register_post_accumulate_grad_hook(queue)
 
 
 @contextlib.contextmanager

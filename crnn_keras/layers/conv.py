@@ -10,7 +10,7 @@ import functools
 import keras
 from keras import ops
 
-from crnn_keras.layers.devices import on_cpu
+from crnn_keras.layers.devices import own_arithmetic
 
 # With fewer channels one product for all positions is faster than one for each.
 _FEW = 8
@@ -22,8 +22,8 @@ class Conv2D(keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         convolution = _CONVOLUTIONS.get(keras.backend.backend())
-        known = None not in inputs.shape[1:] and self.compute_dtype == "float32"
-        if not (convolution and known and on_cpu()):
+        known = None not in inputs.shape[1:]
+        if not (convolution and known and own_arithmetic(self.compute_dtype)):
             return super().convolution_op(inputs, kernel)
         pads = tuple(
             _padding(size, width, stride) if self.padding == "same" else (0, 0)

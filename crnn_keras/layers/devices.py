@@ -26,3 +26,16 @@ def on_cpu():
 
         return not torch.accelerator.is_available()
     return False
+
+
+def own_arithmetic(compute_dtype):
+    """Whether the layers compute in their own way: on a CPU, in a precision they are made for.
+
+    Args:
+        compute_dtype: of the layer, such as `"float32"`.
+
+    Returns:
+        bool: float32 on every backend; bfloat16 on torch, whose kernels know it.
+    """
+    torch = keras.backend.backend() == "torch"
+    return on_cpu() and compute_dtype in (("float32", "bfloat16") if torch else ("float32",))

@@ -6,7 +6,7 @@ without XLA, and torch, run each of them. Both have one kernel that computes the
 
 import keras
 
-from crnn_keras.layers.devices import on_cpu
+from crnn_keras.layers.devices import own_arithmetic
 
 
 @keras.saving.register_keras_serializable(package="crnn_keras")
@@ -15,7 +15,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         fused = _FUSED.get(keras.backend.backend())
-        if not (fused and on_cpu() and self.compute_dtype == "float32"):
+        if not (fused and own_arithmetic(self.compute_dtype)):
             return super().call(inputs, training=training, mask=mask)
         weights = [w.value for w in (self.gamma, self.beta, self.moving_mean, self.moving_variance)]
         learns = bool(training and self.trainable)

@@ -9,6 +9,9 @@ import pathlib
 
 from crnn_keras import devices
 
+# Canvases of 1.3 million words, kept in memory from the first pass to the next.
+_CACHE = 4 * 2**30
+
 
 def parse(arguments=None):
     """The settings of a training.
@@ -21,6 +24,7 @@ def parse(arguments=None):
     """
     parser = argparse.ArgumentParser(prog="python -m crnn_keras.readers train")
     parser.add_argument("--run", default="reader", help="folder in data/ (reader)")
+    parser.add_argument("--also", nargs="*", default=[], help="runs whose words are seen as well")
     parser.add_argument("--characters", default="alphanumeric36", help="or ascii (alphanumeric36)")
     parser.add_argument("--preset", default="deep", help="shape of the network (deep)")
     parser.add_argument("--reader", help="to go on from, of this shape or of one that it deepens")
@@ -88,16 +92,18 @@ def main(arguments=None):
         from crnn_keras.dataset import Batches
         from crnn_keras.extend import reader_from
         from crnn_keras.model import build_crnn
-        from crnn_keras.records import open_records
+        from crnn_keras.records import JoinedRecords, open_records
         from crnn_keras.train import train
 
         char_dict, canvas = CharDict.from_preset(given.characters), images.Canvas()
-        parts = {name: open_records(folder / "records" / name) for name in ("train", "validation")}
+        runs = [folder, *(folder.with_name(name) for name in given.also)]
+        known = JoinedRecords([open_records(run / "records" / "train") for run in runs])
+        unknown = open_records(folder / "records" / "validation")
         order = {"seed": given.seed, "shuffle": True, "augment": given.augment}
         common = (char_dict, canvas, given.batch_size)
         rule = {"protocol": "alphanumeric" if char_dict.fold_case else "exact"}
-        batches = Batches(parts["train"], *common, part=group.part, **order, **rule)
-        validation = Batches(parts["validation"], *common, **rule)
+        batches = Batches(known, *common, part=group.part, cache_bytes=_CACHE, **order, **rule)
+        validation = Batches(unknown, *common, **rule)
         shape = {"preset": given.preset, "seed": given.seed, "precision": given.precision}
         if given.reader:
             model = reader_from(given.reader, char_dict, canvas, **shape)

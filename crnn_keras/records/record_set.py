@@ -222,6 +222,15 @@ class Records:
             raise IndexError(f"Record {position} of {len(self)}.")
         return from_example(self.payload(position))
 
+    @property
+    def folders(self):
+        """List of the folders that the set is in: one."""
+        return [self.folder]
+
+    def place(self, position):
+        """Names a record for messages, such as `"data/x/records/train, record 7"`."""
+        return f"{self.folder}, record {position}"
+
     def __iter__(self):
         ends = np.searchsorted(self._index[:, 0], np.arange(len(self._paths)), side="right")
         start = 0

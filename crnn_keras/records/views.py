@@ -89,7 +89,9 @@ class SampleRecords:
             except images.ImageError as error:
                 yield Problem("unreadable image", sample.where, f"{error}.")
 
+    folders = Records.folders
     image = Records.image
+    place = Records.place
 
 
 def write_view(folder, samples, char_dict, canvas):

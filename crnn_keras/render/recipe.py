@@ -28,6 +28,8 @@ _TEXTS = {
         "max_length": 14,
         "common": 0,
         "marks": 0.0,
+        "upper": 0.3,
+        "capital": 0.23,
         "labels": "exact",
     },
     "chinese": {

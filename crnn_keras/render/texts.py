@@ -10,6 +10,8 @@ from crnn_keras.samples import part_of
 WORD_LIST = pathlib.Path(__file__).parent.parent / "words" / "english.txt"
 # Texts drawn for one index before a word of the part is taken instead.
 _TRIES = 100
+# Share of words in the case of the list.
+_AS_LISTED = 0.05
 _LETTERS = sorted(set(string.ascii_lowercase + string.digits) - set("01oil"))
 # Marks after a word, around it and between two, as often as they stand here.
 _AFTER = (".", ".", ".", ",", ",", ",", "!", "!", "?", ":", ":", ";", "...", "!!", "*")
@@ -63,11 +65,10 @@ class Part:
 class WordTexts:
     """Texts to render: mostly words, in the cases signs have them, some numbers, some codes.
 
-    Text `index` is a pure function of the arguments and the index. A word comes in lower case
-    (42 %), upper case (30 %), with a capital (23 %) or as the list has it (5 %). A code is 3 to 8
-    mixed letters and digits, in one case and, as on tickets, without those that look alike (0 and
-    o, 1 and i and l). Marks are what stands beside words and numbers in print: `Hello!`, `(GST)`,
-    `$12.50`, `10/03/2018`, `7-Eleven`.
+    Text `index` is a pure function of the arguments and the index. One word in twenty comes as the
+    list has it. A code is 3 to 8 mixed letters and digits, in one case and, as on tickets, without
+    those that look alike (0 and o, 1 and i and l). Marks are what stands beside words and numbers
+    in print: `Hello!`, `(GST)`, `$12.50`, `10/03/2018`, `7-Eleven`.
 
     Args:
         words: list of distinct words.
@@ -83,9 +84,12 @@ class WordTexts:
             as seldom as `1 / (place + common)` says, which is how often words are used in a list
             that has the most frequent first. 0: all come equally often.
         marks: share of texts with punctuation marks, where it keeps to `max_length`.
+        upper: share of words in upper case.
+        capital: share of words with a capital; those left over are in lower case.
 
     Raises:
-        ValueError: no word of the part is short enough, or `common` is below 0.
+        ValueError: no word of the part is short enough, `common` is below 0, or `upper` and
+            `capital` leave nothing for the words as the list has them.
 
     Reference:
         Mandelbrot, 1953, An informational theory of the statistical structure of language.
@@ -102,9 +106,16 @@ class WordTexts:
         shares=None,
         common=0,
         marks=0.0,
+        upper=0.3,
+        capital=0.23,
     ):
         if common < 0:
             raise ValueError(f"common is {common}. Expected 0 (all words equally often) or more.")
+        if min(upper, capital) < 0 or upper + capital > 1 - _AS_LISTED:
+            raise ValueError(
+                f"upper is {upper} and capital {capital}. Expected shares that make "
+                f"{1 - _AS_LISTED} at most: the rest is in lower case or as the list has it."
+            )
         self.part = Part(part, shares, seed)
         self.words = [word for word in words if len(word) <= max_length]
         if not self.words:
@@ -114,6 +125,8 @@ class WordTexts:
             raise ValueError(f"No word belongs to the part {part!r} of {shares}. Give more words.")
         self.seed, self.numbers, self.codes = seed, numbers, codes
         self.common, self.marks = common, marks
+        lower = 1 - _AS_LISTED - upper - capital
+        self.lower, self.not_capital = lower, lower + upper
         self.longest, self.max_length = min(max_length, 8), max_length
 
     @property
@@ -169,11 +182,11 @@ class WordTexts:
             place = self.common * (1 + len(self.words) / self.common) ** rng.random() - self.common
             word = self.words[min(int(place), len(self.words) - 1)]
         case = rng.random()
-        if case < 0.42:
+        if case < self.lower:
             text = word.lower()
-        elif case < 0.72:
+        elif case < self.not_capital:
             text = word.upper()
-        elif case < 0.95:
+        elif case < 1 - _AS_LISTED:
             text = word.capitalize()
         else:
             return word

@@ -77,9 +77,10 @@ def unreadable(what, batches, steps):
             found = str(error)
             if isinstance(error, FileNotFoundError):
                 found = f"{error.filename} is missing. Prepare the records again (notebook 02)."
+            checks = [f"records.verify({str(folder)!r})" for folder in batches.records.folders]
             return RecordError(
-                f"The {what} cannot be read. {found} "
-                f"records.verify({str(batches.records.folder)!r}) names every bad shard. Then "
-                "start the same training again: it continues after its newest state."
+                f"The {what} cannot be read. {found} To have every bad shard named: "
+                f"{', '.join(checks)}. Then start the same training again: it continues after its "
+                "newest state."
             )
     return None
