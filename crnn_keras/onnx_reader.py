@@ -88,10 +88,10 @@ class OnnxReader(PictureReader):
     def logits(self, canvases):
         return self._run(self._alone, canvases)
 
-    def _read_windows(self, windows, batch_size):
+    def _read_windows(self, windows, batch_size, looks):
         def read(window):
             logits = functools.partial(self._run, self._beside)
-            return self._read(self._prepared(window), batch_size, logits)
+            return self._read(self._prepared(window), batch_size, looks, logits)
 
         return in_threads(read, ((window,) for window in windows), self.threads)
 

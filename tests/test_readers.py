@@ -139,6 +139,7 @@ def test_the_table_has_a_row_for_each_set_and_list(real_sets, monkeypatch, capsy
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "|" in line]
     table = {(row[0].strip("| "), row[2]): row[3] for row in rows if len(row) == 5}
     assert table["iiit5k_test", "its 50 words"].startswith("100.0% (87.9 to 100.0)")
+    assert {("iiit5k_test", what) for what in ("nothing", "3 looks", "5 looks")} <= set(table)
     near = [name for name in table if "7 words, delta" in name[1]]
     assert [name[1][:17] for name in near] == [f"7 words, delta {delta}," for delta in (1, 2, 3)]
     assert any("svt_test | is not in" in " | ".join(row) for row in rows)

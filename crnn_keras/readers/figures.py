@@ -16,6 +16,7 @@ import time
 from crnn_keras import calibration, onnx_reader, samples
 from crnn_keras.evaluate import evaluate
 from crnn_keras.lexicon import Lexicon
+from crnn_keras.looks import COUNTS
 
 CHOSEN_BY = ("iiit5k_train", "svt_train")
 TESTED_ON = ("iiit5k_test", "svt_test")
@@ -65,13 +66,14 @@ def measured(found, readings, protocol="alphanumeric"):
     return evaluate(truths, texts, [reading.confidence for reading in readings], protocol)
 
 
-def plain_rows(recognizer, data, choosing=False):
+def plain_rows(recognizer, data, choosing=False, looks=1):
     """Word accuracy without a list, by the rules that the reader's dictionary allows.
 
     Args:
         recognizer: a `reading.PictureReader`.
         data: folder of the sets.
         choosing: read the sets that readers are chosen by, instead of those they are tested on.
+        looks: see `reading.PictureReader.read`.
 
     Yields:
         Tuple of the set's name, the rule, what was used besides the picture, and an
@@ -83,10 +85,10 @@ def plain_rows(recognizer, data, choosing=False):
         rules |= {"iiit5k_test": ["alphanumeric", "exact"], "sroie_words": ["exact"]}
     for name, protocols in rules.items():
         found = read_set(data / name)
-        readings = recognizer.read(found.samples) if found else []
+        readings = recognizer.read(found.samples, looks=looks) if found else []
         for protocol in protocols:
             report = measured(found, readings, protocol) if found else None
-            yield name, protocol, "nothing", report
+            yield name, protocol, "nothing" if looks == 1 else f"{looks} looks", report
 
 
 def halved_rows(reader, data, choosing=False):
@@ -195,7 +197,7 @@ def main(arguments=None):
             f"loads in {seconds_to_load(reader):.2f} s on TensorFlow\n"
         )
         print("| set | rule | read with | word accuracy | images |\n|---|---|---|---|---|")
-        rows = [plain_rows(recognizer, given.data, given.choose)]
+        rows = [plain_rows(recognizer, given.data, given.choose, looks) for looks in COUNTS]
         # Lists of words and street view say nothing of case: they are for readers that fold it.
         more = not given.choose and recognizer.char_dict.fold_case
         if more:
