@@ -85,6 +85,8 @@ def plain_rows(recognizer, data, choosing=False, looks=1):
         rules |= {"iiit5k_test": ["alphanumeric", "exact"], "sroie_words": ["exact"]}
     for name, protocols in rules.items():
         found = read_set(data / name)
+        if found is None and looks > 1:  # said already
+            continue
         readings = recognizer.read(found.samples, looks=looks) if found else []
         for protocol in protocols:
             report = measured(found, readings, protocol) if found else None
