@@ -12,7 +12,7 @@ The rooms, in the order the data goes through them:
 | `render` | texts, fonts, a seed | labelled pictures, the same for the same seed |
 | `images` | bytes, paths or arrays | one gray `Canvas`: size, mode and scale are decided here |
 | `tf_images` | a tensor of bytes | the same canvas, by TensorFlow ops |
-| `records` | encoded pictures and labels | TFRecord shards with a sidecar; views of samples |
+| `records` | encoded pictures and labels | TFRecord shards with a sidecar; views of samples; sets joined |
 | `prepare` | a specification, a shard's number | that shard, on all cores or many machines |
 | `dataset` | records | batches in memory, a pure function of the seed and the step |
 | `layers` | activations | Keras' own layers with arithmetic that is fast on a CPU |
@@ -25,6 +25,7 @@ The rooms, in the order the data goes through them:
 | `evaluate` | labels and texts | word accuracy, CER, 1-NED, confusions, worst cases |
 | `error_kinds` | a report, its pictures | errors by kind: table and examples |
 | `calibration` | confidences, right or wrong | the chance of being right; ECE; what to keep |
+| `looks` | canvases | the same, turned and leaning, for another look |
 | `reading` | pictures, a network | readings in order, by threads; what the readers share |
 | `recognizer` | a saved reader | `Recognizer.load(path).read(images)` |
 | `extend` | a saved reader, another char dict | a reader that keeps what it has learnt |
