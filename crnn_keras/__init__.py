@@ -12,7 +12,7 @@ The rooms, in the order the data goes through them:
 | `render` | texts, fonts, a seed | labelled pictures, the same for the same seed |
 | `images` | bytes, paths or arrays | one gray `Canvas`: size, mode and scale are decided here |
 | `tf_images` | a tensor of bytes | the same canvas, by TensorFlow ops |
-| `records` | encoded pictures and labels | TFRecord shards with a sidecar; views of samples; sets joined |
+| `records` | encoded pictures and labels | TFRecord shards with a sidecar; views; joined sets |
 | `prepare` | a specification, a shard's number | that shard, on all cores or many machines |
 | `dataset` | records | batches in memory, a pure function of the seed and the step |
 | `layers` | activations | Keras' own layers with arithmetic that is fast on a CPU |
