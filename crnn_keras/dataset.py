@@ -30,6 +30,8 @@ class Batches:
             benchmarks, so that records of `Hello!` train a reader to read `hello`.
         part: `(rank, processes)`: `training` gives this process its part of the same batches,
             the rows of rank 0 first; see `devices.together`.
+        hide: share of pictures that lose a strip, up to a letter wide, otherwise at each step: what
+            stood there must be told from its neighbours, so words are learnt as well as letters.
 
     Attributes:
         labels: int32 array `(samples, longest label)` of ids, padded with 0.
@@ -56,6 +58,7 @@ class Batches:
         cache_bytes=2**30,
         part=(0, 1),
         protocol="exact",
+        hide=0.0,
     ):
         rank, processes = part
         if batch_size % processes:
@@ -76,6 +79,7 @@ class Batches:
         self.seed = seed
         self.shuffle = shuffle
         self.augment = float(augment)
+        self.hide = float(hide)
         self.protocol = protocol
         self._canvases, self._cache_room = {}, cache_bytes
         self.left_out, self._positions, texts, sizes = [], [], [], []
@@ -204,6 +208,8 @@ class Batches:
                 canvases = _augment(
                     tf, canvases, self.seed, step, self.batch_size, rows, self.augment
                 )
+            if self.hide:
+                canvases = _hide(tf, canvases, self.seed, step, self.batch_size, rows, self.hide)
             return {"canvas": canvases, "labels": labels, "frames": frames}
 
         return steps.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
@@ -280,3 +286,17 @@ def _augment(tf, canvases, seed, step, whole, rows, strength):
     grain *= tf.maximum(uniform(9, -10.0, 10.0), 0.0)[:, None, None, None]
     lit = (bent - 127.5) * contrast + 127.5 + light + grain
     return tf.cast(tf.clip_by_value(lit, 0.0, 255.0), tf.uint8)
+
+
+def _hide(tf, canvases, seed, step, whole, rows, share):
+    """Fills a strip of some canvases with their mean; see `_augment` for the random numbers."""
+    width = tf.cast(tf.shape(canvases)[2], tf.float32)
+    key = tf.stack([tf.cast(seed, tf.int64), step]) + 2
+    chosen, place, size = tf.unstack(tf.random.stateless_uniform([3, whole], key)[:, rows])
+    # Up to an eighth of the canvas.
+    reach = tf.where(chosen < share, width * (0.02 + 0.1 * size) / 2, 0.0)
+    away = tf.abs(tf.range(width) + 0.5 - (place * width)[:, None])
+    strip = (away < reach[:, None])[:, None, :, None]
+    greys = tf.cast(canvases, tf.float32)
+    means = tf.reduce_mean(greys, axis=(1, 2, 3), keepdims=True)
+    return tf.cast(tf.where(strip, means, greys), tf.uint8)

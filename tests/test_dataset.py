@@ -129,6 +129,30 @@ def test_augmented_pictures_still_resemble_themselves(make):
 
 
 @pytest.mark.parametrize("canvas", [STRETCH, KEEP], ids=["stretch", "keep"])
+def test_a_hidden_strip_holds_the_mean_of_the_picture(make, canvas):
+    plain, hidden = (take(make(canvas, 8, hide=share), 1)[0]["canvas"] for share in (0, 1))
+    assert hidden.dtype == np.uint8
+    wide = []
+    for before, after in zip(plain[..., 0], hidden[..., 0], strict=True):
+        changed = np.flatnonzero((before != after).any(axis=0))
+        strip = after[:, changed.min() : changed.max() + 1]
+        assert (strip == int(before.mean(dtype=np.float32))).all()
+        wide.append(strip.shape[1] / before.shape[1])
+    assert 0.04 < max(wide) < 0.14 and len(set(wide)) > 1
+
+
+def test_as_many_pictures_lose_a_strip_as_told(make):
+    plain = take(make(batch_size=48), 20)
+    hidden = take(make(batch_size=48, hide=0.25), 20)
+    lost = [
+        (here["canvas"] != there["canvas"]).any(axis=(1, 2, 3))
+        for here, there in zip(plain, hidden, strict=True)
+    ]
+    assert np.mean(lost) == pytest.approx(0.25, abs=0.05)
+    assert (lost[0] != lost[1]).any()
+
+
+@pytest.mark.parametrize("canvas", [STRETCH, KEEP], ids=["stretch", "keep"])
 def test_pixels_that_are_not_augmented_are_those_of_the_canvas(make, canvas):
     batches = make(canvas)
     inputs = take(batches, 1)[0]

@@ -129,7 +129,7 @@ def test_torch_processes_keep_the_same_weights(tmp_path):
 @pytest.mark.parametrize("processes", [2, 4])
 def test_parts_make_up_the_batches_of_one_process(word_sets, processes):
     def batches(part):
-        order = {"seed": 5, "shuffle": True, "augment": True, "part": part}
+        order = {"seed": 5, "shuffle": True, "augment": True, "hide": 0.5, "part": part}
         char_dict = CharDict.from_preset("alphanumeric36")
         made = Batches(Records(word_sets / "train"), char_dict, Canvas(), 8, **order)
         return list(made.training(start_step=3).take(3).as_numpy_iterator())

@@ -35,6 +35,7 @@ def parse(arguments=None):
     parser.add_argument("--batch-size", type=int, default=128, help="pictures in a step (128)")
     parser.add_argument("--learning-rate", type=float, default=3e-3, help="the largest (0.003)")
     parser.add_argument("--augment", type=float, default=0.5, help="0 to 1 (0.5)")
+    parser.add_argument("--hide", type=float, default=0.0, help="share that loses a strip (0)")
     parser.add_argument("--seed", type=int, default=1, help="of pictures, weights and order (1)")
     parser.add_argument("--fonts", nargs="*", default=["data/fonts"], help="folders (data/fonts)")
     parser.add_argument("--any-fonts", action="store_true", help="train with the fonts there are")
@@ -99,7 +100,8 @@ def main(arguments=None):
         runs = [folder, *(folder.with_name(name) for name in given.also)]
         known = JoinedRecords([open_records(run / "records" / "train") for run in runs])
         unknown = open_records(folder / "records" / "validation")
-        order = {"seed": given.seed, "shuffle": True, "augment": given.augment}
+        order = {"seed": given.seed, "shuffle": True}
+        order |= {"augment": given.augment, "hide": given.hide}
         common = (char_dict, canvas, given.batch_size)
         rule = {"protocol": "alphanumeric" if char_dict.fold_case else "exact"}
         batches = Batches(known, *common, part=group.part, cache_bytes=_CACHE, **order, **rule)
