@@ -8,7 +8,7 @@ so that cuDNN is used. `benchmarks/training.py` compares with a plain PyTorch lo
 - `norm.py`: batch normalization by one fused kernel (TensorFlow, torch)
 - `bidirectional.py`: two-way LSTM by one loop for both directions (JAX), by torch's kernel
 - `pool.py`: max pooling whose gradient needs no search (JAX)
-- `devices.py`: whether the network runs on a CPU
+- `devices.py`: whether a layer computes in its own way: on a CPU, in a precision it is made for
 
 One is not Keras': `residual.py`, a convolution added to its input, out of two of these.
 """

@@ -125,8 +125,8 @@ class WordTexts:
             raise ValueError(f"No word belongs to the part {part!r} of {shares}. Give more words.")
         self.seed, self.numbers, self.codes = seed, numbers, codes
         self.common, self.marks = common, marks
-        lower = 1 - _AS_LISTED - upper - capital
-        self.lower, self.not_capital = lower, lower + upper
+        self.lower = 1 - _AS_LISTED - upper - capital
+        self.not_capital = self.lower + upper
         self.longest, self.max_length = min(max_length, 8), max_length
 
     @property
