@@ -15,6 +15,7 @@ from crnn_keras.char_dict import CharDict
 from crnn_keras.decode import best_path
 from crnn_keras.export import export_onnx, export_saved_model
 from crnn_keras.export.confidence import calibrate, likelihoods
+from crnn_keras.export.onnx import _in_eight_bits
 from crnn_keras.images import Canvas
 from crnn_keras.lexicon import ids_of
 from crnn_keras.model import build_crnn
@@ -249,18 +250,60 @@ def test_a_reader_in_mixed_precision_is_exported_in_float32(tmp_path):
     assert export_onnx(tmp_path / "mixed.keras", tmp_path / "plain.onnx") < 1e-4
 
 
-def test_halved_weights_make_half_the_file_and_the_same_readings(tmp_path, onnx_files):
+@pytest.mark.parametrize(
+    ("weights", "apart", "share", "same"), [("float16", 0.1, 0.55, 59), ("int8", 1.0, 0.3, 57)]
+)
+def test_rounded_weights_make_a_smaller_file_and_the_same_readings(
+    tmp_path, onnx_files, weights, apart, share, same
+):
     from crnn_keras.onnx_reader import OnnxReader
 
-    path, whole, network = onnx_files("words", Canvas())
-    assert 1e-5 < export_onnx(path, tmp_path / "half.onnx", "float16") < 0.1
-    size = (tmp_path / "half.onnx").stat().st_size
-    assert size < 0.55 * len(network.SerializeToString())
+    path, _, network = onnx_files("words", Canvas())
+    recognizer = Recognizer.load(path)
+    # Not on a grid, as the shipped reader's are.
+    rng = np.random.default_rng(4)
+    for weight in recognizer.model.weights:
+        weight.assign(weight.numpy() * rng.uniform(0.98, 1.02, weight.shape))
+    save_model(recognizer.model, tmp_path / "words.keras")
+    file = tmp_path / "rounded.onnx"
+    assert 1e-4 < export_onnx(tmp_path / "words.keras", file, weights) < apart
+    assert file.stat().st_size < share * len(network.SerializeToString())
     fonts = render.bundled_fonts()
     pictures = [render.render_word(f"word{n}", fonts[n % 20], seed=3, index=n) for n in range(60)]
-    halved = OnnxReader.load(tmp_path / "half.onnx")
-    pairs = zip(halved.read(pictures), whole.read(pictures), strict=True)
-    assert sum(half.text == full.text for half, full in pairs) >= 59
+    pairs = zip(OnnxReader.load(file).read(pictures), recognizer.read(pictures), strict=True)
+    assert sum(here.text == there.text for here, there in pairs) >= same
+
+
+def test_eight_bits_by_hand():
+    # The first unit's 1.27 is 127 steps of 0.01; the second, of 0.5 a step, 64 of its halves.
+    values = np.array([[1.27, -0.5, 0.03], [32.0, -0.5, 1.5], [0, 0, 0]], np.float32)
+    rounded, scales = _in_eight_bits(values, (0,))
+    assert rounded.tolist() == [[127, -50, 3], [64, -1, 3], [0, 0, 0]]
+    np.testing.assert_allclose(scales, [[0.01], [0.5], [1 / 64]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("axes", [(0,), (-1,), (0, 1)])
+def test_weights_that_lie_on_a_grid_are_kept_exactly(axes):
+    rng = np.random.default_rng(1)
+    grid = np.exp2(rng.integers(-9, -3, (3, 5, 1) if len(axes) == 2 else (3, 1, 1)))
+    grid = np.swapaxes(grid, 0, 2) if axes == (-1,) else grid
+    # As a convolution has it once its batch norm is folded in.
+    scale = grid * rng.uniform(0.3, 3, grid.shape)
+    values = (rng.integers(-63, 64, (3, 5, 3)) * scale).astype(np.float32)
+    rounded, scales = _in_eight_bits(values, axes)
+    np.testing.assert_allclose(rounded * scales, values, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("reader", "apart"), [("words", 0.1), ("ascii", 0.1)])
+def test_the_shipped_files_hold_the_same_reader(folder, reader, apart):
+    pytest.importorskip("onnxruntime")
+    from crnn_keras.onnx_reader import OnnxReader
+
+    recognizer = Recognizer.load(reader)
+    paths = sorted((folder / "pictures").iterdir())[:32]
+    canvases = np.stack([images.to_canvas(path, recognizer.canvas) for path in paths])
+    exported = OnnxReader.load(reader).logits(canvases)
+    np.testing.assert_allclose(exported, recognizer.logits(canvases), rtol=0, atol=apart)
 
 
 def test_weights_of_an_unknown_sort_are_refused(tmp_path):

@@ -8,10 +8,13 @@ from crnn_keras.export.process import export_in_process
 # Later ones measured no faster on ONNX Runtime; older runtimes take this one.
 OPSET = 15
 # How far the logits of the two may be apart: with whole weights a thousandth of what sways a
-# reading, with halved ones what rounding to 11 bits adds up to.
-TOLERANCES = {"float32": 1e-4, "float16": 0.1}
+# reading, else what rounding to 11 and to 8 bits adds up to.
+TOLERANCES = {"float32": 1e-4, "float16": 0.1, "int8": 1.0}
 # Smaller tensors are shapes, scales and biases.
-_WORTH_HALVING = 1024
+_WORTH_ROUNDING = 1024
+# Where the operators keep their large weights, and the axes of these that are units: outputs of a
+# convolution, directions and gates of an LSTM, columns of a matrix.
+_UNITS = {("Conv", 1): (0,), ("LSTM", 1): (0, 1), ("LSTM", 2): (0, 1), ("MatMul", 1): (-1,)}
 
 
 def export_onnx(reader, path, weights="float32"):
@@ -26,8 +29,9 @@ def export_onnx(reader, path, weights="float32"):
     Args:
         reader: path of a `.keras` file, or the name of a shipped reader.
         path: file to write, whole or not at all.
-        weights: what the file keeps them in. `"float16"` makes it half as large; it computes in
-            float32 all the same, so it reads as fast.
+        weights: what the file keeps them in. `"float16"` makes it half as large, `"int8"` a
+            quarter, with a scale for each unit; it computes in float32 all the same, so it reads
+            as fast.
 
     Returns:
         The largest difference between the logits of the file and of the reader, on a few canvases
@@ -35,7 +39,8 @@ def export_onnx(reader, path, weights="float32"):
 
     Raises:
         ValueError: the file is not a reader, a package of the extra `onnx` is missing, `weights` is
-            none of the two, or the logits are more than 1e-4 (0.1 with `"float16"`) apart.
+            none of the three, or the logits are more than 1e-4 apart (0.1 with `"float16"`, 1.0
+            with `"int8"`).
         RuntimeError: the export failed; the message ends with what the process printed.
     """
     if weights not in TOLERANCES:
@@ -76,8 +81,8 @@ def write_onnx(reader, path, weights="float32"):
     _name_the_ends(model.graph, OUTPUT)
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA, describe(recognizer)
-    if weights == "float16":
-        _halve_weights(model.graph)
+    if weights != "float32":
+        {"float16": _halve_weights, "int8": _quarter_weights}[weights](model.graph)
     onnx.checker.check_model(model)
     content = model.SerializeToString()
     apart = _largest_difference(recognizer, OnnxReader(content, str(path)))
@@ -104,15 +109,72 @@ def _halve_weights(graph):
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
 
-    casts = []
+    nodes = []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < _WORTH_HALVING:
+        if values.dtype != np.float32 or values.size < _WORTH_ROUNDING:
             continue
         whole = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{whole}_half"))
-        casts.append(helper.make_node("Cast", [tensor.name], [whole], to=TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
+        nodes.append(helper.make_node("Cast", [tensor.name], [whole], to=TensorProto.FLOAT))
+    _put_first(graph, nodes)
+
+
+def _quarter_weights(graph):
+    """Keeps large weights in int8 with a scale for each unit, multiplied as the file is loaded."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    units = {
+        name: _UNITS[node.op_type, place]
+        for node in graph.node
+        for place, name in enumerate(node.input)
+        if (node.op_type, place) in _UNITS
+    }
+    nodes = []
+    for tensor in list(graph.initializer):
+        values = numpy_helper.to_array(tensor)
+        if tensor.name not in units or values.size < _WORTH_ROUNDING:
+            continue
+        whole = tensor.name
+        rounded, scales = _in_eight_bits(values, units[whole])
+        tensor.CopyFrom(numpy_helper.from_array(rounded, f"{whole}_eight"))
+        graph.initializer.append(numpy_helper.from_array(scales, f"{whole}_scales"))
+        cast = helper.make_node("Cast", [tensor.name], [f"{whole}_cast"], to=TensorProto.FLOAT)
+        scale = helper.make_node("Mul", [f"{whole}_cast", f"{whole}_scales"], [whole])
+        nodes += [cast, scale]
+    _put_first(graph, nodes)
+
+
+def _in_eight_bits(values, units):
+    """Whole numbers from -127 to 127 and the scales that bring them nearest to the values.
+
+    Weights that lie on such a grid already, see `readers.ship`, are found again exactly.
+
+    Args:
+        values: float32 array.
+        units: axes along which each place has a scale of its own.
+
+    Returns:
+        Tuple of an int8 array of the same shape, and a float32 array of the scales.
+    """
+    import numpy as np
+
+    units = {axis % values.ndim for axis in units}
+    others = tuple(axis for axis in range(values.ndim) if axis not in units)
+    largest = np.abs(values).max(axis=others, keepdims=True)
+    largest[largest == 0] = 1
+    best, nearest = np.full(largest.shape, np.inf), np.empty_like(largest)
+    # The largest weight as 64 steps, as 65, ...: one of them is a multiple of any coarser grid.
+    for steps in range(64, 128):
+        scales = largest / steps
+        errors = np.square(np.rint(values / scales) * scales - values).sum(others, keepdims=True)
+        nearest = np.where(errors < best, scales, nearest)
+        best = np.minimum(errors, best)
+    return np.rint(values / nearest).astype(np.int8), nearest
+
+
+def _put_first(graph, nodes):
+    nodes = [*nodes, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
 

@@ -93,11 +93,11 @@ def plain_rows(recognizer, data, choosing=False, looks=1):
             yield name, protocol, "nothing" if looks == 1 else f"{looks} looks", report
 
 
-def halved_rows(reader, data, choosing=False):
-    """Word accuracy of the shipped ONNX file with weights of half the digits; see `plain_rows`."""
-    halved = onnx_reader.OnnxReader.load(reader)
+def onnx_rows(reader, data, choosing=False):
+    """Word accuracy of the shipped ONNX file, whose weights have fewer digits; see `plain_rows`."""
+    exported = onnx_reader.OnnxReader.load(reader)
     size = onnx_reader.SHIPPED[reader].stat().st_size / 1e6
-    for name, rule, _, report in plain_rows(halved, data, choosing):
+    for name, rule, _, report in plain_rows(exported, data, choosing):
         yield name, rule, f"nothing, ONNX of {size:.1f} MB", report
 
 
@@ -205,7 +205,7 @@ def main(arguments=None):
         if more:
             rows.append(lexicon_rows(recognizer, given.data))
         if reader in onnx_reader.SHIPPED:
-            rows.append(halved_rows(reader, given.data, given.choose))
+            rows.append(onnx_rows(reader, given.data, given.choose))
         for name, rule, with_what, report in (row for part in rows for row in part):
             if report is None:
                 print(f"| {name} | is not in {given.data} | | | |", flush=True)
