@@ -102,16 +102,27 @@ def test_two_torch_processes_train_nearly_as_one(tmp_path, train_on):
 
 
 def test_torch_processes_keep_the_same_weights(tmp_path):
-    """The mean gradient of halves that differ: by hand (1 + 3) / 2 and (2 + 6) / 2."""
+    """The mean gradient of halves that differ: by hand (1 + 3) / 2 and (2 + 6) / 2.
+
+    A `backward` that fails after the first gradient is passed over by both, and the next counts.
+    """
     skip_unless_installed("torch")
     worker = tmp_path / "worker.py"
     worker.write_text(
-        "import sys, json, keras, numpy as np\n"
+        "import sys, json, keras, torch, numpy as np\n"
         "from crnn_keras import devices\n"
         "from crnn_keras.devices.together import average_gradients\n"
         "with devices.together() as group:\n"
         "    weight = keras.Variable(np.ones(2, 'float32'))\n"
         "    average_gradients([weight])\n"
+        "    def fail(_):\n"
+        "        raise ArithmeticError\n"
+        "    other = torch.ones(2, requires_grad=True)\n"
+        "    other.register_hook(fail)\n"
+        "    try:\n"
+        "        (weight.value + other.exp()).sum().backward()\n"
+        "    except ArithmeticError:\n"
+        "        weight.value.grad.zero_()\n"
         "    scale = keras.ops.convert_to_tensor([[1.0, 2.0], [3.0, 6.0]][group.rank])\n"
         "    keras.ops.sum(weight.value * scale).backward()\n"
         "    with open(f'{sys.argv[1]}/{group.rank}.json', 'w') as file:\n"

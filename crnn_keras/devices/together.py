@@ -198,10 +198,9 @@ def average_gradients(weights):
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return
     processes = torch.distributed.get_world_size()
-    queued = []
+    averaged = None
 
     def average():
-        queued.clear()
         gradients = [w.value.grad for w in weights if w.value.grad is not None]
         # Together: a message for each weight takes longer than the gradients themselves.
         whole = torch.cat([gradient.flatten() for gradient in gradients])
@@ -212,10 +211,13 @@ def average_gradients(weights):
             gradient.copy_(part.view_as(gradient))
 
     def queue(_):
-        if not queued:
+        nonlocal averaged
+        # Numbers the `backward`s, so that one that failed half-way is not waited for.
+        this = torch._C._current_graph_task_id()
+        if averaged != this:
             # As torch's own DistributedDataParallel has itself called at the end of `backward`.
             torch.autograd.Variable._execution_engine.queue_callback(average)
-            queued.append(True)
+            averaged = this
 
     for weight in weights:
         weight.value.register_post_accumulate_grad_hook(queue)
