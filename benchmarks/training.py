@@ -2,6 +2,7 @@
 
     python benchmarks/training.py
     python benchmarks/training.py --presets small --rounds 9
+    python benchmarks/training.py --presets small --backends torch --precision mixed_bfloat16
 
 Every contestant is a process of its own that has done its compiling; they take turns of some
 seconds, so that a busy machine slows all of them. The plain loop has the same layers, which it
@@ -14,7 +15,7 @@ is the exported reader.
 
 The rows `records` give the batches that `dataset.Batches` makes of records, augmented: `train` from
 encoded pictures, `predict` from the canvases that it keeps; their ratio is to the training of the
-first backend.
+first backend. With `--precision` the readers compute in that; the plain loop stays in float32.
 """
 
 import argparse
@@ -68,7 +69,7 @@ class Matrices:
 class Ours:
     """A reader as `crnn_keras.train` trains it."""
 
-    def __init__(self, preset):
+    def __init__(self, preset, precision):
         import keras
 
         from crnn_keras import train
@@ -77,7 +78,8 @@ class Ours:
         from crnn_keras.model import build_crnn
 
         keep_freed_memory()  # as `train` does
-        self.reader = build_crnn(CharDict.from_preset("alphanumeric36"), preset=preset)
+        char_dict = CharDict.from_preset("alphanumeric36")
+        self.reader = build_crnn(char_dict, preset=preset, precision=precision)
         self.model = train.training_model(self.reader, LONGEST)
         self.model.compile(train.make_optimizer("adamw", 2e-3), loss=lambda _, y: keras.ops.mean(y))
         self.flops = count_flops(self.reader)
@@ -298,10 +300,11 @@ MAKERS = {"matrices": Matrices, PLAIN: Plain, "onnx runtime": Exported, "records
 KINDS = {"train": 3 * BATCH, "predict": BATCH, "one": 1}
 
 
-def serve(pipe, name, preset):
+def serve(pipe, name, preset, precision):
     """A contestant's process: builds, warms up, then runs turns as they are asked for."""
     try:
-        contestant = MAKERS.get(name, Ours)(preset)
+        maker = MAKERS.get(name)
+        contestant = maker(preset) if maker else Ours(preset, precision)
         kinds = [kind for kind in KINDS if hasattr(contestant, kind)]
         for kind in 2 * kinds:
             getattr(contestant, kind)()
@@ -319,7 +322,7 @@ def serve(pipe, name, preset):
         raise
 
 
-def start(name, preset):
+def start(name, *of_reader):
     """Starts a contestant's process on its backend."""
     settings = {"KERAS_BACKEND": name if name in BACKENDS else "torch"}
     if name == "records":
@@ -327,19 +330,19 @@ def start(name, preset):
     os.environ.update(settings)
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
-        target=serve, args=(theirs, name, preset), daemon=True
+        target=serve, args=(theirs, name, *of_reader), daemon=True
     )
     process.start()
     return process, ours
 
 
-def compare(preset, rounds, seconds, backends):
+def compare(preset, precision, rounds, seconds, backends):
     """Runs all contestants of a preset in turns and prints their rows."""
     plain = [PLAIN] if "torch" in backends else []
     names = ["matrices", *plain, *backends, "onnx runtime", "records"]
     contestants, flops, kinds = {}, {}, {}
     for name in names:
-        contestants[name] = start(name, preset)
+        contestants[name] = start(name, preset, precision)
         # One after the other: compiling wants the whole machine.
         answer = contestants[name][1].recv()
         if isinstance(answer, str):
@@ -387,6 +390,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--presets", nargs="+", default=["small", "paper"])
     parser.add_argument("--backends", nargs="+", default=None)
+    parser.add_argument("--precision", default="float32", help="of the readers (float32)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="a contestant's turn")
     options = parser.parse_args()
@@ -394,7 +398,7 @@ def main():
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     print(f"{os.cpu_count()} cores, batches of {BATCH}, n = {options.rounds} rounds")
     for preset in options.presets:
-        compare(preset, options.rounds, options.seconds, backends)
+        compare(preset, options.precision, options.rounds, options.seconds, backends)
 
 
 if __name__ == "__main__":
