@@ -163,7 +163,7 @@ def _in_eight_bits(values, units):
     others = tuple(axis for axis in range(values.ndim) if axis not in units)
     largest = np.abs(values).max(axis=others, keepdims=True)
     largest[largest == 0] = 1
-    best, nearest = np.full(largest.shape, np.inf), np.empty_like(largest)
+    best, nearest = np.full(largest.shape, np.inf), largest / 127
     # The largest weight as 64 steps, as 65, ...: one of them is a multiple of any coarser grid.
     for steps in range(64, 128):
         scales = largest / steps
