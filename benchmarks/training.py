@@ -322,7 +322,7 @@ def serve(pipe, name, preset, precision):
         raise
 
 
-def start(name, *of_reader):
+def start(name, preset, precision):
     """Starts a contestant's process on its backend."""
     settings = {"KERAS_BACKEND": name if name in BACKENDS else "torch"}
     if name == "records":
@@ -330,7 +330,7 @@ def start(name, *of_reader):
     os.environ.update(settings)
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
-        target=serve, args=(theirs, name, *of_reader), daemon=True
+        target=serve, args=(theirs, name, preset, precision), daemon=True
     )
     process.start()
     return process, ours

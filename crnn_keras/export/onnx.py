@@ -174,6 +174,7 @@ def _in_eight_bits(values, units):
 
 
 def _put_first(graph, nodes):
+    """Nodes must stand before those that use what they give."""
     nodes = [*nodes, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
