@@ -175,6 +175,8 @@ def test_a_reader_is_calibrated_and_written_to_be_shipped(real_sets, tmp_path, m
         np.testing.assert_array_equal(steps, np.rint(steps))
         assert 31 <= np.abs(steps).max() <= 63
         np.testing.assert_allclose(here, there, rtol=0, atol=largest.max() / 63)
+    # Compressed: Keras' own file takes four bytes a weight.
+    assert shipped["words"].stat().st_size < 1.5 * made.model.count_params()
     assert written == [("words", tmp_path / "words.onnx", "int8")]
     with pytest.raises(ValueError, match=r"iiit5k_train has no labels\.tsv"):
         ship.main([str(source), str(tmp_path)])

@@ -9,8 +9,8 @@ import pathlib
 
 from crnn_keras import devices
 
-# Canvases of 1.3 million words, kept in memory from the first pass to the next.
-_CACHE = 4 * 2**30
+# Canvases of 1.5 million words, kept in memory from the first pass to the next.
+_CACHE = 6 * 2**30
 
 
 def parse(arguments=None):
@@ -26,6 +26,7 @@ def parse(arguments=None):
     parser.add_argument("--run", default="reader", help="folder in data/ (reader)")
     parser.add_argument("--also", nargs="*", default=[], help="runs whose words are seen as well")
     parser.add_argument("--characters", default="alphanumeric36", help="or ascii (alphanumeric36)")
+    parser.add_argument("--canvas", default="stretch 128", help="of the network (stretch 128)")
     parser.add_argument("--preset", default="deep", help="shape of the network (deep)")
     parser.add_argument("--reader", help="to go on from, of this shape or of one that it deepens")
     parser.add_argument("--precision", default="float32", help="of the training (float32)")
@@ -73,13 +74,13 @@ def render_sets(given, folder):
         print(said)
     write_words(folder / "words.txt")
     # The pictures serve every reader: each takes of the labels what it writes.
-    char_dict = CharDict.from_preset("ascii")
+    char_dict, canvas = CharDict.from_preset("ascii"), images.find_canvas(given.canvas)
     recipe = make_recipe(fonts, folder / "words.txt", given.seed)
     for part, words in (("train", given.words), ("validation", 4000)):
         # Another seed: the same index would be the same word.
         seed = given.seed + (part == "validation") * 1_000_000
         source = prepare.RenderedSource(dataclasses.replace(recipe, seed=seed), words)
-        specification = prepare.Specification(source, char_dict, images.Canvas())
+        specification = prepare.Specification(source, char_dict, canvas)
         prepare.prepare(specification, folder / "records" / part)
 
 
@@ -96,7 +97,8 @@ def main(arguments=None):
         from crnn_keras.records import JoinedRecords, open_records
         from crnn_keras.train import train
 
-        char_dict, canvas = CharDict.from_preset(given.characters), images.Canvas()
+        char_dict = CharDict.from_preset(given.characters)
+        canvas = images.find_canvas(given.canvas)
         runs = [folder, *(folder.with_name(name) for name in given.also)]
         known = JoinedRecords([open_records(run / "records" / "train") for run in runs])
         unknown = open_records(folder / "records" / "validation")

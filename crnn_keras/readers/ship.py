@@ -7,6 +7,7 @@ import numpy as np
 
 from crnn_keras.calibration import calibrate
 from crnn_keras.readers.figures import CHOSEN_BY, read_set
+from crnn_keras.readers.pack import pack
 
 # By whether the reader folds case: the rule of its calibration and the sets for it. Labels of
 # street view are in capitals by design, so nothing can be learnt of case from them.
@@ -51,6 +52,7 @@ def main(arguments=None):
     truths = [sample.text for sample in samples]
     recognizer.calibration = calibrate(recognizer.read(samples), truths, rule)
     save_model(recognizer.model, SHIPPED[given.name])
+    pack(SHIPPED[given.name])
     # A reader that needs neither Keras nor TensorFlow.
     export_onnx(given.name, onnx_reader.SHIPPED[given.name], "int8")
     print(f"{SHIPPED[given.name]}: {recognizer.calibration} from {len(samples):,} pictures")
