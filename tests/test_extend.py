@@ -20,7 +20,9 @@ from crnn_keras.recognizer import Recognizer
 from crnn_keras.train import make_optimizer, save_model, training_model
 
 WORDS = ["lantern", "Mirror", "4711", "OCEAN", "bridge", "station", "hotel", "market"]
-FRAMES = 25
+# Of the shipped reader's canvas.
+WIDTH = 128
+FRAMES = WIDTH // 4
 LATIN = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -64,7 +66,7 @@ def test_readings_are_unchanged_by_new_characters(shipped, pictures, before, new
 
 def test_new_characters_are_never_likelier_than_the_blank(shipped):
     extended = extend_reader(shipped.model, CharDict(LATIN + "中文é!", fold_case=True))
-    noise = np.random.default_rng(0).integers(0, 256, (4, 32, 100, 1), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (4, 32, WIDTH, 1), dtype=np.uint8)
     logits = Recognizer(extended).logits(noise)
     gap = logits[..., :1] - logits[..., 37:]
     np.testing.assert_allclose(gap, np.log(4 / NEW_PROBABILITY), atol=1e-3)
@@ -127,7 +129,7 @@ def test_new_characters_are_learnt(shipped):
     labels = ["café", "a&b", "r&d", "été", "hotel", "bébé", "m&m", "door"] * 8
     canvases = np.stack(
         [
-            to_canvas(render.render_word(text, fonts[i % len(fonts)], style, 2, i), Canvas())
+            to_canvas(render.render_word(text, fonts[i % len(fonts)], style, 2, i), shipped.canvas)
             for i, text in enumerate(labels)
         ]
     )
@@ -167,14 +169,14 @@ def test_reader_from_says_what_differs(shipped, capsys):
     said = capsys.readouterr().out
     assert "words: 35 characters stay, 2 are new, 1 are dropped (only here: '0'; only" in said
     assert "fold_case True here, False there; normalization nfc here, half_width there)" in said
-    assert "words learnt on Canvas(mode='stretch', height=32, widths=(100,)); it goes on" in said
+    assert "words learnt on Canvas(mode='stretch', height=32, widths=(128,)); it goes on" in said
     assert (model.canvas, model.char_dict, model.seed) == (make_canvas("keep", 256), char_dict, 9)
     assert Recognizer(model).logits(np.zeros((1, 32, 216, 1), np.uint8)).shape == (1, 54, 38)
 
 
 def test_a_reader_of_stretched_words_reads_kept_ones_of_the_same_width(shipped, pictures):
-    kept = [picture.resize((100, 32)) for picture in pictures]  # the same on both canvases
-    model = reader_from("words", shipped.char_dict, Canvas("keep", 32, (100, 200)))
+    kept = [picture.resize((WIDTH, 32)) for picture in pictures]  # the same on both canvases
+    model = reader_from("words", shipped.char_dict, Canvas("keep", 32, (WIDTH, 2 * WIDTH)))
     assert texts(Recognizer(model).read(kept)) == texts(shipped.read(kept))
 
 
@@ -241,7 +243,7 @@ def test_extension_in_words():
 def test_extended_the_same_on_every_backend(tmp_path, shipped, backend):
     """Another backend extends the shipped reader and gives the same logits as this one."""
     pytest.importorskip(backend, reason=f"{backend} is not installed")
-    canvases = np.random.default_rng(0).integers(0, 256, (2, 32, 100, 1), dtype=np.uint8)
+    canvases = np.random.default_rng(0).integers(0, 256, (2, 32, WIDTH, 1), dtype=np.uint8)
     np.save(tmp_path / "canvases.npy", canvases)
     char_dict = CharDict("é" + LATIN[::-1], fold_case=True)
     char_dict.save(tmp_path / "char_dict.json")

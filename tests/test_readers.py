@@ -169,12 +169,12 @@ def test_a_reader_is_calibrated_and_written_to_be_shipped(real_sets, tmp_path, m
         if there.ndim < 2 or there.size < 1024:
             np.testing.assert_array_equal(here, there.astype("float16"))
             continue
-        # Of each unit's largest weight at most 63 and more than 31 steps, each a power of two.
+        # Of each unit's largest weight at most 31 and more than 15 steps, each a power of two.
         largest = np.abs(there).reshape(-1, there.shape[-1]).max(axis=0)
-        steps = here / np.exp2(np.ceil(np.log2(largest / 63)))
+        steps = here / np.exp2(np.ceil(np.log2(largest / 31)))
         np.testing.assert_array_equal(steps, np.rint(steps))
-        assert 31 <= np.abs(steps).max() <= 63
-        np.testing.assert_allclose(here, there, rtol=0, atol=largest.max() / 63)
+        assert 15 <= np.abs(steps).max() <= 31
+        np.testing.assert_allclose(here, there, rtol=0, atol=largest.max() / 31)
     # Compressed: Keras' own file takes four bytes a weight.
     assert shipped["words"].stat().st_size < 1.5 * made.model.count_params()
     assert written == [("words", tmp_path / "words.onnx", "int8")]

@@ -12,7 +12,7 @@ from crnn_keras.readers.pack import pack
 # By whether the reader folds case: the rule of its calibration and the sets for it. Labels of
 # street view are in capitals by design, so nothing can be learnt of case from them.
 _CALIBRATION = {True: ("alphanumeric", CHOSEN_BY), False: ("exact", ("iiit5k_train",))}
-_STEPS = 63
+_STEPS = 31
 # Smaller ones are a thousandth of all weights.
 _LARGE = 1024
 
@@ -66,7 +66,7 @@ def _shortened(values):
 
     Returns:
         float32 array: of a large matrix or kernel whole multiples of a power of two, for each unit
-        the smallest by which 63 steps reach its largest weight, so 7 bits; of others the digits of
+        the smallest by which 31 steps reach its largest weight, so 6 bits; of others the digits of
         float16.
     """
     if values.ndim < 2 or values.size < _LARGE:
