@@ -14,7 +14,7 @@ help:  ## List the commands
 	@sed -nE 's/^([a-z-]+):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 walkthrough: install  ## Labelled images in, a reader out: notebooks 00 to 07; RUN=name PARAMS="-p epochs 4"
-	$(PY) -m crnn_keras.walkthrough --run $(RUN) $(PARAMS)
+	$(PY) -m crnn_keras.notebook.run.walkthrough --run $(RUN) $(PARAMS)
 
 test: lint  ## Everything: style, unit tests, notebooks by papermill and nbval
 	$(PY) -m pytest -n 2 --dist loadfile
@@ -42,10 +42,10 @@ bench: install  ## Speeds, side by side
 
 reader: install  ## Make the shipped reader from nothing, over days; ARGS="--words 3000000"
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[readers]' -c constraints.txt
-	$(PY) -m crnn_keras.readers train $(ARGS)
+	$(PY) -m tools.readers train $(ARGS)
 
 release-figures: install  ## Measure the shipped readers on the real sets of DATA=folder
-	$(PY) -m crnn_keras.readers figures $(DATA)
+	$(PY) -m tools.readers figures $(DATA)
 
 clean:  ## Remove what was made, but for your data
 	rm -rf .venv .pytest_cache .ruff_cache *.egg-info

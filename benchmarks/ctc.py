@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 BACKENDS = ("tensorflow", "jax", "torch")
-# Pictures, frames, longest label, classes: a word in lower case, a line of Chinese.
+# Images, frames, longest label, classes: a word in lower case, a line of Chinese.
 CASES = ((64, 25, 14, 37), (16, 64, 12, 6600))
 ROUNDS = 15
 
@@ -25,7 +25,7 @@ def keras_own(logits, labels, frames):
     """The loss that Keras offers."""
     from keras import ops
 
-    from crnn_keras.ctc import label_lengths
+    from crnn_keras.model.ctc import label_lengths
 
     return ops.ctc_loss(labels, logits, label_lengths(labels), frames)
 
@@ -75,7 +75,7 @@ def measure():
     """Prints a line for each case on the backend of this process."""
     import keras
 
-    from crnn_keras.ctc import ctc_loss
+    from crnn_keras.model.ctc import ctc_loss
 
     rng = np.random.default_rng(0)
     for batch, count, longest, classes in CASES:

@@ -30,17 +30,17 @@ DELTAS = (1, 2, 3)
 
 
 class RealSet:
-    """The pictures of a set, their labels, and what the network makes of them."""
+    """The images of a set, their labels, and what the network makes of them."""
 
     def __init__(self, folder, recognizer):
-        from crnn_keras.reading import list_pictures, make_canvases
+        from crnn_keras.inference.base import list_images, make_canvases
 
         self.folder, self.name, self.char_dict = folder, folder.name, recognizer.char_dict
         rows = (folder / "labels.tsv").read_text(encoding="utf-8").splitlines()
-        self.paths, self.truths = zip(*(row.split("\t", 1) for row in rows), strict=True)
-        pictures = list_pictures([folder / path for path in self.paths])
-        _, _, canvases = make_canvases(list(pictures), recognizer.canvas)
-        self.logits = [None] * len(rows)  # None stays where a picture cannot be read
+        self.paths, self.targets = zip(*(row.split("\t", 1) for row in rows), strict=True)
+        images = list_images([folder / path for path in self.paths])
+        _, _, canvases = make_canvases(list(images), recognizer.canvas)
+        self.logits = [None] * len(rows)  # None stays where an image cannot be read
         for queue in canvases.values():
             for positions, batch in batches(queue):
                 for position, row in zip(positions, recognizer.logits(batch), strict=True):
@@ -60,35 +60,35 @@ def batches(pairs):
         yield positions, np.stack(arrays)
 
 
-def accuracy(truths, texts):
+def accuracy(targets, texts):
     """Word accuracy with its interval, as a column."""
-    from crnn_keras.evaluate import evaluate
+    from crnn_keras.evaluation.metrics import evaluate
 
-    report = evaluate(truths, texts, protocol="alphanumeric")
+    report = evaluate(targets, texts, protocol="alphanumeric")
     low, high = (100 * share for share in report.interval)
     return f"{report.word_accuracy:6.2%} ({low:.1f} to {high:.1f})"
 
 
 def without_list(real):
     """Prints the line of best path decoding."""
-    from crnn_keras.decode import best_path
+    from crnn_keras.model.decoding.best_path import best_path
 
-    texts = [None] * len(real.truths)
+    texts = [None] * len(real.targets)
     for position, logits in real.readable():
         texts[position] = best_path(logits[None], [len(logits)], real.char_dict)[0].text
-    print(line(real.name, "none", "", "", accuracy(real.truths, texts), n=len(texts)), flush=True)
+    print(line(real.name, "none", "", "", accuracy(real.targets, texts), n=len(texts)), flush=True)
 
 
 def with_list(real, list_name, lexicon_of, delta):
     """Prints the line of one list at one edit distance; `lexicon_of` gives an image's list."""
     from crnn_keras.char_dict import alphanumeric
-    from crnn_keras.lexicon import read_with_lexicon
+    from crnn_keras.model.decoding import read_with_lexicon
 
     lexicons = [lexicon_of(path) for path in real.paths]
     distinct = {id(lexicon): lexicon for lexicon in lexicons}
     words = {key: set(lexicon.words) for key, lexicon in distinct.items()}
-    pairs = zip(real.truths, lexicons, strict=True)
-    inside = sum(alphanumeric(truth) in words[id(lexicon)] for truth, lexicon in pairs)
+    pairs = zip(real.targets, lexicons, strict=True)
+    inside = sum(alphanumeric(target) in words[id(lexicon)] for target, lexicon in pairs)
     texts, milliseconds, candidates = [None] * len(lexicons), [], []
     for position, logits in real.readable():
         began = time.perf_counter()
@@ -104,7 +104,7 @@ def with_list(real, list_name, lexicon_of, delta):
     columns = (
         "all" if delta is None else delta,
         f"{inside / len(lexicons):.1%}",
-        accuracy(real.truths, texts),
+        accuracy(real.targets, texts),
         f"{candidates.count(0) / len(candidates):.2%}",
         f"{statistics.median(candidates):.0f}",
         spread,
@@ -126,10 +126,10 @@ def beam_search(real, width):
     from keras import ops
 
     from crnn_keras.char_dict import BLANK
-    from crnn_keras.decode import best_path
-    from crnn_keras.lexicon import log_likelihoods
+    from crnn_keras.model.decoding import log_likelihoods
+    from crnn_keras.model.decoding.best_path import best_path
 
-    texts = {"best path": [None] * len(real.truths), "beam search": [None] * len(real.truths)}
+    texts = {"best path": [None] * len(real.targets), "beam search": [None] * len(real.targets)}
     milliseconds = {name: [] for name in texts}
     likelier = {name: 0 for name in texts}
     by_frames = {}
@@ -157,7 +157,7 @@ def beam_search(real, width):
     for name in texts:
         times = milliseconds[name]
         print(
-            f"{real.name:12} {name:12} {accuracy(real.truths, texts[name]):22} "
+            f"{real.name:12} {name:12} {accuracy(real.targets, texts[name]):22} "
             f"{statistics.median(times):.3f} ({min(times):.3f} to {max(times):.3f}) ms an image in "
             f"{len(times)} batches; likelier than the other's text {likelier[name]:4} times, "
             f"n = {len(texts[name])}",
@@ -171,9 +171,9 @@ def main():
     parser.add_argument("--reader", default="words", help=".keras file or shipped name")
     parser.add_argument("--beam-width", type=int, default=10)
     options = parser.parse_args()
-    from crnn_keras.lexicon import Lexicon
-    from crnn_keras.recognizer import Recognizer
-    from crnn_keras.samples import read_lexicon
+    from crnn_keras.data.labels import read_lexicon
+    from crnn_keras.inference.recognizer import Recognizer
+    from crnn_keras.model.decoding import Lexicon
 
     recognizer = Recognizer.load(options.reader)
     svt, iiit5k = (RealSet(options.data / f"{s}_test", recognizer) for s in ("svt", "iiit5k"))

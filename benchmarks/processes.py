@@ -3,7 +3,7 @@
     make walkthrough PARAMS="--only 02"      # words to learn
     python benchmarks/processes.py data/walkthrough/records/train
 
-Each way trains alone, in turns, on the torch backend, with 64 pictures a step and core. Printed
+Each way trains alone, in turns, on the torch backend, with 64 images a step and core. Printed
 are the median images a second over the turns, their range, and the ratio.
 """
 
@@ -20,26 +20,26 @@ WARM_UP, STEPS = 15, 60
 
 def learn(records, preset):
     """Trains for some steps; process 0 prints the images a second."""
-    from crnn_keras import devices
+    from crnn_keras.training import distribute
 
-    with devices.together() as group:
-        from crnn_keras import train
+    with distribute.scope() as group:
+        from crnn_keras import training
         from crnn_keras.char_dict import CharDict
-        from crnn_keras.dataset import Batches
+        from crnn_keras.data.batches import Batches
+        from crnn_keras.data.records import open_records
         from crnn_keras.images import Canvas
-        from crnn_keras.memory import keep_freed_memory
-        from crnn_keras.model import build_crnn
-        from crnn_keras.records import open_records
+        from crnn_keras.model.crnn import build_crnn
+        from crnn_keras.utils.malloc import tune_malloc
 
-        keep_freed_memory()
+        tune_malloc()
         found = open_records(records)
         char_dict, canvas = CharDict.from_config(found.info["char_dict"]), Canvas()
         batch = 64 * (os.cpu_count() or 1)
         order = {"shuffle": True, "augment": True, "part": group.part}
         batches = Batches(found, char_dict, canvas, batch, **order)
         model = build_crnn(char_dict, canvas, preset)
-        whole = train.training_model(model, batches.labels.shape[1])
-        train.compile_for_training(whole, train.make_optimizer("adamw", 2e-3))
+        whole = training.training_model(model, batches.labels.shape[1])
+        training.compile_for_training(whole, training.make_optimizer("adamw", 2e-3))
         steps = iter(batches.training())
         for _ in range(WARM_UP):
             whole.train_on_batch(*next(steps))
@@ -53,7 +53,7 @@ def learn(records, preset):
 def measure(processes, records, preset):
     """Images a second of so many processes."""
     own = [str(pathlib.Path(__file__)), records, "--preset", preset, "--learn"]
-    launcher = ["-m", "crnn_keras.devices", "--here", str(processes)]
+    launcher = ["-m", "crnn_keras.training.distribute", "--here", str(processes)]
     command = [sys.executable, *(launcher if processes > 1 else []), *own]
     environment = {**os.environ, "KERAS_BACKEND": "torch"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""From picture files to texts: our readers on each runtime, beside RapidOCR's recognisers.
+"""From image files to texts: our readers on each runtime, beside RapidOCR's recognisers.
 
     python benchmarks/reading.py [--crops FOLDER] [--rapid PYTHON] [--reader READER]
 
@@ -11,9 +11,9 @@ and PP-OCRv6 along, and wants other versions than ours, so it runs in an environ
     python benchmarks/reading.py --rapid rapid/bin/python
 
 Each contender has a process of its own and they take turns. Printed are medians of the turns, the
-smallest to the largest in brackets: milliseconds a picture, one picture at a time, and pictures a
+smallest to the largest in brackets: milliseconds an image, one image at a time, and images a
 second of a folder. Decoding is included. Slow ones get a shorter folder, `--few`; all are judged on
-the pictures of that one. A word counts as right if its letters and digits are, in whatever case.
+the images of that one. A word counts as right if its letters and digits are, in whatever case.
 """
 
 import argparse
@@ -47,22 +47,22 @@ def take_turns(read):
 """
 
 KERAS = """
-from crnn_keras.recognizer import Recognizer
+from crnn_keras.inference.recognizer import Recognizer
 reader = Recognizer.load(sys.argv[1])
 take_turns(lambda paths: [reading.text for reading in reader.read(paths)])
 """
 
 ONNX = """
-from crnn_keras.onnx_reader import OnnxReader
-reader = OnnxReader.load(sys.argv[1])
+from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
+reader = OnnxRecognizer.load(sys.argv[1])
 take_turns(lambda paths: [reading.text for reading in reader.read(paths)])
 """
 
 OPENVINO = """
 import openvino
-from crnn_keras.onnx_reader import OnnxReader
-class OpenVinoReader(OnnxReader):
-    _read_windows = OnnxReader.__mro__[1]._read_windows
+from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
+class OpenVinoReader(OnnxRecognizer):
+    _read_windows = OnnxRecognizer.__mro__[1]._read_windows
     def logits(self, canvases):
         return network.infer({0: canvases})[0].copy()
 reader = OpenVinoReader.load(sys.argv[1])
@@ -90,18 +90,18 @@ take_turns(read)
 PP_OCR_V4 = """
 import cv2
 from rapidocr_onnxruntime import RapidOCR
-recognise = RapidOCR().text_rec
-take_turns(lambda paths: [text for text, *_ in recognise([cv2.imread(p) for p in paths])[0]])
+detect_layout = RapidOCR().text_rec
+take_turns(lambda paths: [text for text, *_ in detect_layout([cv2.imread(p) for p in paths])[0]])
 """
 
 PP_OCR_V6 = """
 import cv2
 from rapidocr import RapidOCR
 from rapidocr.ch_ppocr_rec import TextRecInput
-recognise = RapidOCR()._load_rec_model()
+detect_layout = RapidOCR()._load_rec_model()
 def read(paths):
-    pictures = [cv2.imread(path) for path in paths]
-    return list(recognise(TextRecInput(img=pictures, return_word_box=False)).txts)
+    images = [cv2.imread(path) for path in paths]
+    return list(detect_layout(TextRecInput(img=images, return_word_box=False)).txts)
 take_turns(read)
 """
 
@@ -122,7 +122,7 @@ class Contender:
         )
 
     def starts(self, paths):
-        """Hands over the pictures; False if the process cannot run."""
+        """Hands over the images; False if the process cannot run."""
         try:
             print(json.dumps(paths), file=self.process.stdin, flush=True)
         except BrokenPipeError:
@@ -141,9 +141,9 @@ class Contender:
         (seconds,), self.texts = self.turn("folder", count)
         self.speeds.append(count / seconds)
 
-    def show(self, truths):
+    def show(self, targets):
         """Prints the line of the table."""
-        right = [plain(a) == plain(b) for a, b in zip(self.texts, truths, strict=False)]
+        right = [plain(a) == plain(b) for a, b in zip(self.texts, targets, strict=False)]
         accuracy = f"{sum(right) / len(right):6.1%}" if self.judged else "     –"
         print(
             f"{self.name:32} {spread(self.milliseconds, 2):27} {spread(self.speeds, 0):25} "
@@ -162,15 +162,15 @@ def plain(text):
     return "".join(c for c in (text or "").lower() if c.isascii() and c.isalnum())
 
 
-def labelled_pictures(crops, count, scratch):
+def labelled_images(crops, count, scratch):
     """Paths and labels, from a folder or rendered."""
     if crops:
         rows = (crops / "labels.tsv").read_text(encoding="utf-8").splitlines()[:count]
         pairs = [row.split("\t", 1) for row in rows]
         return [str(crops / path) for path, _ in pairs], [text for _, text in pairs]
-    from crnn_keras import render
+    from crnn_keras import synth
 
-    renderer = render.Recipe(fonts=tuple(render.bundled_fonts())).open()
+    renderer = synth.Recipe(fonts=tuple(synth.bundled_fonts())).open()
     paths, texts = [], []
     for index in range(count):
         encoded, text = renderer.sample(index)
@@ -184,8 +184,8 @@ def labelled_pictures(crops, count, scratch):
 def readers(trained, scratch):
     """The trained reader and a fresh `paper`: name, `.keras` file, ONNX file and SavedModel."""
     from crnn_keras.char_dict import CharDict
-    from crnn_keras.export import export_onnx, export_saved_model
-    from crnn_keras.model import build_crnn
+    from crnn_keras.inference.export import export_onnx, export_saved_model
+    from crnn_keras.model.crnn import build_crnn
 
     paper = scratch / "paper.keras"
     build_crnn(CharDict.from_preset("alphanumeric36"), preset="paper").save(paper)
@@ -214,15 +214,15 @@ def main():
     parser.add_argument("--crops", type=pathlib.Path, help="folder with a labels.tsv")
     parser.add_argument("--rapid", help="a python that has rapidocr and rapidocr-onnxruntime")
     parser.add_argument("--reader", default="words", help=".keras file or shipped name")
-    parser.add_argument("--pictures", type=int, default=3000, help="in the folder")
+    parser.add_argument("--images", type=int, default=3000, help="in the folder")
     parser.add_argument("--few", type=int, default=300, help="in the folder of slow readers")
     parser.add_argument("--singles", type=int, default=100, help="read one at a time, a turn")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        (scratch / "pictures").mkdir()
-        paths, truths = labelled_pictures(options.crops, options.pictures, scratch / "pictures")
+        (scratch / "images").mkdir()
+        paths, targets = labelled_images(options.crops, options.images, scratch / "images")
         running = []
         for contender in contenders(options, scratch):
             if contender.starts(paths):
@@ -243,10 +243,10 @@ def main():
         kind = f"crops of {options.crops.name}" if options.crops else "rendered words"
         print(
             f"{len(paths):,} {kind}; {os.cpu_count()} cores; {options.rounds} rounds in turn, "
-            f"{options.singles} pictures one at a time in each\n"
-            f"{'':32} {'ms a picture, one at a time':27} {'pictures/s of a folder':25} words right"
+            f"{options.singles} images one at a time in each\n"
+            f"{'':32} {'ms an image, one at a time':27} {'images/s of a folder':25} words right"
         )
-        shared = truths[: min(counts.values())]
+        shared = targets[: min(counts.values())]
         for contender in running:
             contender.show(shared)
             contender.process.stdin.close()

@@ -1,4 +1,4 @@
-"""Writing records: against clovaai's LMDB of the same pictures, and memory against rows.
+"""Writing records: against clovaai's LMDB of the same images, and memory against rows.
 
 python benchmarks/records.py                  # both, to a million rows: about 5 minutes
 python benchmarks/records.py --rows 10000000  # memory at ten million rows: 20 minutes
@@ -18,27 +18,27 @@ import time
 
 from PIL import Image
 
-from crnn_keras import render
+from crnn_keras import synth
 from crnn_keras.char_dict import CharDict
-from crnn_keras.images import Canvas
-from crnn_keras.lmdb_folder import write_lmdb
-from crnn_keras.prepare import (
+from crnn_keras.data.build import (
     RenderedSource,
     Specification,
-    list_parts,
+    list_splits,
     list_stream,
     make_shard,
     prepare,
 )
-from crnn_keras.records import make_record, write_records
-from crnn_keras.samples import Sample
+from crnn_keras.data.labels import Sample
+from crnn_keras.data.labels.lmdb_folder import write_lmdb
+from crnn_keras.data.records import make_record, write_records
+from crnn_keras.images import Canvas
 
 LETTERS = CharDict.from_preset("alphanumeric36")
 
 
-def rendered_pictures(count):
-    """Encoded pictures and labels, `count` of them."""
-    renderer = render.Recipe(fonts=tuple(render.bundled_fonts())).open()
+def rendered_images(count):
+    """Encoded images and labels, `count` of them."""
+    renderer = synth.Recipe(fonts=tuple(synth.bundled_fonts())).open()
     return [renderer.sample(index) for index in range(count)]
 
 
@@ -48,7 +48,7 @@ def bytes_of(folder):
 
 def against_lmdb(count, rounds):
     """Prints images/s and bytes an image of both, written in turn by one process."""
-    pairs = rendered_pictures(count)
+    pairs = rendered_images(count)
     records = [make_record(encoded, text, "rendered") for encoded, text in pairs]
     plain = sum(len(encoded) for encoded, _ in pairs) / count
     writers = {
@@ -75,18 +75,18 @@ def against_lmdb(count, rounds):
 
 
 def one_core(count, rounds):
-    """Prints how many rows a second one core prepares: rendered, and listed pictures checked."""
-    recipe = render.Recipe(fonts=tuple(render.bundled_fonts()))
+    """Prints how many rows a second one core prepares: rendered, and listed images checked."""
+    recipe = synth.Recipe(fonts=tuple(synth.bundled_fonts()))
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         samples = []
-        for index, (encoded, text) in enumerate(rendered_pictures(count)):
+        for index, (encoded, text) in enumerate(rendered_images(count)):
             path = scratch / f"{index}.jpg"
             path.write_bytes(encoded)
             samples.append(Sample(str(path), text, f"row {index}"))
         sources = {
             "rendered": RenderedSource(recipe, count, per_shard=count),
-            "listed": list_parts(scratch / "lists", {"train": samples}, per_shard=count)["train"],
+            "listed": list_splits(scratch / "lists", {"train": samples}, per_shard=count)["train"],
         }
         speeds = {name: [] for name in sources}
         for _ in range(rounds):
@@ -100,9 +100,9 @@ def one_core(count, rounds):
         print(f"  {name:8} {middle:7,.0f} rows/s ({low:,.0f} to {high:,.0f})")
 
 
-def rows_of_one_picture(folder, rows):
-    """As many samples as wanted; all of them are one small picture, each row opens it anew."""
-    path = folder / "picture.png"
+def rows_of_one_image(folder, rows):
+    """As many samples as wanted; all of them are one small image, each row opens it anew."""
+    path = folder / "image.png"
     Image.linear_gradient("L").resize((48, 16)).save(path)
     return (Sample(str(path), f"row{n}", f"rows, line {n}") for n in range(rows))
 
@@ -112,7 +112,7 @@ def prepare_rows(rows):
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         started = time.perf_counter()
-        samples = rows_of_one_picture(scratch, rows)
+        samples = rows_of_one_image(scratch, rows)
         source = list_stream(scratch / "lists", samples, {"train": 1}, seed=0)["train"]
         listed = time.perf_counter() - started
         content = prepare(Specification(source, LETTERS, Canvas()), scratch / "set")
@@ -133,16 +133,16 @@ def prepare_rows(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--pictures", type=int, default=20_000)
+    parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--prepare", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.prepare:
         return prepare_rows(options.prepare)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores")
-    if options.pictures:
-        against_lmdb(options.pictures, options.rounds)
-        one_core(options.pictures // 10, options.rounds)
+    if options.images:
+        against_lmdb(options.images, options.rounds)
+        one_core(options.images // 10, options.rounds)
     print("\nMemory, each in a process of its own:", flush=True)
     for rows in options.rows:
         subprocess.run([sys.executable, __file__, "--prepare", str(rows)], check=True)

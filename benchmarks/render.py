@@ -1,19 +1,19 @@
 """Rendering on one core: ours beside TextRecognitionDataGenerator (TRDG) with like effects.
 
-    python benchmarks/render.py [path of a python that has trdg]
+    python benchmarks/synth.py [path of a python that has trdg]
 
 TRDG 1.8.0 wants other versions of Pillow than ours, so it runs in an environment of its own:
 
     python -m venv trdg && trdg/bin/pip install --no-deps trdg==1.8.0
     trdg/bin/pip install pillow numpy opencv-python-headless requests tqdm diffimg \
         arabic-reshaper python-bidi wikipedia
-    python benchmarks/render.py trdg/bin/python
+    python benchmarks/synth.py trdg/bin/python
 
 Both draw the same words in the same fonts, 32 pixels high, as jpeg in memory. TRDG's effects are
 skew, blur, a background of noise and a wave; ours in the first line are the like ones, in the
 second all that `Style` has by default. They take turns, so that a busy machine slows both; each
 turn is measured in processor time of one thread, which another program's turn does not add to.
-Printed are medians in pictures a second, and of the ratios, smallest to largest in brackets.
+Printed are medians in images a second, and of the ratios, smallest to largest in brackets.
 """
 
 import json
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 
-ROUNDS, PICTURES, WARM = 9, 400, 1000
+ROUNDS, IMAGES, WARM = 9, 400, 1000
 HEIGHT = 32
 
 # Run by TRDG's python: a turn for each line on its standard input.
@@ -37,16 +37,16 @@ answers, sys.stdout = sys.stdout, sys.stderr
 ImageFont.FreeTypeFont.getsize = lambda self, text, *a, **k: tuple(self.getbbox(text)[2:])
 from trdg.generators import GeneratorFromStrings
 texts, fonts, height = json.loads(sys.stdin.readline())
-pictures = iter(GeneratorFromStrings(
+images = iter(GeneratorFromStrings(
     texts, fonts=fonts, size=height, skewing_angle=4, random_skew=True, blur=1, random_blur=True,
     background_type=0, fit=True, margins=(3, 3, 3, 3), distorsion_type=1, distorsion_orientation=0))
 def draw(count):
     width = 0
     for _ in range(count):
-        picture, text = next(pictures)
+        image, text = next(images)
         buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=85)
-        width += picture.width
+        image.save(buffer, "JPEG", quality=85)
+        width += image.width
     return width / count
 draw(50)
 for line in sys.stdin:
@@ -81,26 +81,24 @@ def start_trdg(python, texts, fonts):
 
 
 def trdg_turn(process, count):
-    """Pictures a second, and their mean width, of a turn of TRDG."""
+    """Images a second, and their mean width, of a turn of TRDG."""
     process.stdin.write(f"{count}\n")
     process.stdin.flush()
     return json.loads(process.stdout.readline())
 
 
 def our_turn(texts, fonts, style, start, count):
-    """Pictures a second, and their mean width, of a turn of ours."""
+    """Images a second, and their mean width, of a turn of ours."""
     import io
 
     from PIL import Image
 
-    from crnn_keras import render
+    from crnn_keras import synth
 
     began = time.process_time()
-    pictures = [
-        render.render_jpeg(texts[i], fonts, style, 0, i) for i in range(start, start + count)
-    ]
+    images = [synth.render_jpeg(texts[i], fonts, style, 0, i) for i in range(start, start + count)]
     speed = count / (time.process_time() - began)
-    widths = [Image.open(io.BytesIO(picture)).width for picture in pictures]
+    widths = [Image.open(io.BytesIO(image)).width for image in images]
     return speed, statistics.mean(widths)
 
 
@@ -110,36 +108,36 @@ def show(name, turns):
     width = statistics.mean(width for _, width in turns)
     print(
         f"{name:28} {statistics.median(speeds):6.0f} [{min(speeds):.0f} to {max(speeds):.0f}] "
-        f"pictures/s, {HEIGHT} x {width:.0f} on average",
+        f"images/s, {HEIGHT} x {width:.0f} on average",
         flush=True,
     )
 
 
 def main(python):
     """Measures and prints."""
-    from crnn_keras import render
+    from crnn_keras import synth
 
-    words = render.WordTexts(render.read_words(), seed=1)
-    texts = [words.text(i) for i in range(WARM + ROUNDS * PICTURES)]
-    fonts = render.bundled_fonts()
-    like = render.Style.plain(
+    words = synth.WordTexts(synth.read_words(), seed=1)
+    texts = [words.text(i) for i in range(WARM + ROUNDS * IMAGES)]
+    fonts = synth.bundled_fonts()
+    like = synth.Style.plain(
         height=HEIGHT, slope=0.07, blur=1, noise=16, curve=1, background=1, quality=85
     )
-    styles = {"ours, like TRDG's effects": like, "ours, all effects": render.Style(height=HEIGHT)}
+    styles = {"ours, like TRDG's effects": like, "ours, all effects": synth.Style(height=HEIGHT)}
     trdg = start_trdg(python, texts, fonts)
     if trdg is None:
         print(f"{python} has no trdg: ours alone. {__doc__.split('own:')[1].split('Both')[0]}")
-    print(f"{os.cpu_count()} cores, one used; n = {ROUNDS} turns of {PICTURES}, {len(fonts)} fonts")
+    print(f"{os.cpu_count()} cores, one used; n = {ROUNDS} turns of {IMAGES}, {len(fonts)} fonts")
     turns = {name: [] for name in styles}
     turns_of_trdg = []
     for style in styles.values():
         our_turn(texts, fonts, style, 0, WARM)
     for number in range(ROUNDS):
         for name, style in styles.items():
-            start = WARM + number * PICTURES
-            turns[name].append(our_turn(texts, fonts, style, start, PICTURES))
+            start = WARM + number * IMAGES
+            turns[name].append(our_turn(texts, fonts, style, start, IMAGES))
         if trdg is not None:
-            turns_of_trdg.append(trdg_turn(trdg, PICTURES // 4))
+            turns_of_trdg.append(trdg_turn(trdg, IMAGES // 4))
     for name in styles:
         show(name, turns[name])
     if trdg is not None:

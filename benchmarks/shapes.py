@@ -17,7 +17,7 @@ import time
 
 from training import count_flops
 
-from crnn_keras.memory import keep_freed_memory
+from crnn_keras.utils.malloc import tune_malloc
 
 BATCH = 64
 # Steps of a shape: not counted, and of each of its turns.
@@ -35,7 +35,7 @@ WAYS = {
 
 def shapes():
     """Makes the shapes known to `build_crnn`."""
-    from crnn_keras.model import SHAPES, SMALL, Shape, strided_features
+    from crnn_keras.model.crnn import SHAPES, SMALL, Shape, strided_features
 
     others = {
         "narrow": (
@@ -62,9 +62,9 @@ class Words:
 
     def __init__(self, folder, seed):
         from crnn_keras.char_dict import CharDict
-        from crnn_keras.dataset import Batches
+        from crnn_keras.data.batches import Batches
+        from crnn_keras.data.records import open_records
         from crnn_keras.images import Canvas
-        from crnn_keras.records import open_records
 
         parts = {part: open_records(f"{folder}/{part}") for part in ("train", "test")}
         self.char_dict = CharDict.from_config(parts["train"].info["char_dict"])
@@ -78,19 +78,19 @@ class Words:
 
     def reader(self, shape):
         """A reader with fresh weights."""
-        from crnn_keras.model import build_crnn
+        from crnn_keras.model.crnn import build_crnn
 
         return build_crnn(self.char_dict, self.canvas, shape, self.seed)
 
 
 def seconds_a_step(names, words):
     """Median time of a training step by shape, input included."""
-    from crnn_keras import train
+    from crnn_keras import training
 
     steps = {}
     for name in names:
-        whole = train.training_model(words.reader(name), words.learnt.labels.shape[1])
-        train.compile_for_training(whole, train.make_optimizer("adamw", 2e-3))
+        whole = training.training_model(words.reader(name), words.learnt.labels.shape[1])
+        training.compile_for_training(whole, training.make_optimizer("adamw", 2e-3))
         batches = iter(words.learnt.training())
         steps[name] = lambda whole=whole, batches=batches: whole.train_on_batch(*next(batches))
         for _ in range(WARM_UP):
@@ -107,12 +107,12 @@ def seconds_a_step(names, words):
 
 def learn(name, words, steps):
     """Trains one shape and prints its line."""
-    from crnn_keras import train
+    from crnn_keras import training
 
     model = words.reader(name)
     with tempfile.TemporaryDirectory() as folder:
-        train.train(model, words.learnt, words.read, folder, epochs=1, steps_per_epoch=steps)
-    _, report = train.validate(model, words.read)
+        training.train(model, words.learnt, words.read, folder, epochs=1, steps_per_epoch=steps)
+    _, report = training.validate(model, words.read)
     low, high = report.interval
     print(
         f"| {name}: {WAYS[name]} | {count_flops(model) / 1e6:.0f} | {model.count_params():,} | "
@@ -128,7 +128,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shapes", nargs="+", choices=WAYS, default=list(WAYS))
     options = parser.parse_args()
-    keep_freed_memory()
+    tune_malloc()
     shapes()
     print(f"{os.cpu_count()} cores, {options.minutes:g} minutes each, seed {options.seed}")
     print("| shape | MFLOP an image | weights | words seen | word accuracy |")

@@ -14,7 +14,7 @@ three times its forward pass. `predict` reads batches of 64, `one` single canvas
 is the exported reader.
 
 The rows `records` give the batches that `dataset.Batches` makes of records, augmented: `train` from
-encoded pictures, `predict` from the canvases that it keeps; their ratio is to the training of the
+encoded images, `predict` from the canvases that it keeps; their ratio is to the training of the
 first backend. With `--precision` the readers compute in that; the plain loop stays in float32.
 """
 
@@ -34,7 +34,7 @@ PLAIN = "plain torch"
 
 
 def make_batch():
-    """Canvases, labels and frame counts of one batch: noise costs what pictures cost."""
+    """Canvases, labels and frame counts of one batch: noise costs what images cost."""
     rng = np.random.default_rng(0)
     return {
         "canvas": rng.integers(0, 256, (BATCH, 32, 100, 1)).astype("uint8"),
@@ -67,21 +67,23 @@ class Matrices:
 
 
 class Ours:
-    """A reader as `crnn_keras.train` trains it."""
+    """A reader as `crnn_keras.training` trains it."""
 
     def __init__(self, preset, precision):
         import keras
 
-        from crnn_keras import train
+        from crnn_keras import training
         from crnn_keras.char_dict import CharDict
-        from crnn_keras.memory import keep_freed_memory
-        from crnn_keras.model import build_crnn
+        from crnn_keras.model.crnn import build_crnn
+        from crnn_keras.utils.malloc import tune_malloc
 
-        keep_freed_memory()  # as `train` does
+        tune_malloc()  # as `train` does
         char_dict = CharDict.from_preset("alphanumeric36")
         self.reader = build_crnn(char_dict, preset=preset, precision=precision)
-        self.model = train.training_model(self.reader, LONGEST)
-        self.model.compile(train.make_optimizer("adamw", 2e-3), loss=lambda _, y: keras.ops.mean(y))
+        self.model = training.training_model(self.reader, LONGEST)
+        self.model.compile(
+            training.make_optimizer("adamw", 2e-3), loss=lambda _, y: keras.ops.mean(y)
+        )
         self.flops = count_flops(self.reader)
         self.batch = {name: keras.ops.convert_to_tensor(v) for name, v in make_batch().items()}
         self.zeros = keras.ops.zeros(BATCH)
@@ -103,7 +105,7 @@ class Plain:
         import torch
 
         from crnn_keras.char_dict import CharDict
-        from crnn_keras.model import build_crnn
+        from crnn_keras.model.crnn import build_crnn
 
         reader = build_crnn(CharDict.from_preset("alphanumeric36"), preset=preset)
         self.flops = count_flops(reader)
@@ -237,17 +239,17 @@ class Exported:
 
     def __init__(self, preset):
         from crnn_keras.char_dict import CharDict
-        from crnn_keras.export import export_onnx
-        from crnn_keras.model import build_crnn
-        from crnn_keras.onnx_reader import OnnxReader
-        from crnn_keras.train import save_model
+        from crnn_keras.inference.export import export_onnx
+        from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
+        from crnn_keras.model.crnn import build_crnn
+        from crnn_keras.training import save_model
 
         reader = build_crnn(CharDict.from_preset("alphanumeric36"), preset=preset)
         self.flops = count_flops(reader)
         with tempfile.TemporaryDirectory() as folder:
             save_model(reader, f"{folder}/reader.keras")
             export_onnx(f"{folder}/reader.keras", f"{folder}/reader.onnx")
-            self.reader = OnnxReader.load(f"{folder}/reader.onnx")
+            self.reader = OnnxRecognizer.load(f"{folder}/reader.onnx")
         self.canvases = make_batch()["canvas"]
 
     def predict(self):
@@ -258,24 +260,24 @@ class Exported:
 
 
 class FromRecords:
-    """Batches of rendered words, from encoded pictures or from the canvases kept in memory."""
+    """Batches of rendered words, from encoded images or from the canvases kept in memory."""
 
     flops = 0
 
     def __init__(self, preset):
-        from crnn_keras import render
+        from crnn_keras import synth
         from crnn_keras.char_dict import CharDict
-        from crnn_keras.dataset import Batches
+        from crnn_keras.data.batches import Batches
+        from crnn_keras.data.records import Records, make_record, write_records
         from crnn_keras.images import Canvas
-        from crnn_keras.records import Records, make_record, write_records
 
-        fonts = render.bundled_fonts()
-        texts = render.WordTexts(render.read_words(), seed=0)
+        fonts = synth.bundled_fonts()
+        texts = synth.WordTexts(synth.read_words(), seed=0)
         self.folder = tempfile.TemporaryDirectory()
         rows = []
         for index in range(16 * BATCH):
             text = texts.text(index)
-            rows.append(make_record(render.render_jpeg(text, fonts, index=index), text, "word"))
+            rows.append(make_record(synth.render_jpeg(text, fonts, index=index), text, "word"))
         chars = CharDict.from_preset("alphanumeric36")
         write_records(self.folder.name, rows, chars, Canvas())
 

@@ -8,12 +8,13 @@ import sys
 import keras
 import numpy as np
 
-from crnn_keras import layers, render
-from crnn_keras import train as training
+from crnn_keras import synth
+from crnn_keras import training as training
 from crnn_keras.char_dict import CharDict
-from crnn_keras.ctc import ctc_loss
-from crnn_keras.model import PRESETS, build_crnn
-from crnn_keras.recognizer import Recognizer
+from crnn_keras.inference.recognizer import Recognizer
+from crnn_keras.model import layers
+from crnn_keras.model.crnn import PRESETS, build_crnn
+from crnn_keras.model.ctc import ctc_loss
 
 
 def loss_and_gradient(logits, labels, frames, compiled=False):
@@ -95,15 +96,15 @@ def set_weights(model, seed):
 
 
 def canvases():
-    """Pictures to read: 3 canvases of 32 x 100 pixels."""
+    """Images to read: 3 canvases of 32 x 100 pixels."""
     return np.random.default_rng(2).integers(0, 256, size=(3, 32, 100, 1), dtype=np.uint8)
 
 
 def rendered_words():
-    """40 encoded pictures of words."""
-    texts = render.WordTexts(render.read_words(), seed=1)
-    fonts = render.bundled_fonts()
-    return [render.render_jpeg(texts.text(i), fonts, seed=1, index=i) for i in range(40)]
+    """40 encoded images of words."""
+    texts = synth.WordTexts(synth.read_words(), seed=1)
+    fonts = synth.bundled_fonts()
+    return [synth.render_jpeg(texts.text(i), fonts, seed=1, index=i) for i in range(40)]
 
 
 def logits_of(model):
@@ -139,19 +140,19 @@ def _conv_case(shape, kernel_size, strides, padding, use_bias=False):
     return shape, "Conv2D", {"filters": 4, "use_bias": use_bias, **options}
 
 
-# Input shape of a picture or a sequence, name of the layer, its options.
+# Input shape of an image or a sequence, name of the layer, its options.
 LAYER_CASES = {
     "conv 3 by 3": _conv_case((9, 13, 2), 3, 1, "same", use_bias=True),
     "conv 5 by 5, strides 2": _conv_case((8, 10, 1), 5, 2, "same"),
     "conv of odd height, strides 2 and 1": _conv_case((7, 10, 3), 3, (2, 1), "same"),
     "conv of many channels": _conv_case((5, 6, 9), 3, (2, 1), "same"),
     "conv of even kernel": _conv_case((5, 6, 2), 2, 1, "same"),
-    "conv as high as the picture": _conv_case((2, 9, 3), (2, 3), 1, "valid"),
+    "conv as high as the image": _conv_case((2, 9, 3), (2, 3), 1, "valid"),
     "conv that leaves rows over": _conv_case((10, 11, 2), (3, 2), (4, 3), "valid"),
     "conv of strides wider than the kernel": _conv_case((9, 9, 2), 2, 3, "same"),
     "pool": ((4, 6, 2), "MaxPooling2D", {"pool_size": (2, 3)}),
     "pool that leaves rows over": ((5, 4, 2), "MaxPooling2D", {"pool_size": 2}),
-    "norm of pictures": ((4, 5, 3), "BatchNormalization", {"momentum": 0.7}),
+    "norm of images": ((4, 5, 3), "BatchNormalization", {"momentum": 0.7}),
     "norm of one row": ((1, 6, 2), "BatchNormalization", {"epsilon": 0.1}),
     "lstm": ((7, 3), "Bidirectional", {"units": 5}),
     "lstm of one frame": ((1, 3), "Bidirectional", {"units": 4}),
@@ -159,7 +160,7 @@ LAYER_CASES = {
 
 
 def layer_twins(precision="float32"):
-    """What each layer of ours, and Keras' own, make of the same weights and pictures.
+    """What each layer of ours, and Keras' own, make of the same weights and images.
 
     They compute in a precision. Each stands behind a dense layer, whose step shows the gradient to
     the layer's inputs. All are branches of one model, since compiling is what takes long.
@@ -169,7 +170,7 @@ def layer_twins(precision="float32"):
         each weight before and after it.
     """
     rng = np.random.default_rng(4)
-    pictures = {
+    images = {
         case: rng.normal(size=(6, *shape)).astype("float32")
         for case, (shape, _, _) in LAYER_CASES.items()
     }
@@ -188,7 +189,7 @@ def layer_twins(precision="float32"):
 
         def look(when, parts=parts, found=found):
             for case, part in parts.items():
-                used = part(pictures[case], training=False)
+                used = part(images[case], training=False)
                 found[f"{case}: used {when}"] = keras.ops.convert_to_numpy(used).astype("float32")
                 for number, weight in enumerate(part.weights):
                     found[f"{case}: weight {number} {when}"] = weight.numpy()
@@ -200,7 +201,7 @@ def layer_twins(precision="float32"):
         targets = [rng.normal(size=found[f"{case}: used before"].shape) for case in parts]
         whole = keras.Model(inputs, branches)
         whole.compile(keras.optimizers.SGD(1.0), loss=["mse"] * len(branches))
-        whole.train_on_batch(list(pictures.values()), [t.astype("float32") for t in targets])
+        whole.train_on_batch(list(images.values()), [t.astype("float32") for t in targets])
         look("after")
         both.append(found)
     return both

@@ -23,8 +23,9 @@ if os.environ.get("KERAS_BACKEND") == "torch":
 
 import pytest  # noqa: E402
 
-from crnn_keras import records, render  # noqa: E402
+from crnn_keras import synth  # noqa: E402
 from crnn_keras.char_dict import CharDict  # noqa: E402
+from crnn_keras.data import records  # noqa: E402
 from crnn_keras.images import Canvas  # noqa: E402
 
 
@@ -36,20 +37,20 @@ def char_dict():
 @pytest.fixture(scope="session")
 def words():
     """60 words of 3 to 8 letters, the same at each call."""
-    plain = [w.lower() for w in render.read_words() if w.isascii() and w.isalpha()]
+    plain = [w.lower() for w in synth.read_words() if w.isascii() and w.isalpha()]
     return list(dict.fromkeys(w for w in plain if 3 <= len(w) <= 8))[::300][:60]
 
 
 @pytest.fixture(scope="session")
 def write_words(char_dict):
     """Function that draws texts, one font for all, and writes them as a set of records."""
-    fonts = [font for font in render.bundled_fonts() if font.endswith("DejaVuSans.ttf")]
+    fonts = [font for font in synth.bundled_fonts() if font.endswith("DejaVuSans.ttf")]
 
     def write(folder, texts, drawn=None):
-        pictures = render.render_many(drawn or texts, fonts, seed=0)
+        images = synth.render_many(drawn or texts, fonts, seed=0)
         made = [
-            records.make_record(picture, text, f"word {number}")
-            for number, (picture, text) in enumerate(zip(pictures, texts, strict=True))
+            records.make_record(image, text, f"word {number}")
+            for number, (image, text) in enumerate(zip(images, texts, strict=True))
         ]
         records.write_records(folder, made, char_dict, Canvas())
         return records.Records(folder)
@@ -68,7 +69,7 @@ def word_sets(tmp_path_factory, words, write_words):
 
 @pytest.fixture(scope="session")
 def encode():
-    """Function `(Pillow image, format, **options)` that gives the bytes of a picture's file."""
+    """Function `(Pillow image, format, **options)` that gives the bytes of an image's file."""
 
     def encoded(image, image_format, **options):
         buffer = io.BytesIO()

@@ -14,19 +14,19 @@ import threading
 import time
 
 from crnn_keras.char_dict import CharDict
-from crnn_keras.dataset import Batches
+from crnn_keras.data.batches import Batches
+from crnn_keras.data.records import Records
 from crnn_keras.images import Canvas
-from crnn_keras.model import build_crnn
-from crnn_keras.records import Records
-from crnn_keras.train import run as running
-from crnn_keras.train import train
+from crnn_keras.model.crnn import build_crnn
+from crnn_keras.training import callbacks as running
+from crnn_keras.training import train
 
 STEPS = 4
 _EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
 
 
 def train_a_little(sets, epochs, folder, save_minutes):
-    """Epochs of four steps: augmented pictures, dropout, cosine schedule."""
+    """Epochs of four steps: augmented images, dropout, cosine schedule."""
     char_dict, canvas = CharDict.from_preset("alphanumeric36"), Canvas()
     training = Batches(
         Records(f"{sets}/train"), char_dict, canvas, 8, seed=5, shuffle=True, augment=True

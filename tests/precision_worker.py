@@ -11,14 +11,14 @@ import numpy as np
 
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import Canvas
-from crnn_keras.model import PRECISIONS, build_crnn
-from crnn_keras.train import make_optimizer, training_model
+from crnn_keras.model.crnn import PRECISIONS, build_crnn
+from crnn_keras.training import make_optimizer, training_model
 
 STEPS, BATCH, LONGEST = 5, 8, 4
 
 
 def batch():
-    """Pictures of noise with labels of 4 different characters: 8 frames of 32 x 32 pixels."""
+    """Images of noise with labels of 4 different characters: 8 frames of 32 x 32 pixels."""
     rng = np.random.default_rng(0)
     return {
         "canvas": rng.integers(0, 256, (BATCH, 32, 32, 1), dtype=np.uint8),

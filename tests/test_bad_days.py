@@ -7,14 +7,14 @@ import keras
 import numpy as np
 import pytest
 
-from crnn_keras import files
-from crnn_keras.dataset import Batches
+from crnn_keras.data.batches import Batches
+from crnn_keras.data.records import RecordError, Records
 from crnn_keras.images import Canvas
-from crnn_keras.model import build_crnn
-from crnn_keras.records import RecordError, Records
-from crnn_keras.train import run as run_module
-from crnn_keras.train import save_model, train, write_history
-from crnn_keras.train.bad_batches import loss_not_finite
+from crnn_keras.model.crnn import build_crnn
+from crnn_keras.training import callbacks as run_module
+from crnn_keras.training import save_model, train, write_history
+from crnn_keras.training.bad_batches import describe_nan_loss
+from crnn_keras.utils import files
 
 
 def batches_of(folder, char_dict, **options):
@@ -42,7 +42,7 @@ def steps_of_states(folder):
     ]
 
 
-def test_loss_that_is_not_finite_stops_at_its_step_and_names_the_pictures(
+def test_loss_that_is_not_finite_stops_at_its_step_and_names_the_images(
     tmp_path, start, word_sets, char_dict
 ):
     # After one step with such a rate the weights are huge; the first loss was as ever.
@@ -65,7 +65,7 @@ def test_loss_that_is_not_finite_stops_at_its_step_and_names_the_pictures(
 
 def test_first_step_has_no_step_before_it(word_sets, char_dict):
     batches = batches_of(word_sets / "train", char_dict)
-    lines = loss_not_finite(float("inf"), batches, 0).splitlines()
+    lines = describe_nan_loss(float("inf"), batches, 0).splitlines()
     assert lines[0] == "The loss became inf in step 1. Its batch:"
     assert lines[1:] == [*(f"  {name}" for name in batches.sources(0)[:5]), "  and 3 more"]
 
@@ -164,7 +164,7 @@ def test_shard_that_breaks_during_training_names_itself(tmp_path, start, word_se
         start(tmp_path / "run", tmp_path / "sets", break_shard)
     said = str(error.value)
     which = {"train": "training", "validation": "validation"}[part]
-    assert said.startswith(f"The {which} pictures cannot be read. {shard}")
+    assert said.startswith(f"The {which} images cannot be read. {shard}")
     assert {"remove": "is missing. Prepare", "flip": "the checksum is wrong"}[damage] in said
     assert f"records.verify({str(shard.parent)!r})" in said
     assert steps_of_states(tmp_path / "run") == [0]

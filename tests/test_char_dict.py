@@ -22,7 +22,7 @@ def test_blank_is_0_and_the_first_character_is_1():
     assert BLANK == 0
     assert char_dict.encode("cab") == [3, 1, 2]
     assert char_dict.decode([3, 1, 2]) == "cab"
-    assert (len(char_dict), char_dict.classes) == (3, 4)
+    assert (len(char_dict), char_dict.num_classes) == (3, 4)
 
 
 @pytest.mark.parametrize(

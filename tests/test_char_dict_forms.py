@@ -7,8 +7,8 @@ import unicodedata
 import pytest
 
 from crnn_keras.char_dict import NORMALIZATIONS, CharDict
-from crnn_keras.char_dict.normalization import changed_by, lost_in_nfc, write_in
-from crnn_keras.recognizer import Recognizer
+from crnn_keras.char_dict.normalization import changed_by, lost_in_nfc, normalize_text
+from crnn_keras.inference.recognizer import Recognizer
 
 ACCENTED = "e\u0301"  # e and an accent, which is é in two code points
 
@@ -127,7 +127,7 @@ def test_changed_and_lost_characters_are_named():
     assert changed_by("aＡ\uf900", "half_width") == "Ａ\uf900"
     assert lost_in_nfc("ae\u0301") == ["a\u0301", "e\u0301"]
     assert lost_in_nfc("aeáé\u0301") == []
-    assert write_in("ÀＡ", "half_width", fold_case=True) == "àa"
+    assert normalize_text("ÀＡ", "half_width", fold_case=True) == "àa"
 
 
 def test_the_shipped_reader_is_of_before_and_has_its_dictionary():

@@ -129,7 +129,7 @@ def test_corpus_by_falling_frequency(here):
     assert corpus_counts("news.txt", "half_width")[" "] == 3
 
 
-def test_corpus_leaves_out_what_no_picture_shows(tmp_path):
+def test_corpus_leaves_out_what_no_image_shows(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("a\x07\u200b\u200d\ufffd\xad\x85\u2003\ue000\U000e0001b", encoding="utf-8")
     assert CharDict.from_corpus(path).characters == "ab\u200d\ue000"

@@ -7,7 +7,7 @@ import pytest
 from backend_worker import loss_and_gradient
 
 from crnn_keras.char_dict import frames_needed
-from crnn_keras.ctc import CTCLayer, ctc_loss, fits, label_lengths
+from crnn_keras.model.ctc import CTCLayer, ctc_loss, fits, label_lengths
 
 
 def log_probabilities(logits):
@@ -29,7 +29,7 @@ def paths_of(label, frames):
 
 
 def brute_force(logits, paths):
-    """Minus the logarithm of the sum of the paths' probabilities, of one picture, in float64."""
+    """Minus the logarithm of the sum of the paths' probabilities, of one image, in float64."""
     log_probs = log_probabilities(logits)
     scores = log_probs[np.arange(paths.shape[1]), paths].sum(-1)
     return -(scores.max() + np.log(np.exp(scores - scores.max()).sum()))
@@ -229,10 +229,10 @@ def test_thousands_of_classes():
         # softmax minus the share of the paths that pass, for the classes of the label.
         probabilities = np.exp(log_probabilities(logits[row, :count]))
         scores = np.log(probabilities)[np.arange(count), paths].sum(-1)
-        shares = np.exp(scores) / np.exp(scores).sum()
+        fractions = np.exp(scores) / np.exp(scores).sum()
         expected = probabilities
         for frame in range(count):
-            np.subtract.at(expected[frame], paths[:, frame], shares)
+            np.subtract.at(expected[frame], paths[:, frame], fractions)
         np.testing.assert_allclose(gradient[row, :count], expected, rtol=1e-3, atol=1e-6)
 
 
@@ -273,7 +273,7 @@ def test_layer_comes_back_from_a_saved_model(tmp_path):
     np.testing.assert_allclose(loaded.predict_on_batch(batch), expected, rtol=1e-5)
 
 
-def test_layer_gives_one_number_a_picture_known_beforehand():
+def test_layer_gives_one_number_a_image_known_beforehand():
     layer = CTCLayer()
     assert tuple(layer.compute_output_shape([(8, 25, 37), (8, 10), (8,)])) == (8,)
     output = layer(_inputs())

@@ -9,18 +9,20 @@ import sys
 import numpy as np
 import pytest
 
-from crnn_keras import images, lexicon, records, render
-from crnn_keras.calibration import Calibration
+from crnn_keras import synth
 from crnn_keras.char_dict import CharDict
-from crnn_keras.decode import best_path
-from crnn_keras.export import export_onnx, export_saved_model
-from crnn_keras.export.confidence import calibrate, likelihoods
-from crnn_keras.export.onnx import _in_eight_bits
-from crnn_keras.images import Canvas
-from crnn_keras.lexicon import ids_of
-from crnn_keras.model import build_crnn
-from crnn_keras.recognizer import SHIPPED, Recognizer
-from crnn_keras.train import save_model
+from crnn_keras.data import records
+from crnn_keras.evaluation.confidence import Calibration
+from crnn_keras.images import Canvas, to_canvas
+from crnn_keras.inference.export import export_onnx, export_saved_model
+from crnn_keras.inference.export.confidence import calibrate, likelihoods
+from crnn_keras.inference.export.onnx import _in_eight_bits
+from crnn_keras.inference.recognizer import SHIPPED, Recognizer
+from crnn_keras.model import decoding
+from crnn_keras.model.crnn import build_crnn
+from crnn_keras.model.decoding import ids_of
+from crnn_keras.model.decoding.best_path import best_path
+from crnn_keras.training import save_model
 
 COUNT = 200
 CALIBRATION = Calibration(0.5, 1.0)
@@ -57,20 +59,20 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, png_of_size):
-    """Pictures of rendered words in jpeg, png and bmp, and some that are none."""
+    """Images of rendered words in jpeg, png and bmp, and some that are none."""
     top = tmp_path_factory.mktemp("export")
-    (top / "pictures").mkdir()
-    words = render.WordTexts(render.read_words(), seed=99)
+    (top / "images").mkdir()
+    words = synth.WordTexts(synth.read_words(), seed=99)
     texts = [words.text(number) for number in range(COUNT)]
-    fonts = render.bundled_fonts()
+    fonts = synth.bundled_fonts()
     for number, text in enumerate(texts):
         font = fonts[number % len(fonts)]
         suffix = ("jpg", "png", "bmp")[number % 3]
-        picture = render.render_word(text, font, seed=99, index=number)
-        picture.save(top / "pictures" / f"{number:03d}.{suffix}")
+        image = synth.render_word(text, font, seed=99, index=number)
+        image.save(top / "images" / f"{number:03d}.{suffix}")
     (top / "bad").mkdir()
-    (top / "bad" / "text").write_text("no picture")
-    whole = (top / "pictures" / "001.png").read_bytes()
+    (top / "bad" / "text").write_text("no image")
+    whole = (top / "images" / "001.png").read_bytes()
     (top / "bad" / "cut").write_bytes(whole[: len(whole) // 2])
     (top / "bad" / "bomb").write_bytes(png_of_size(40_000, 40_000))
     (top / "bad" / "empty").write_bytes(b"")
@@ -79,7 +81,7 @@ def folder(tmp_path_factory, png_of_size):
 
 def ask(saved_model, folder):
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-c", CLIENT, str(saved_model), str(folder / "pictures")]
+    command = [sys.executable, "-c", CLIENT, str(saved_model), str(folder / "images")]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
     return json.loads(result.stdout)
@@ -95,7 +97,7 @@ def test_answers_as_the_recognizer_on_200_images(folder, tmp_path):
     assert [path.name for path in (tmp_path / "reader").iterdir()] == ["3"]
 
     answer = ask(saved_model, folder)
-    readings = recognizer.read(folder / "pictures")
+    readings = recognizer.read(folder / "images")
     assert answer["texts"] == [reading.text for reading in readings]
     confidences = [reading.confidence for reading in readings]
     np.testing.assert_allclose(answer["confidences"], confidences, rtol=1e-3, atol=1e-6)
@@ -117,7 +119,7 @@ def test_keeps_aspect_and_unicode(folder, tmp_path):
     kernel.assign(np.random.default_rng(0).normal(0, 3, kernel.shape))
     save_model(model, tmp_path / "keep.keras")
     answer = ask(export_saved_model(tmp_path / "keep.keras", tmp_path / "keep"), folder)
-    readings = Recognizer.load(tmp_path / "keep.keras").read(folder / "pictures")
+    readings = Recognizer.load(tmp_path / "keep.keras").read(folder / "images")
     assert answer["texts"] == [reading.text for reading in readings]
     assert any(character in "省京沪川" for text in answer["texts"] for character in text)
 
@@ -148,7 +150,7 @@ def test_likelihoods_by_tensorflow_are_those_by_numpy(sureness, frames):
     classes = logits.argmax(-1)
     kept = (classes != 0) & (classes != np.pad(classes, [[0, 0], [1, 0]])[:, :-1])
     found = likelihoods(tf, tf.constant(logits), tf.constant(classes), tf.constant(kept))
-    expected = lexicon.likelihoods(logits, ids)
+    expected = decoding.likelihoods(logits, ids)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
     assert expected[:3] == pytest.approx(1) and len({len(i) for i in ids}) >= min(frames, 4)
 
@@ -171,7 +173,7 @@ def test_what_is_no_reader_is_refused(tmp_path, export):
 def onnx_files(tmp_path_factory):
     """Function that exports a reader to ONNX once; it gives the reader, the file, the network."""
     onnx = pytest.importorskip("onnx")
-    from crnn_keras.onnx_reader import OnnxReader
+    from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
 
     made = {}
 
@@ -191,7 +193,7 @@ def onnx_files(tmp_path_factory):
         assert export_onnx(path, folder / "reader.onnx") < 1e-4
         assert [p.suffix for p in folder.iterdir() if p != path] == [".onnx"]
         network = onnx.load(folder / "reader.onnx")
-        made[preset, canvas] = path, OnnxReader.load(folder / "reader.onnx"), network
+        made[preset, canvas] = path, OnnxRecognizer.load(folder / "reader.onnx"), network
         return made[preset, canvas]
 
     return exported
@@ -207,19 +209,19 @@ def test_onnx_reads_as_the_recognizer_on_200_images(folder, onnx_files, preset, 
     recognizer = Recognizer.load(path)
     assert exported.char_dict == recognizer.char_dict and exported.canvas == recognizer.canvas
     assert exported.calibration == recognizer.calibration
-    ours, theirs = (r.read(folder / "pictures") for r in (exported, recognizer))
+    ours, theirs = (r.read(folder / "images") for r in (exported, recognizer))
     assert [reading.text for reading in ours] == [reading.text for reading in theirs]
     assert [reading.source for reading in ours] == [reading.source for reading in theirs]
     confidences = [[reading.confidence for reading in readings] for readings in (ours, theirs)]
     np.testing.assert_allclose(*confidences, rtol=1e-3, atol=1e-6)
     # Weights by chance read much alike, but not all the same.
     assert len({reading.text for reading in ours}) > COUNT / 4
-    for picture in sorted((folder / "pictures").iterdir())[:20]:
-        batch = images.to_canvas(picture, canvas)[None].repeat(3, axis=0)
+    for image in sorted((folder / "images").iterdir())[:20]:
+        batch = to_canvas(image, canvas)[None].repeat(3, axis=0)
         np.testing.assert_allclose(exported.logits(batch), recognizer.logits(batch), atol=1e-4)
 
 
-def test_onnx_names_bad_pictures_as_the_recognizer(folder, onnx_files):
+def test_onnx_names_bad_images_as_the_recognizer(folder, onnx_files):
     path, exported, _ = onnx_files("words", WORDS)
     bad = sorted((folder / "bad").iterdir())
     ours, theirs = (reader.read(bad) for reader in (exported, Recognizer.load(path)))
@@ -257,7 +259,7 @@ def test_a_reader_in_mixed_precision_is_exported_in_float32(tmp_path):
 def test_rounded_weights_make_a_smaller_file_and_the_same_readings(
     tmp_path, onnx_files, weights, apart, share, same
 ):
-    from crnn_keras.onnx_reader import OnnxReader
+    from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
 
     path, _, network = onnx_files("words", WORDS)
     recognizer = Recognizer.load(path)
@@ -269,9 +271,9 @@ def test_rounded_weights_make_a_smaller_file_and_the_same_readings(
     file = tmp_path / "rounded.onnx"
     assert 1e-4 < export_onnx(tmp_path / "words.keras", file, weights) < apart
     assert file.stat().st_size < share * len(network.SerializeToString())
-    fonts = render.bundled_fonts()
-    pictures = [render.render_word(f"word{n}", fonts[n % 20], seed=3, index=n) for n in range(60)]
-    pairs = zip(OnnxReader.load(file).read(pictures), recognizer.read(pictures), strict=True)
+    fonts = synth.bundled_fonts()
+    images = [synth.render_word(f"word{n}", fonts[n % 20], seed=3, index=n) for n in range(60)]
+    pairs = zip(OnnxRecognizer.load(file).read(images), recognizer.read(images), strict=True)
     assert sum(here.text == there.text for here, there in pairs) >= same
 
 
@@ -298,12 +300,12 @@ def test_weights_that_lie_on_a_grid_are_kept_exactly(axes):
 @pytest.mark.parametrize(("reader", "apart"), [("words", 1e-3), ("ascii", 0.1)])
 def test_the_shipped_files_hold_the_same_reader(folder, reader, apart):
     pytest.importorskip("onnxruntime")
-    from crnn_keras.onnx_reader import OnnxReader
+    from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
 
     recognizer = Recognizer.load(reader)
-    paths = sorted((folder / "pictures").iterdir())[:32]
-    canvases = np.stack([images.to_canvas(path, recognizer.canvas) for path in paths])
-    exported = OnnxReader.load(reader).logits(canvases)
+    paths = sorted((folder / "images").iterdir())[:32]
+    canvases = np.stack([to_canvas(path, recognizer.canvas) for path in paths])
+    exported = OnnxRecognizer.load(reader).logits(canvases)
     np.testing.assert_allclose(exported, recognizer.logits(canvases), rtol=0, atol=apart)
 
 
@@ -326,8 +328,8 @@ def test_onnx_names_its_ends_and_frees_the_sizes_that_vary(onnx_files):
 
 def test_records_store_what_tensorflow_can_decode(tmp_path):
     # webp is read by Pillow only: it is stored as png.
-    font = render.bundled_fonts()[0]
-    picture = render.render_word("webp", font, seed=1)
-    picture.save(tmp_path / "word.webp", lossless=True)
+    font = synth.bundled_fonts()[0]
+    image = synth.render_word("webp", font, seed=1)
+    image.save(tmp_path / "word.webp", lossless=True)
     record = records.make_record((tmp_path / "word.webp").read_bytes(), "webp", "word.webp")
     assert record.encoded.startswith(b"\x89PNG")

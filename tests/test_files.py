@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from crnn_keras import files
+from crnn_keras.utils import files
 
 
 def test_atomic_shows_the_file_only_when_it_is_whole(tmp_path):
@@ -149,12 +149,12 @@ def test_open_text_sees_damage_at_the_end_before_the_first_line(tmp_path, tail):
 def test_blame_puts_the_file_before_the_message():
     with (
         pytest.raises(ValueError, match=r"^a\.txt: line 3 is odd$") as caught,
-        files.blame("a.txt"),
+        files.prefix_errors("a.txt"),
     ):
         raise ValueError("line 3 is odd")
     assert isinstance(caught.value.__cause__, ValueError)
 
 
 def test_blame_leaves_other_errors_alone():
-    with pytest.raises(KeyError, match="^'line 3'$"), files.blame("a.txt"):
+    with pytest.raises(KeyError, match="^'line 3'$"), files.prefix_errors("a.txt"):
         raise KeyError("line 3")

@@ -22,7 +22,7 @@ STRETCH = Canvas("stretch", 32, (100,))
 KEEP = Canvas("keep", 32, (64, 128, 256))
 
 
-def _picture(height, width, mode="RGB", seed=0):
+def _image(height, width, mode="RGB", seed=0):
     """Noise on a slope: every pixel counts, and a shift of one pixel shows."""
     rng = np.random.default_rng([seed, height, width])
     slope = np.linspace(0, 160, width)[None, :, None] + np.linspace(0, 30, height)[:, None, None]
@@ -35,12 +35,12 @@ def tf_canvas():
     """Function `(bytes, canvas)`: the canvas as a traced TensorFlow function makes it."""
     import tensorflow as tf
 
-    from crnn_keras import tf_images
+    from crnn_keras.images import tf_ops
 
     signature = [tf.TensorSpec((), tf.string)]
 
     def traced(canvas):
-        return tf.function(lambda encoded: tf_images.to_canvas(encoded, canvas), signature)
+        return tf.function(lambda encoded: tf_ops.to_canvas(encoded, canvas), signature)
 
     made = {canvas: traced(canvas) for canvas in (STRETCH, KEEP)}
     return lambda encoded, canvas: made[canvas](tf.constant(encoded)).numpy()
@@ -133,11 +133,11 @@ def test_words_that_are_no_canvas_are_refused(text):
         find_canvas(text)
 
 
-def test_a_picture_may_be_an_open_file(tmp_path):
-    picture = _picture(20, 50, "L")
-    picture.save(tmp_path / "a.png")
+def test_a_image_may_be_an_open_file(tmp_path):
+    image = _image(20, 50, "L")
+    image.save(tmp_path / "a.png")
     with open(tmp_path / "a.png", "rb") as file:
-        assert np.array_equal(np.asarray(to_gray(file)), np.asarray(picture))
+        assert np.array_equal(np.asarray(to_gray(file)), np.asarray(image))
 
 
 @pytest.mark.parametrize(
@@ -181,31 +181,31 @@ def test_at_most_a_third_of_a_kept_canvas_is_padding(width):
     ],
 )
 def test_gray_has_the_weights_of_itu_601(encode, tf_canvas, colour, gray):
-    picture = Image.new("RGB", (100, 32), colour)
-    assert np.unique(to_gray(picture)).tolist() == [gray]
-    assert np.unique(tf_canvas(encode(picture, "PNG"), STRETCH)).tolist() == [gray]
+    image = Image.new("RGB", (100, 32), colour)
+    assert np.unique(to_gray(image)).tolist() == [gray]
+    assert np.unique(tf_canvas(encode(image, "PNG"), STRETCH)).tolist() == [gray]
 
 
-def test_every_way_to_give_a_picture_gives_the_same_gray(tmp_path, encode):
-    picture = _picture(13, 29)
+def test_every_way_to_give_a_image_gives_the_same_gray(tmp_path, encode):
+    image = _image(13, 29)
     path = tmp_path / "a.png"
-    path.write_bytes(encode(picture, "PNG"))
-    expected = np.asarray(picture.convert("L"))
-    for source in (path, str(path), path.read_bytes(), picture, np.asarray(picture)):
+    path.write_bytes(encode(image, "PNG"))
+    expected = np.asarray(image.convert("L"))
+    for source in (path, str(path), path.read_bytes(), image, np.asarray(image)):
         assert np.array_equal(to_gray(source), expected)
-    for source in (expected, expected[..., None], to_gray(picture)):
+    for source in (expected, expected[..., None], to_gray(image)):
         assert np.array_equal(to_gray(source), expected)
 
 
-def test_a_pillow_picture_that_was_given_stays_open():
-    picture = _picture(13, 29)
-    to_gray(picture)
-    assert picture.convert("L").size == (29, 13)
+def test_a_pillow_image_that_was_given_stays_open():
+    image = _image(13, 29)
+    to_gray(image)
+    assert image.convert("L").size == (29, 13)
 
 
 @pytest.mark.filterwarnings("error")
 def test_transparency_is_ignored(encode):
-    solid = _picture(20, 40)
+    solid = _image(20, 40)
     clear = solid.copy()
     clear.putalpha(Image.fromarray(np.tile(np.arange(40, dtype=np.uint8) * 6, (20, 1))))
     assert np.array_equal(to_gray(encode(clear, "PNG")), solid.convert("L"))
@@ -227,14 +227,14 @@ def test_16_bits_are_scaled_to_8(encode):
 # The canvas.
 
 
-def test_a_picture_of_the_canvas_size_stays_as_it_is(encode, tf_canvas):
-    picture = _picture(32, 100, "L")
-    pixels = np.asarray(picture)[..., None]
-    assert np.array_equal(to_canvas(picture, STRETCH), pixels)
-    assert np.array_equal(tf_canvas(encode(picture, "PNG"), STRETCH), pixels)
+def test_a_image_of_the_canvas_size_stays_as_it_is(encode, tf_canvas):
+    image = _image(32, 100, "L")
+    pixels = np.asarray(image)[..., None]
+    assert np.array_equal(to_canvas(image, STRETCH), pixels)
+    assert np.array_equal(tf_canvas(encode(image, "PNG"), STRETCH), pixels)
 
 
-def test_a_picture_twice_as_large_is_weighed_by_a_triangle():
+def test_a_image_twice_as_large_is_weighed_by_a_triangle():
     # Each new pixel weighs four old ones by 1, 3, 3, 1 eighths.
     row = np.zeros((32, 200), np.uint8)
     row[:, 50] = 240
@@ -248,36 +248,36 @@ def test_a_picture_twice_as_large_is_weighed_by_a_triangle():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (5, 7), (500, 333)])
 @pytest.mark.parametrize("canvas", [STRETCH, KEEP])
-def test_an_even_picture_stays_even(encode, tf_canvas, canvas, size):
-    picture = Image.new("L", size[::-1], 123)
-    made = to_canvas(picture, canvas)
+def test_an_even_image_stays_even(encode, tf_canvas, canvas, size):
+    image = Image.new("L", size[::-1], 123)
+    made = to_canvas(image, canvas)
     assert made.shape == (32, canvas.fit(*size)[1], 1) and made.dtype == np.uint8
     assert np.all(made == 123)
-    assert np.array_equal(tf_canvas(encode(picture, "PNG"), canvas), made)
+    assert np.array_equal(tf_canvas(encode(image, "PNG"), canvas), made)
 
 
 def test_keep_pads_on_the_right_with_the_last_column():
-    picture = _picture(32, 70, "L")
-    canvas = to_canvas(picture, KEEP)[..., 0]
+    image = _image(32, 70, "L")
+    canvas = to_canvas(image, KEEP)[..., 0]
     assert canvas.shape == (32, 128)
-    assert np.array_equal(canvas[:, :70], picture)
-    assert np.array_equal(canvas[:, 70:], np.repeat(np.asarray(picture)[:, 69:], 58, axis=1))
+    assert np.array_equal(canvas[:, :70], image)
+    assert np.array_equal(canvas[:, 70:], np.repeat(np.asarray(image)[:, 69:], 58, axis=1))
 
 
 def test_keep_squeezes_what_is_wider_than_the_last_canvas():
-    picture = _picture(32, 900, "L")
-    assert np.array_equal(to_canvas(picture, KEEP), to_canvas(picture, Canvas("keep", 32, (256,))))
+    image = _image(32, 900, "L")
+    assert np.array_equal(to_canvas(image, KEEP), to_canvas(image, Canvas("keep", 32, (256,))))
 
 
-def test_a_canvas_does_not_depend_on_the_pictures_before_it(encode, tf_canvas):
+def test_a_canvas_does_not_depend_on_the_images_before_it(encode, tf_canvas):
     sizes = [(31, 20), (9, 200), (64, 64), (31, 130), (120, 31)]
-    pictures = [encode(_picture(*size), "PNG") for size in sizes]
+    images = [encode(_image(*size), "PNG") for size in sizes]
     for make in (to_canvas, tf_canvas):
-        alone = [make(picture, KEEP) for picture in pictures]
+        alone = [make(image, KEEP) for image in images]
         assert [canvas.shape[1] for canvas in alone] == [KEEP.fit(*size)[1] for size in sizes]
         for order in itertools.islice(itertools.permutations(range(5)), 0, 120, 17):
             for number in order:
-                assert np.array_equal(make(pictures[number], KEEP), alone[number])
+                assert np.array_equal(make(images[number], KEEP), alone[number])
 
 
 # Pillow and TensorFlow.
@@ -297,7 +297,7 @@ _KINDS = [
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_tensorflow_makes_the_same_canvas_to_the_last_bit(encode, tf_canvas, canvas, mode):
     for size, (image_format, options) in itertools.product(_SIZES, _KINDS):
-        encoded = encode(_picture(*size, mode), image_format, **options)
+        encoded = encode(_image(*size, mode), image_format, **options)
         by_pillow, by_tf = to_canvas(encoded, canvas), tf_canvas(encoded, canvas)
         assert np.array_equal(by_pillow, by_tf), (size, image_format, options)
 
@@ -320,18 +320,18 @@ def test_tensorflow_makes_the_same_canvas_to_the_last_bit(encode, tf_canvas, can
     ],
 )
 def test_tensorflow_agrees_on_rarer_sorts_of_files(encode, tf_canvas, mode, image_format, options):
-    picture = _picture(41, 133)
+    image = _image(41, 133)
     if mode == "P":
-        picture = picture.quantize(50)
+        image = image.quantize(50)
     elif mode == "I;16":
         levels = np.random.default_rng(0).integers(0, 65_536, (41, 133))
-        picture = Image.fromarray(levels.astype(np.uint16))
+        image = Image.fromarray(levels.astype(np.uint16))
     else:
-        picture = picture.convert(mode)
+        image = image.convert(mode)
     if mode in ("RGBA", "LA"):
-        picture.putalpha(_picture(41, 133, "L", seed=1))
-    assert picture.mode == mode
-    encoded = encode(picture, image_format, **options)
+        image.putalpha(_image(41, 133, "L", seed=1))
+    assert image.mode == mode
+    encoded = encode(image, image_format, **options)
     for canvas in (STRETCH, KEEP):
         assert np.array_equal(to_canvas(encoded, canvas), tf_canvas(encoded, canvas))
 
@@ -349,10 +349,10 @@ def test_tensorflow_agrees_on_real_crops(tf_canvas, canvas):
         assert np.array_equal(to_canvas(encoded, canvas), tf_canvas(encoded, canvas)), path
 
 
-# What is no picture.
+# What is no image.
 
 
-def test_a_picture_of_40000_by_40000_is_refused_by_its_header(
+def test_a_image_of_40000_by_40000_is_refused_by_its_header(
     tmp_path, encode, png_of_size, refused_by_tf
 ):
     encoded = png_of_size(40_000, 40_000)
@@ -367,7 +367,7 @@ def test_a_picture_of_40000_by_40000_is_refused_by_its_header(
 
 
 @pytest.mark.parametrize("size", [(8000, 7000), (7000, 8000), (70_000, 1), (1, 70_000)])
-def test_a_picture_over_our_own_limits_is_refused_by_its_header(png_of_size, refused_by_tf, size):
+def test_a_image_over_our_own_limits_is_refused_by_its_header(png_of_size, refused_by_tf, size):
     encoded = png_of_size(*size)
     message = rf"has {size[0]} x {size[1]} pixels.*50,000,000 in all or 65,535.*Crop it"
     with pytest.raises(ImageError, match=message):
@@ -375,15 +375,15 @@ def test_a_picture_over_our_own_limits_is_refused_by_its_header(png_of_size, ref
     assert "65,535 at most along a side" in refused_by_tf(encoded)
 
 
-def test_the_limits_hold_for_pictures_and_arrays_in_memory():
+def test_the_limits_hold_for_images_and_arrays_in_memory():
     for source in (Image.new("L", (70_000, 1)), np.zeros((1, 70_000), np.uint8)):
         with pytest.raises(ImageError, match="70000 x 1 pixels"):
             to_canvas(source, STRETCH)
 
 
 def _broken(encode):
-    picture = _picture(60, 200)
-    png, jpeg = encode(picture, "PNG"), encode(picture, "JPEG")
+    image = _image(60, 200)
+    png, jpeg = encode(image, "PNG"), encode(image, "JPEG")
     flipped = bytearray(png)
     flipped[len(png) // 2] ^= 1
     return {
@@ -393,7 +393,7 @@ def _broken(encode):
         "jpeg without its end": jpeg[:-20],
         "cut png": png[: len(png) // 2],
         "flipped png": bytes(flipped),
-        "cut bmp": encode(picture, "BMP")[:5000],
+        "cut bmp": encode(image, "BMP")[:5000],
         "start of a png": png[:4],
         "start of a jpeg": jpeg[:3],
         "start of a bmp": b"BM",
@@ -401,7 +401,7 @@ def _broken(encode):
 
 
 @pytest.mark.parametrize("which", _broken(lambda *_: b"0" * 64))
-def test_a_file_that_is_no_whole_picture_is_refused_by_name(tmp_path, encode, refused_by_tf, which):
+def test_a_file_that_is_no_whole_image_is_refused_by_name(tmp_path, encode, refused_by_tf, which):
     encoded = _broken(encode)[which]
     path = tmp_path / "word.png"
     path.write_bytes(encoded)
@@ -414,7 +414,7 @@ def test_a_file_that_is_no_whole_picture_is_refused_by_name(tmp_path, encode, re
 
 def test_damage_that_pillow_does_not_foresee_is_refused_too(encode):
     # The pixels of this TIFF begin at a fraction of a byte: Pillow raises a TypeError.
-    encoded = encode(_picture(60, 200, "L"), "TIFF")
+    encoded = encode(_image(60, 200, "L"), "TIFF")
     offset_tag, whole, real = 273, 4, 11
     whole_offset = struct.pack("<HH", offset_tag, whole)
     assert encoded.count(whole_offset) == 1
@@ -423,7 +423,7 @@ def test_damage_that_pillow_does_not_foresee_is_refused_too(encode):
         to_gray(damaged)
 
 
-def test_a_program_in_a_picture_s_clothes_is_refused(tmp_path, refused_by_tf):
+def test_a_program_in_a_image_s_clothes_is_refused(tmp_path, refused_by_tf):
     # Pillow would hand this one to Ghostscript.
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 9\n%%EndComments\nshowpage\n"
     path = tmp_path / "word.png"
@@ -436,9 +436,9 @@ def test_a_program_in_a_picture_s_clothes_is_refused(tmp_path, refused_by_tf):
 @pytest.mark.parametrize("image_format", ["GIF", "WEBP", "TIFF"])
 def test_pillow_alone_reads_the_other_formats(encode, refused_by_tf, image_format):
     options = {"lossless": True} if image_format == "WEBP" else {}
-    picture = _picture(20, 40, "L")
-    encoded = encode(picture, image_format, **options)
-    assert np.array_equal(to_canvas(encoded, STRETCH), to_canvas(picture, STRETCH))
+    image = _image(20, 40, "L")
+    encoded = encode(image, image_format, **options)
+    assert np.array_equal(to_canvas(encoded, STRETCH), to_canvas(image, STRETCH))
     assert "jpeg, png or bmp" in refused_by_tf(encoded)
 
 
@@ -461,12 +461,12 @@ def test_a_path_that_leads_to_no_file_is_named(tmp_path):
         (np.zeros((4, 0, 3), np.uint8), "0 x 4 pixels"),
     ],
 )
-def test_arrays_that_are_no_picture(array, message):
+def test_arrays_that_are_no_image(array, message):
     with pytest.raises(ImageError, match=message):
         to_gray(array)
 
 
 @pytest.mark.parametrize("size", [(0, 5), (5, 0)])
-def test_a_pillow_picture_without_pixels_is_refused(size):
+def test_a_pillow_image_without_pixels_is_refused(size):
     with pytest.raises(ImageError, match=f"{size[0]} x {size[1]} pixels. Expected at least 1 x 1"):
         to_canvas(Image.new("L", size), STRETCH)

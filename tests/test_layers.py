@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from backend_worker import LAYER_CASES, layer_twins
 
-from crnn_keras.layers import ResidualConv2D
+from crnn_keras.model.layers import ResidualConv2D
 
 
 @pytest.fixture(scope="module")
-def twins():
+def confusables():
     return layer_twins()
 
 
 @pytest.mark.parametrize("case", LAYER_CASES)
-def test_layer_gives_what_keras_gives(twins, case):
-    ours, theirs = twins
+def test_layer_gives_what_keras_gives(confusables, case):
+    ours, theirs = confusables
     names = [name for name in ours if name.startswith(f"{case}: ")]
     assert len(names) > 4
     for name in names:
@@ -25,8 +25,8 @@ def test_layer_gives_what_keras_gives(twins, case):
 
 
 @pytest.mark.parametrize("case", LAYER_CASES)
-def test_step_changes_what_the_layer_gives(twins, case):
-    ours, _ = twins
+def test_step_changes_what_the_layer_gives(confusables, case):
+    ours, _ = confusables
     before, after = ours[f"{case}: used before"], ours[f"{case}: used after"]
     assert np.abs(before - after).max() > 1e-3
 

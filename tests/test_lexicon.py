@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from crnn_keras.char_dict import CharDict, frames_needed
-from crnn_keras.ctc import ctc_loss
-from crnn_keras.lexicon import (
+from crnn_keras.model.ctc import ctc_loss
+from crnn_keras.model.decoding import (
     Lexicon,
     ids_of,
     likelihoods,
@@ -21,7 +21,7 @@ LETTERS = CharDict("abcdefghijklmnopqrstuvwxyz", fold_case=True)
 def logits_of(text, char_dict=LETTERS, frames=9, sureness=6.0, seed=0):
     """A batch of one whose best path is `text`, with a blank after each character."""
     rng = np.random.default_rng(seed)
-    logits = rng.uniform(0, 1, (1, frames, char_dict.classes)).astype(np.float32)
+    logits = rng.uniform(0, 1, (1, frames, char_dict.num_classes)).astype(np.float32)
     path = [i for character in char_dict.encode(text) for i in (character, 0)]
     path = (path + [0] * frames)[:frames]
     logits[0, np.arange(frames), path] += sureness
@@ -113,7 +113,7 @@ def test_likelihoods_too_small_for_a_float_are_still_exact():
 
 
 @pytest.mark.parametrize("scale", [0.1, 3, 40])
-def test_one_label_for_each_picture_has_the_likelihood_of_its_own_logits(scale):
+def test_one_label_for_each_image_has_the_likelihood_of_its_own_logits(scale):
     rng = np.random.default_rng(7)
     logits = rng.normal(0, scale, (200, 12, 6)).astype(np.float32)
     labels = [rng.integers(1, 6, length).tolist() for length in rng.integers(0, 15, 200)]
@@ -205,7 +205,7 @@ def test_a_word_is_kept_once():
 def test_words_that_cannot_be_written_are_named():
     lexicon = Lexicon(["it's", "door", "", "4you", "it's"], LETTERS)
     assert lexicon.words == ["door"]
-    assert lexicon.left_out == ("it's", "", "4you")
+    assert lexicon.skipped == ("it's", "", "4you")
     assert repr(lexicon) == "Lexicon(1 words, 3 left out)"
 
 

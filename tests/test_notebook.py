@@ -5,7 +5,7 @@ import json
 import pytest
 from matplotlib.figure import Figure
 
-from crnn_keras.notebook import ParameterError, Run, check_parameters
+from crnn_keras.notebook.run import NotebookRun, ParameterError, check_parameters
 
 CELL = 'epochs = 6  # passes\nrate = 0.003\nrun = "walkthrough"\naugment = True'
 
@@ -45,9 +45,9 @@ def test_wrong_parameters_stop_the_run(text, message):
 
 def test_results_of_all_notebooks_stand_in_one_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    Run("05_evaluate", "mine").finish(cer=0.012345678, images=3)
-    Run("04_train", "mine").finish(steps=7)
-    Run("05_evaluate", "mine").finish(images=4)
+    NotebookRun("05_evaluate", "mine").finish(cer=0.012345678, images=3)
+    NotebookRun("04_train", "mine").finish(steps=7)
+    NotebookRun("05_evaluate", "mine").finish(images=4)
     content = json.loads((tmp_path / "reports/mine/results.json").read_text())
     assert content == {"04_train": {"steps": 7}, "05_evaluate": {"images": 4}}
     assert list(content) == ["04_train", "05_evaluate"]
@@ -58,7 +58,7 @@ def test_figures_are_kept_small_and_shown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     figure = Figure()
     figure.subplots().plot([1, 2])
-    shown = Run("04_train", "mine").show(figure, "curves")
+    shown = NotebookRun("04_train", "mine").show(figure, "curves")
     path = tmp_path / "reports/mine/figures/04_train_curves.png"
     assert path.read_bytes() == shown.data
     assert shown.data.startswith(b"\x89PNG")

@@ -13,7 +13,7 @@ import sys
 import papermill
 import pytest
 
-from crnn_keras import walkthrough
+from crnn_keras.notebook import walkthrough
 
 ROOT = pathlib.Path(__file__).parent.parent
 LESSONS = ["01_characters", "03_model_and_ctc"]
@@ -21,11 +21,11 @@ RUNS = ["00_read_a_word", "02_prepare_data", "04_train", "05_evaluate", "06_expo
 RUNS += ["07_chinese"]
 SMALL = {
     "words": 1200,
-    "validation_share": 0.05,
-    "test_share": 0.1,
+    "validation_split": 0.05,
+    "test_split": 0.1,
     "epochs": 2,
     "steps_per_epoch": 6,
-    "pictures": 20,
+    "images": 20,
     "lines": 400,
 }
 
@@ -96,47 +96,49 @@ def test_runs_give_their_checked_outputs_on_small_data(workspace):
 
 
 def test_own_labels_are_prepared_and_bad_rows_are_counted(workspace):
-    from crnn_keras import render
+    from crnn_keras import synth
 
     (workspace / "mine").mkdir()
-    fonts = render.bundled_fonts()
+    fonts = synth.bundled_fonts()
     rows = []
     for number in range(60):
         text = f"{number % 10}{number // 10}{number % 7}"
-        picture = render.render_word(text, fonts[number % len(fonts)], index=number)
-        picture.save(workspace / "mine" / f"{number}.png")
+        image = synth.render_word(text, fonts[number % len(fonts)], index=number)
+        image.save(workspace / "mine" / f"{number}.png")
         rows.append(f"{number}.png {text}")
     rows += ["missing.png 12", "../outside.png 34", "0.png", "1.png 1%"]
     (workspace / "mine" / "sample.txt").write_text("\n".join(rows))
     parameters = {
         "labels": "mine/sample.txt",
         "characters": "digits",
-        "validation_share": 0.1,
-        "test_share": 0.1,
+        "validation_split": 0.1,
+        "test_split": 0.1,
         "canvas": "keep 100",
     }
     walkthrough.run_notebooks("mine", parameters, only=["02"])
     results = json.loads((workspace / "reports/mine/results.json").read_text())["02_prepare_data"]
-    assert results["left_out"] == 4
+    assert results["skipped"] == 4
     sizes = [results[f"{part}_records"] for part in ("train", "validation", "test")]
     assert sum(sizes) == 60 and min(sizes) > 0
     reports = workspace / "reports/mine"
     assert "data check" in (reports / "data_check.html").read_text().lower()
-    left_out = (reports / "left_out.tsv").read_text().splitlines()[1:]
-    kinds = sorted(line.split("\t")[0] for line in left_out)
+    skipped = (reports / "skipped.tsv").read_text().splitlines()[1:]
+    kinds = sorted(line.split("\t")[0] for line in skipped)
     assert kinds == ["empty label", "missing file", "path outside the folder", "unknown character"]
-    assert all("sample.txt, line 6" in line for line in left_out)
+    assert all("sample.txt, line 6" in line for line in skipped)
 
 
 def test_an_lmdb_is_cleaned_and_listed_but_not_copied(workspace):
-    from crnn_keras import lmdb_folder, records, render
+    from crnn_keras import synth
+    from crnn_keras.data import records
+    from crnn_keras.data.labels import lmdb_folder
 
-    recipe = render.Recipe(fonts=render.bundled_fonts(), style=render.Style.plain()).open()
+    recipe = synth.Recipe(fonts=synth.bundled_fonts(), style=synth.Style.plain()).open()
     train = [recipe.sample(number) for number in range(20)]
     lmdb_folder.write_lmdb(workspace / "train_lmdb", [*train, train[3]])
     lmdb_folder.write_lmdb(workspace / "test_lmdb", map(recipe.sample, range(20, 30)))
     labels = "train=train_lmdb, test=test_lmdb"
-    parameters = {"labels": labels, "clean": True, "validation_share": 0.3}
+    parameters = {"labels": labels, "clean": True, "validation_split": 0.3}
     walkthrough.run_notebooks("lmdb", parameters, only=["02"])
     results = json.loads((workspace / "reports/lmdb/results.json").read_text())["02_prepare_data"]
     assert results["train_records"] + results["validation_records"] == 20

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crnn_keras import plots
-from crnn_keras.calibration import ReliabilityBin, risk_coverage, select
-from crnn_keras.decode import path_posteriors
+from crnn_keras.evaluation import plots
+from crnn_keras.evaluation.confidence import ReliabilityBin, risk_coverage, select
+from crnn_keras.model.decoding.best_path import path_posteriors
 
 
 def drawn(figure):
@@ -20,19 +20,19 @@ def drawn(figure):
     return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
 
 
-def test_picture_grid_has_every_title():
-    pictures = [np.full((5, 9), 7, np.uint8), np.zeros((30, 4, 1), np.uint8)]
-    assert {"one", "two"} <= set(drawn(plots.picture_grid(pictures, ["one", "two"], columns=3)))
+def test_image_grid_has_every_title():
+    images = [np.full((5, 9), 7, np.uint8), np.zeros((30, 4, 1), np.uint8)]
+    assert {"one", "two"} <= set(drawn(plots.image_grid(images, ["one", "two"], columns=3)))
 
 
-def test_picture_grid_of_nothing():
-    drawn(plots.picture_grid([], []))
+def test_image_grid_of_nothing():
+    drawn(plots.image_grid([], []))
 
 
 def test_characters_without_a_font_are_written_as_code_points(monkeypatch):
     monkeypatch.setattr(plots, "_has_glyph", lambda character: character != "省")
-    picture = np.zeros((5, 9), np.uint8)
-    assert "<U+7701>A1" in drawn(plots.picture_grid([picture], ["省A1"]))
+    image = np.zeros((5, 9), np.uint8)
+    assert "<U+7701>A1" in drawn(plots.image_grid([image], ["省A1"]))
 
 
 def test_curves_take_a_history():
@@ -77,14 +77,14 @@ def test_drawable_leaves_what_the_fonts_have(text):
 
 
 def test_chinese_characters_are_drawn_by_the_package_s_own_font():
-    picture = np.zeros((5, 9), np.uint8)
-    assert "省A1" in drawn(plots.picture_grid([picture], ["省A1"]))
+    image = np.zeros((5, 9), np.uint8)
+    assert "省A1" in drawn(plots.image_grid([image], ["省A1"]))
 
 
 def test_prices_are_no_formulas():
-    picture = np.zeros((5, 9), np.uint8)
+    image = np.zeros((5, 9), np.uint8)
     titles = ["read $1.00\nlabel $2.00", r"$\frac$"]
-    assert set(titles) <= set(drawn(plots.picture_grid([picture] * 2, titles)))
+    assert set(titles) <= set(drawn(plots.image_grid([image] * 2, titles)))
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ def test_risk_coverage_without_errors_or_marks():
 
 def test_error_kinds_with_errors_are_drawn():
     table = pd.DataFrame(
-        {"pictures": [1200, 7, 5], "errors": [1100, 3, 0], "share_of_errors": [0.9, 0.1, 0.0]},
+        {"images": [1200, 7, 5], "errors": [1100, 3, 0], "share_of_errors": [0.9, 0.1, 0.0]},
         index=["blurred", "curved", "small"],
     )
     texts = drawn(plots.error_kinds(table))
-    assert {"blurred", "curved", " 1,100 of 1,200 pictures", " 3 of 7 pictures"} <= set(texts)
+    assert {"blurred", "curved", " 1,100 of 1,200 images", " 3 of 7 images"} <= set(texts)
     assert "small" not in texts
     assert "no errors" in drawn(plots.error_kinds(table.loc[["small"]]))

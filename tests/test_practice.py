@@ -5,9 +5,11 @@ import os
 
 import pytest
 
-from crnn_keras import data_check, practice, samples
 from crnn_keras.char_dict import CharDict
+from crnn_keras.data import labels
+from crnn_keras.data.check import check_splits
 from crnn_keras.images import Canvas
+from crnn_keras.notebook import practice
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 LETTERS = CharDict.from_preset("alphanumeric36")
@@ -33,8 +35,8 @@ FINDINGS = {
 
 
 def check(source, char_dict=LETTERS, canvas=None):
-    found, parts = samples.read_parts(source, SHARES, seed=0)
-    checked = data_check.check_parts(parts, char_dict, canvas or Canvas(), found.problems)
+    found, parts = labels.read_splits(source, SHARES, seed=0)
+    checked = check_splits(parts, char_dict, canvas or Canvas(), found.problems)
     return parts, checked
 
 
@@ -61,7 +63,7 @@ def test_the_check_finds_what_was_planted_and_nothing_else(tmp_path, seed):
 
 def test_with_the_labels_own_characters_the_forms_are_found(tmp_path):
     source = practice.write_set(tmp_path / "practice")
-    found, _ = samples.read_parts(source, SHARES, seed=0)
+    found, _ = labels.read_splits(source, SHARES, seed=0)
     own = CharDict.find("labels", [sample.text for sample in found.samples])
     _, checked = check(source, own)
     kinds = collections.Counter(finding.kind for finding in checked.findings)
@@ -78,7 +80,7 @@ def test_the_seed_decides_the_bytes(tmp_path):
     first = contents("one", 3)
     assert contents("two", 3) == first == contents("one", 3)
     assert contents("three", 4) != first
-    # Of 110 pictures one is missing, and one lies outside.
+    # Of 110 images one is missing, and one lies outside.
     assert len([name for name in first if name.startswith("images")]) == 108
     assert sorted(os.listdir(tmp_path)) == ["one", "three", "two"]
 

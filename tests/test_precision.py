@@ -12,13 +12,13 @@ import pytest
 from test_backends import PACKAGES, environment_of, skip_unless_installed
 
 from crnn_keras.char_dict import CharDict
-from crnn_keras.dataset import Batches
-from crnn_keras.extend import extend_reader, reader_from
+from crnn_keras.data.batches import Batches
+from crnn_keras.data.records import Records
 from crnn_keras.images import Canvas
-from crnn_keras.model import PRECISIONS, build_crnn
-from crnn_keras.recognizer import Recognizer
-from crnn_keras.records import Records
-from crnn_keras.train import save_model, train
+from crnn_keras.inference.recognizer import Recognizer
+from crnn_keras.model.crnn import PRECISIONS, build_crnn
+from crnn_keras.training import save_model, train
+from crnn_keras.training.fine_tuning import load_for_fine_tuning, with_char_dict
 
 WORKER = pathlib.Path(__file__).with_name("precision_worker.py")
 COMPUTES = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
@@ -99,7 +99,7 @@ def test_saved_reader_keeps_its_precision_and_reads(tmp_path, char_dict, precisi
         logits, keras.ops.convert_to_numpy(model.predict_on_batch(canvases()))
     )
     # The same weights in float32 say nearly the same.
-    plain = extend_reader(model, char_dict, precision="float32")
+    plain = with_char_dict(model, char_dict, precision="float32")
     assert plain.get_layer("bilstm1").compute_dtype == "float32"
     exact = keras.ops.convert_to_numpy(plain.predict_on_batch(canvases()))
     assert 0 < np.abs(logits - exact).max() < 0.05 * np.abs(exact).max()
@@ -114,7 +114,7 @@ def test_reader_of_before_there_was_a_precision_is_float32(char_dict):
 @pytest.mark.parametrize(("asked", "expected"), [(None, "mixed_bfloat16"), ("float32", "float32")])
 def test_training_from_a_reader_takes_the_precision_asked_for(tmp_path, char_dict, asked, expected):
     save_model(build_crnn(char_dict, precision="mixed_bfloat16"), tmp_path / "model.keras")
-    model = reader_from(tmp_path / "model.keras", char_dict, Canvas(), precision=asked)
+    model = load_for_fine_tuning(tmp_path / "model.keras", char_dict, Canvas(), precision=asked)
     assert model.dtype_policy.name == expected
 
 

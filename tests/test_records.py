@@ -10,23 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crnn_keras import files
 from crnn_keras.char_dict import CharDict
+from crnn_keras.data.records import Record, RecordError, Records, make_record, verify, write_records
 from crnn_keras.images import Canvas, ImageError
-from crnn_keras.records import (
-    Record,
-    RecordError,
-    Records,
-    make_record,
-    verify,
-    write_records,
-)
+from crnn_keras.utils import files
 
 LETTERS = CharDict("abc省")
 CANVAS = Canvas("stretch", 32, (100,))
 
 
-def _picture(height=8, width=20, seed=0):
+def _image(height=8, width=20, seed=0):
     rng = np.random.default_rng(seed)
     return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
@@ -36,7 +29,7 @@ def five(encode):
     """Five records, jpeg and png in turn; the text of the fourth is Chinese."""
     made = []
     for number, text in enumerate(["a", "b c", "", "省", "cab"]):
-        encoded = encode(_picture(8 + number, 20, number), "PNG" if number % 2 else "JPEG")
+        encoded = encode(_image(8 + number, 20, number), "PNG" if number % 2 else "JPEG")
         made.append(Record(encoded, text, f"labels.tsv, line {number + 1}", 8 + number, 20))
     return made
 
@@ -187,7 +180,7 @@ def test_what_a_killed_run_left_is_cleared_away(folder, five, write_later):
 @pytest.mark.parametrize("image_format", ["PNG", "JPEG"])
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_gray_and_rgb_jpeg_and_png_are_stored_as_they_are(encode, mode, image_format):
-    encoded = encode(_picture(9, 31).convert(mode), image_format)
+    encoded = encode(_image(9, 31).convert(mode), image_format)
     assert make_record(encoded, "ab", "here") == Record(encoded, "ab", "here", 9, 31)
 
 
@@ -195,12 +188,12 @@ def test_gray_and_rgb_jpeg_and_png_are_stored_as_they_are(encode, mode, image_fo
     ("mode", "image_format"),
     [("RGBA", "PNG"), ("P", "PNG"), ("1", "PNG"), ("RGB", "BMP"), ("L", "TIFF"), ("P", "GIF")],
 )
-def test_other_pictures_are_stored_as_gray_png(encode, mode, image_format):
-    encoded = encode(_picture(9, 31).convert(mode), image_format)
+def test_other_images_are_stored_as_gray_png(encode, mode, image_format):
+    encoded = encode(_image(9, 31).convert(mode), image_format)
     record = make_record(encoded, "ab", "here")
     assert record.encoded.startswith(b"\x89PNG")
     assert (record.height, record.width) == (9, 31)
-    expected = _gray(encode(_picture(9, 31).convert(mode).convert("RGB"), "PNG"))
+    expected = _gray(encode(_image(9, 31).convert(mode).convert("RGB"), "PNG"))
     assert np.array_equal(_gray(record.encoded), expected)
 
 
@@ -210,8 +203,8 @@ def test_16_bits_are_stored_as_8(encode):
     assert _gray(record.encoded).tolist() == [[0, 1, 255]]
 
 
-def test_a_picture_that_cannot_be_decoded_makes_no_record(encode, png_of_size):
-    jpeg = encode(_picture(60, 200), "JPEG")
+def test_a_image_that_cannot_be_decoded_makes_no_record(encode, png_of_size):
+    jpeg = encode(_image(60, 200), "JPEG")
     for encoded in (jpeg[:-300], b"text", b"", png_of_size(40_000, 40_000)):
         with pytest.raises(ImageError, match="the image"):
             make_record(encoded, "ab", "here")
@@ -458,8 +451,11 @@ def test_a_folder_without_a_set_says_what_is_missing(tmp_path):
     [
         ('{"format": "other"}', "was not written by crnn_keras"),
         ("[]", "was not written by crnn_keras"),
-        ('{"format": "crnn_keras.records"}', "was not written by crnn_keras"),
-        ('{"format": "crnn_keras.records", ', "is not a JSON file.*Remove .* and prepare again"),
+        ('{"format": "crnn_keras.data.records"}', "was not written by crnn_keras"),
+        (
+            '{"format": "crnn_keras.data.records", ',
+            "is not a JSON file.*Remove .* and prepare again",
+        ),
     ],
 )
 def test_a_sidecar_of_something_else_is_named(folder, content, message):

@@ -9,13 +9,13 @@ import time
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from crnn_keras import train as training
-from crnn_keras.dataset import Batches
+from crnn_keras import training as training
+from crnn_keras.data.batches import Batches
+from crnn_keras.data.records import Records
 from crnn_keras.images import Canvas
-from crnn_keras.model import build_crnn
-from crnn_keras.records import Records
-from crnn_keras.train import TrainingStopped, train
-from crnn_keras.train import run as run_module
+from crnn_keras.model.crnn import build_crnn
+from crnn_keras.training import TrainingStopped, train
+from crnn_keras.training import callbacks as run_module
 
 EPOCHS, STEPS = 2, 3
 

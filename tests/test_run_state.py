@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from crnn_keras import files
-from crnn_keras.train import Progress, RunState
-from crnn_keras.train import run_state as run_state_module
+from crnn_keras.training import Progress, RunState
+from crnn_keras.training import run_state as run_state_module
+from crnn_keras.utils import files
 
 FIRST = [np.arange(6.0).reshape(2, 3), 7]
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from crnn_keras.char_dict import CharDict
-from crnn_keras.dataset import Batches
-from crnn_keras.decode import best_path
+from crnn_keras.data.batches import Batches
+from crnn_keras.data.records import Records
 from crnn_keras.images import Canvas, to_canvas
-from crnn_keras.model import build_crnn
-from crnn_keras.records import Records
-from crnn_keras.train import (
+from crnn_keras.model.crnn import build_crnn
+from crnn_keras.model.decoding.best_path import best_path
+from crnn_keras.training import (
     HISTORY_COLUMNS,
     make_optimizer,
     make_schedule,
@@ -146,12 +146,12 @@ def test_sixteen_words_are_learnt_by_heart(finished):
     assert history[-1]["sequence_distance"] < 0.5
 
 
-def test_history_counts_epochs_steps_and_what_was_left_out(finished):
+def test_history_counts_epochs_steps_and_what_was_skipped(finished):
     _, _, history = finished
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     assert [row["steps"] for row in history] == [20, 40, 60, 80]
     # One unreadable label in the training set and the same one in the validation set.
-    assert {row["left_out"] for row in history} == {2}
+    assert {row["skipped"] for row in history} == {2}
     rates = [row["learning_rate"] for row in history]
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] == pytest.approx(0, abs=1e-8)
@@ -281,11 +281,11 @@ def test_training_model_shares_the_weights_of_its_reader(char_dict):
 @pytest.mark.parametrize(
     "canvas", [Canvas(), Canvas("keep", 32, (64, 100, 160))], ids=lambda c: c.mode
 )
-def test_validation_reads_each_picture_under_its_own_label(word_sets, char_dict, canvas, shuffle):
+def test_validation_reads_each_image_under_its_own_label(word_sets, char_dict, canvas, shuffle):
     model = build_crnn(char_dict, canvas, seed=3)
     batches = batches_of(word_sets / "train", char_dict, canvas, 5, shuffle=shuffle, seed=2)
     loss, report = validate(model, batches)
-    assert [case.truth for case in report.cases] == batches.texts
+    assert [case.target for case in report.cases] == batches.texts
     for position in range(0, 48, 7):
         pixels = to_canvas(batches.records[position].encoded, canvas)[None]
         logits = keras.ops.convert_to_numpy(model.predict_on_batch(pixels))

@@ -6,10 +6,10 @@ Id 0 is the blank of CTC and the padding of labels, so the first character has i
 import itertools
 import json
 
-from crnn_keras import files
 from crnn_keras.char_dict import checks, corpus
 from crnn_keras.char_dict import normalization as forms
 from crnn_keras.char_dict.sources import Sources
+from crnn_keras.utils import files
 
 BLANK = 0
 
@@ -49,7 +49,7 @@ class CharDict(Sources):
         self.normalization = normalization
 
     @property
-    def classes(self):
+    def num_classes(self):
         """Number of classes a model needs: the characters and the blank."""
         return len(self.characters) + 1
 
@@ -73,7 +73,7 @@ class CharDict(Sources):
 
     def normalize(self, text):
         """The text as this dictionary writes it: in its normalization, then in its case."""
-        return forms.write_in(text, self.normalization, self.fold_case)
+        return forms.normalize_text(text, self.normalization, self.fold_case)
 
     def coverage(self, counts):
         """Share of a corpus that this dictionary can write.
@@ -220,7 +220,7 @@ class CharDict(Sources):
                 f"{path} is not a char dict saved by crnn_keras. For a list of characters use "
                 "CharDict.from_file, for the old project's json files CharDict.from_old_json."
             )
-        with files.blame(path):
+        with files.prefix_errors(path):
             if not {"characters", "fold_case"} <= content.keys():
                 raise ValueError(
                     "'characters' or 'fold_case' is missing. Save the dictionary again."

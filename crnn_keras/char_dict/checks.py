@@ -44,7 +44,7 @@ def number(characters, fold_case, normalization):
 def _refuse_changed(characters, normalization):
     changed = forms.changed_by(characters, normalization)
     if changed:
-        other = forms.write_in(changed[0], normalization)
+        other = forms.normalize_text(changed[0], normalization)
         raise ValueError(
             f"normalization={normalization!r} writes {forms.named(changed)} otherwise (the first "
             f"as {forms.named([other])}), so no label could hold them. Write them so, remove them, "

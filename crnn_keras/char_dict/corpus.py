@@ -7,8 +7,8 @@ import collections
 import pathlib
 import unicodedata
 
-from crnn_keras import files
-from crnn_keras.char_dict.normalization import check_normalization, write_in
+from crnn_keras.char_dict.normalization import check_normalization, normalize_text
+from crnn_keras.utils import files
 
 # Characters that are looked at together, and of the line they end in.
 _PIECE = 1 << 20
@@ -50,14 +50,14 @@ def most_frequent(counts, size=None, smallest_count=1):
 
     Returns:
         String of characters by falling count, equal counts by code point. White space but the plain
-        space, and characters that no picture shows, are left out.
+        space, and characters that no image shows, are left out.
     """
     chosen = [c for c, count in counts.items() if count >= smallest_count and is_visible(c)]
     return "".join(sorted(chosen, key=lambda c: (-counts[c], c))[:size])
 
 
 def is_visible(character):
-    """Whether a picture may show the character, the plain space included.
+    """Whether an image may show the character, the plain space included.
 
     Args:
         character: string of length 1.
@@ -118,5 +118,5 @@ def _count_file(path, normalization, fold_case):
     with files.open_text(path) as file:
         # To the end of a line, so that an accent is not cut off its letter.
         while piece := file.read(_PIECE) + file.readline(_PIECE):
-            counts.update(write_in(piece, normalization, fold_case))
+            counts.update(normalize_text(piece, normalization, fold_case))
     return counts

@@ -1,7 +1,7 @@
 """Lists of characters that others made, and the form they allow."""
 
-from crnn_keras import files
 from crnn_keras.char_dict import normalization as forms
+from crnn_keras.utils import files
 
 
 def read_list(path):

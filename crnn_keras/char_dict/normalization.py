@@ -30,7 +30,7 @@ def check_normalization(normalization):
         raise ValueError(f"Normalization {normalization!r} is unknown. Expected one of {known}.")
 
 
-def write_in(text, normalization, fold_case=False):
+def normalize_text(text, normalization, fold_case=False):
     """The text in a normal form. Writing it twice changes nothing.
 
     Args:
@@ -55,13 +55,13 @@ def distinct_in(characters, normalization, fold_case=False):
 
     Args:
         characters: string.
-        normalization: see `write_in`.
-        fold_case: see `write_in`.
+        normalization: see `normalize_text`.
+        fold_case: see `normalize_text`.
 
     Returns:
         String.
     """
-    written = (write_in(character, normalization, fold_case) for character in characters)
+    written = (normalize_text(character, normalization, fold_case) for character in characters)
     return "".join(dict.fromkeys("".join(written)))
 
 
@@ -70,12 +70,12 @@ def changed_by(characters, normalization):
 
     Args:
         characters: string.
-        normalization: see `write_in`.
+        normalization: see `normalize_text`.
 
     Returns:
         String of them, in order.
     """
-    return "".join(c for c in characters if write_in(c, normalization) != c)
+    return "".join(c for c in characters if normalize_text(c, normalization) != c)
 
 
 def lost_in_nfc(characters):

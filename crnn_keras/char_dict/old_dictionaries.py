@@ -8,7 +8,7 @@ versions leave out `_ord` and `_index`.
 import itertools
 import pathlib
 
-from crnn_keras import files
+from crnn_keras.utils import files
 
 
 def read_characters(path):
@@ -37,7 +37,7 @@ def read_characters(path):
             raise ValueError(f"{path} holds {', '.join(p.name for p in found)}. Name one of them.")
         if found:
             content = files.read_json(found[0])
-            with files.blame(found[0]):
+            with files.prefix_errors(found[0]):
                 if not isinstance(content, dict):
                     raise ValueError('expected a JSON object such as {"48_ord": "0"}.')
                 return found[0], reader(content)

@@ -2,10 +2,10 @@
 
 import pathlib
 
-from crnn_keras import files
 from crnn_keras.char_dict import corpus, lists, naming, old_dictionaries
 from crnn_keras.char_dict import normalization as forms
 from crnn_keras.char_dict.presets import FOLDED, PRESETS, preset_characters
+from crnn_keras.utils import files
 
 
 class Sources:
@@ -93,7 +93,7 @@ class Sources:
         """
         found = set()
         for text in texts:
-            found.update(forms.write_in(text, normalization, fold_case))
+            found.update(forms.normalize_text(text, normalization, fold_case))
         return cls("".join(sorted(found)), fold_case, normalization)
 
     @classmethod
@@ -142,7 +142,7 @@ class Sources:
         characters, normalization = lists.settle(characters, normalization, path)
         if space and " " not in characters:
             characters += " "
-        with files.blame(path):
+        with files.prefix_errors(path):
             return cls(characters, fold_case, normalization)
 
     @classmethod
@@ -161,5 +161,5 @@ class Sources:
         """
         path, characters = old_dictionaries.read_characters(path)
         characters, normalization = lists.settle(characters, None, path)
-        with files.blame(path):
+        with files.prefix_errors(path):
             return cls(characters, normalization=normalization)

@@ -1,0 +1,150 @@
+"""One labelled image as it is stored: a `tf.train.Example`, written without TensorFlow.
+
+Its features are `image/encoded`, `image/format`, `image/height`, `image/width`, `image/text` and
+`image/source`.
+"""
+
+import io
+from dataclasses import dataclass
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from crnn_keras.images import open_image, to_gray
+
+# The formats that TensorFlow decodes as Pillow does; others are stored again as png.
+_STORED_FORMATS = ("JPEG", "PNG")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One labelled image as it is stored.
+
+    Args:
+        encoded: bytes of a jpeg or png.
+        text: the label.
+        source: where the image came from, for messages.
+        height: height in pixels.
+        width: width in pixels.
+    """
+
+    encoded: bytes
+    text: str
+    source: str
+    height: int
+    width: int
+
+
+def make_record(encoded, text, source):
+    """A record from the bytes of any image that Pillow reads.
+
+    Args:
+        encoded: bytes of an encoded image. Stored as they are where they are a gray or RGB jpeg
+            or png, else as a gray png.
+        text: the label.
+        source: where the image came from.
+
+    Returns:
+        `Record`.
+
+    Raises:
+        ImageError: the bytes are no image that can be read.
+    """
+    with open_image(encoded) as image:
+        kept = image.format in _STORED_FORMATS and image.mode in ("L", "RGB")
+        gray = to_gray(image)
+    if not kept:
+        buffer = io.BytesIO()
+        gray.save(buffer, "PNG")
+        encoded = buffer.getvalue()
+    return Record(encoded, text, source, gray.height, gray.width)
+
+
+def _example_class():
+    """The message class of `tf.train.Example`, from the definitions in TensorFlow's example.proto.
+
+    Importing TensorFlow for it would cost each process that writes records seconds and half a
+    gigabyte.
+    """
+    package = "crnn_keras.data.records"
+    file = descriptor_pb2.FileDescriptorProto(
+        name="crnn_keras/example.proto", package=package, syntax="proto3"
+    )
+    field = descriptor_pb2.FieldDescriptorProto
+
+    def message(parent, name, *fields):
+        made = parent.add(name=name)
+        for number, (label, kind, type_name) in enumerate(fields, start=1):
+            made.field.add(
+                name=label,
+                number=number,
+                type=kind,
+                label=field.LABEL_REPEATED if label in ("value", "feature") else None,
+                type_name=type_name and f".{package}.{type_name}",
+            )
+        return made
+
+    top = file.message_type
+    message(top, "BytesList", ("value", field.TYPE_BYTES, None))
+    message(top, "FloatList", ("value", field.TYPE_FLOAT, None))
+    message(top, "Int64List", ("value", field.TYPE_INT64, None))
+    kinds = ("bytes_list", "BytesList"), ("float_list", "FloatList"), ("int64_list", "Int64List")
+    message(top, "Feature", *((label, field.TYPE_MESSAGE, name) for label, name in kinds))
+    features = message(top, "Features", ("feature", field.TYPE_MESSAGE, "Features.FeatureEntry"))
+    entry = message(
+        features.nested_type,
+        "FeatureEntry",
+        ("key", field.TYPE_STRING, None),
+        ("value", field.TYPE_MESSAGE, "Feature"),
+    )
+    entry.field[1].label = field.LABEL_OPTIONAL
+    entry.options.map_entry = True
+    message(top, "Example", ("features", field.TYPE_MESSAGE, "Features"))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.Example"))
+
+
+_Example = _example_class()
+
+
+def to_example(record):
+    """A record as a serialised `tf.train.Example`.
+
+    Args:
+        record: a `Record`.
+
+    Returns:
+        Bytes, the same for the same record.
+    """
+    example = _Example()
+    feature = example.features.feature
+    image_format = b"jpeg" if record.encoded.startswith(b"\xff\xd8") else b"png"
+    feature["image/encoded"].bytes_list.value.append(record.encoded)
+    feature["image/format"].bytes_list.value.append(image_format)
+    feature["image/height"].int64_list.value.append(record.height)
+    feature["image/width"].int64_list.value.append(record.width)
+    feature["image/text"].bytes_list.value.append(record.text.encode())
+    # It may name a folder whose name is no UTF-8.
+    feature["image/source"].bytes_list.value.append(
+        record.source.encode("utf-8", "backslashreplace")
+    )
+    return example.SerializeToString(deterministic=True)
+
+
+def from_example(payload):
+    """The record in a serialised `tf.train.Example`.
+
+    Args:
+        payload: bytes that `to_example` gave.
+
+    Returns:
+        `Record`.
+    """
+    feature = _Example.FromString(payload).features.feature
+    return Record(
+        encoded=feature["image/encoded"].bytes_list.value[0],
+        text=feature["image/text"].bytes_list.value[0].decode(),
+        source=feature["image/source"].bytes_list.value[0].decode(),
+        height=feature["image/height"].int64_list.value[0],
+        width=feature["image/width"].int64_list.value[0],
+    )

@@ -1,0 +1,149 @@
+"""A shard: one TFRecord file of records, whose bytes depend on the records alone."""
+
+import hashlib
+import pathlib
+import struct
+
+import google_crc32c
+import numpy as np
+
+from crnn_keras.data.records.record import to_example
+
+SIDECAR = "set.json"
+_AGAIN = "Prepare the records again (notebook 02): only bad shards are written anew."
+
+
+class RecordError(ValueError):
+    """A shard that is damaged or missing; the message names shard, record and byte."""
+
+
+def _masked_crc(payload):
+    crc = google_crc32c.value(payload)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _frame(payload):
+    """A TFRecord frame: length, its checksum, payload, its checksum."""
+    length = struct.pack("<Q", len(payload))
+    crcs = (struct.pack("<I", _masked_crc(part)) for part in (length, payload))
+    return length + next(crcs) + payload + next(crcs)
+
+
+def shard_name(number):
+    """File name of a shard, such as `"00012.tfrecord"`.
+
+    Args:
+        number: the shard, from 0.
+
+    Returns:
+        String.
+    """
+    return f"{number:05d}.tfrecord"
+
+
+def write_shard(file, name, records):
+    """Writes records to an open file.
+
+    Args:
+        file: binary file object.
+        name: the shard's file name, for what is returned.
+        records: iterable of `Record`s; held in memory one at a time.
+
+    Returns:
+        Dict of `file`, `records` (a count), `bytes` and `sha256`.
+    """
+    digest, count, size = hashlib.sha256(), 0, 0
+    for record in records:
+        frame = _frame(to_example(record))
+        file.write(frame)
+        digest.update(frame)
+        count += 1
+        size += len(frame)
+    return {"file": name, "records": count, "bytes": size, "sha256": digest.hexdigest()}
+
+
+def shard_problem(path, shard):
+    """What is wrong with a shard's file, found by reading all of it.
+
+    Args:
+        path: the shard's file.
+        shard: what `write_shard` returned for it.
+
+    Returns:
+        A sentence that names the file, or None.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        return f"{path} is missing. {_AGAIN}"
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != shard["sha256"]:
+        return f"{path}: sha256 is {digest}, {SIDECAR} says {shard['sha256']}. {_AGAIN}"
+    return None
+
+
+def index_shard(path, shard):
+    """Where the payloads of a shard lie.
+
+    Args:
+        path: the shard's file.
+        shard: what `write_shard` returned for it.
+
+    Returns:
+        int64 array `(records, 2)`: offset and length of each payload in bytes.
+
+    Raises:
+        RecordError: the file is missing, of another size, or a frame's length is damaged.
+    """
+    if not path.exists():
+        raise RecordError(f"{path} is missing. {_AGAIN}")
+    size = path.stat().st_size
+    if size != shard["bytes"]:
+        raise RecordError(
+            f"{path} has {size:,} bytes, {SIDECAR} says {shard['bytes']:,}: it was cut short "
+            f"or changed. {_AGAIN}"
+        )
+    rows, offset = [], 0
+    with open(path, "rb") as file:
+        while offset < size:
+            file.seek(offset)
+            header = file.read(12)
+            (length,) = struct.unpack("<Q", header[:8])
+            if struct.pack("<I", _masked_crc(header[:8])) != header[8:]:
+                raise damage(path, len(rows), offset)
+            rows.append((offset + 12, length))
+            offset += 16 + length
+    return np.array(rows, np.int64).reshape(-1, 2)
+
+
+def read_payload(file, offset, length):
+    """The payload at an offset, its checksum verified.
+
+    Args:
+        file: binary file object of a shard.
+        offset: where the payload begins, in bytes.
+        length: its length in bytes.
+
+    Returns:
+        Bytes, or None if the checksum is wrong.
+    """
+    file.seek(offset)
+    payload, crc = file.read(length), file.read(4)
+    return payload if struct.pack("<I", _masked_crc(payload)) == crc else None
+
+
+def damage(path, record, offset):
+    """The error of a damaged record.
+
+    Args:
+        path: the shard's file.
+        record: the record's number within the shard, from 0.
+        offset: where it lies, in bytes.
+
+    Returns:
+        `RecordError`.
+    """
+    return RecordError(
+        f"{path}, record {record}, byte {offset}: the checksum is wrong, so the file was "
+        f"damaged after it was written. {_AGAIN}"
+    )

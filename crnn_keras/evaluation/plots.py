@@ -1,0 +1,564 @@
+"""Figures in one style, from plain data. Each function returns a matplotlib `Figure`."""
+
+import functools
+import logging
+import pathlib
+
+import numpy as np
+from matplotlib import font_manager, rc_context
+from matplotlib.figure import Figure
+
+INK, BLUE, ORANGE, GREY = "#222222", "#0072B2", "#E69F00", "#9AA0A6"
+_STYLE = {
+    "axes.edgecolor": GREY,
+    "axes.grid": False,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "figure.dpi": 90,
+    "font.size": 9,
+    "legend.frameon": False,
+    "savefig.dpi": 90,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+_BLANK_SIGN = "–"
+# It says of every bold title that the Chinese font has no bold.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+_CHINESE_FONT = pathlib.Path(__file__).parents[1] / "synth" / "assets" / "fonts" / "sans_sc.otf"
+
+
+@functools.cache
+def _font_families():
+    """DejaVu Sans, and after it the package's font with the characters of GB2312."""
+    font_manager.fontManager.addfont(_CHINESE_FONT)
+    return ["DejaVu Sans", font_manager.get_font(_CHINESE_FONT).family_name]
+
+
+@functools.cache
+def _has_glyph(character):
+    fonts = map(font_manager.findfont, _font_families())
+    return any(font_manager.get_font(font).get_char_index(ord(character)) for font in fonts)
+
+
+def drawable(text):
+    """The text with characters that no font here has written as `<U+7701>`."""
+    return "".join(c if c == "\n" or _has_glyph(c) else f"<U+{ord(c):04X}>" for c in text)
+
+
+def _styled(draw):
+    @functools.wraps(draw)
+    def wrapper(*args, **kwargs):
+        with rc_context(_STYLE | {"font.family": _font_families()}):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def _show_gray(axes, image, **kwargs):
+    axes.imshow(np.squeeze(image), cmap="gray", vmin=0, vmax=255, **kwargs)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+@_styled
+def image_grid(images, titles, columns=4):
+    """Images in rows, each under its title.
+
+    Args:
+        images: list of gray uint8 arrays or Pillow images of any sizes.
+        titles: list of strings, of one or more lines.
+        columns: images in a row.
+
+    Returns:
+        `Figure`.
+    """
+    rows = max(-(-len(images) // columns), 1)
+    lines = 1 + max((title.count("\n") for title in titles), default=0)
+    figure = Figure(figsize=(2.1 * columns, (0.75 + 0.2 * lines) * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[len(images) :]:
+        axes.set_axis_off()
+    for axes, image, title in zip(grid, images, titles, strict=False):
+        _show_gray(axes, image)
+        axes.set_title(drawable(title), fontsize=9, loc="center", pad=3, parse_math=False)
+    return figure
+
+
+@_styled
+def layer_shapes(shapes):
+    """The way through the network: a block for each feature map; the deeper, the more channels.
+
+    Args:
+        shapes: list of `(name, height, width, channels)`, in order.
+
+    Returns:
+        `Figure`.
+    """
+    figure = Figure(figsize=(9, 2.1), layout="constrained")
+    axes = figure.subplots()
+    lowest = -max(height for _, height, _, _ in shapes) / 2
+    x, highest = 0.0, 0.0
+    for name, height, width, channels in shapes:
+        depth = 1.2 * channels**0.5
+        low, high, right = -height / 2, height / 2, x + width
+        highest = max(highest, high + depth)
+        front = [(x, low), (right, low), (right, high), (x, high)]
+        back = [(across + depth, up + depth) for across, up in front]
+        top = [front[3], front[2], back[2], back[3]]
+        side = [front[1], back[1], back[2], front[2]]
+        faces = [(0.25, front), (0.4, top), (0.55, side)]
+        for alpha, corners in faces:
+            axes.fill(*zip(*corners, strict=True), facecolor=BLUE, alpha=alpha, edgecolor="white")
+        axes.text(x, lowest - 3, name, va="top", fontsize=8, weight="bold")
+        axes.text(x, lowest - 10, f"{height} x {width}\n{channels} ch.", va="top", fontsize=8)
+        x += max(width + depth, 26) + 9
+    axes.set_xlim(-1, x)
+    axes.set_ylim(lowest - 25, 4 - min(lowest, -highest))
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    return figure
+
+
+@_styled
+def ctc_lattice(posteriors, label):
+    """The lattice of CTC: states upwards, frames to the right, discs as large as their share.
+
+    Args:
+        posteriors: float array `(frames, 2 * len(label) + 1)`, see `decode.path_posteriors`.
+        label: the text.
+
+    Returns:
+        `Figure`.
+    """
+    frames, states = posteriors.shape
+    signs = [_BLANK_SIGN, *(sign for c in label for sign in (drawable(c), _BLANK_SIGN))]
+    figure = Figure(figsize=(max(0.42 * frames, 5), 0.36 * states + 0.7), layout="constrained")
+    axes = figure.subplots()
+    for frame in range(frames - 1):
+        for state in range(states):
+            for jump in range(3):
+                if state + jump >= states or (jump == 2 and not _may_skip(signs, state)):
+                    continue
+                flow = min(posteriors[frame, state], posteriors[frame + 1, state + jump])
+                color, width = (BLUE, 0.5 + 2 * flow) if flow > 0.02 else (GREY, 0.25)
+                axes.plot(
+                    [frame, frame + 1], [state, state + jump], color=color, lw=width, zorder=1
+                )
+    x, y = np.meshgrid(np.arange(frames), np.arange(states), indexing="ij")
+    axes.scatter(x, y, s=14, color="white", edgecolor=GREY, lw=0.6, zorder=2)
+    is_blank = [sign == _BLANK_SIGN for sign in signs]
+    colors = np.where(is_blank, ORANGE, BLUE)[None].repeat(frames, 0).ravel()
+    axes.scatter(x, y, s=150 * posteriors.ravel(), c=colors, lw=0, zorder=3)
+    axes.set_yticks(range(states), signs)
+    axes.set_xticks(range(frames), range(1, frames + 1))
+    axes.set_xlabel("frame")
+    axes.set_ylabel("state")
+    return figure
+
+
+def _may_skip(signs, state):
+    """Whether a path may go from a state to the one after the next."""
+    target = state + 2
+    return signs[target] != _BLANK_SIGN and signs[target] != signs[state]
+
+
+@_styled
+def heat_map(canvas, probabilities, characters, title=""):
+    """The image, and under it the probability of each class in each frame.
+
+    Args:
+        canvas: uint8 array `(height, width, 1)`.
+        probabilities: float array `(frames, classes)`, from 0 to 1; class 0 is the blank.
+        characters: characters of classes 1 and on.
+        title: text above the image.
+
+    Returns:
+        `Figure`. Classes that never reach 10 % are not drawn.
+    """
+    shown = [0, *(i for i in range(1, len(characters) + 1) if probabilities[:, i].max() > 0.1)]
+    shown = sorted(shown, key=lambda i: (i == 0, probabilities[:, i].argmax()))
+    rows = len(shown)
+    figure = Figure(figsize=(7, 1.6 + 0.2 * rows), layout="constrained")
+    top, bottom = figure.subplots(2, 1, height_ratios=[5.5, rows])
+    frames = len(probabilities)
+    _show_gray(top, canvas, extent=(0, frames, 0, 8), aspect="auto")
+    top.set_title(drawable(title), parse_math=False)
+    heat = probabilities[:, shown].T
+    mesh = bottom.pcolormesh(heat, cmap="Blues", vmin=0, vmax=1, edgecolor="white", lw=0.4)
+    names = [_BLANK_SIGN if i == 0 else drawable(characters[i - 1]) for i in shown]
+    bottom.set_yticks(np.arange(rows) + 0.5, names)
+    bottom.set_xticks(np.arange(0, frames, 5) + 0.5, np.arange(0, frames, 5) + 1)
+    bottom.invert_yaxis()
+    bottom.set_xlabel(f"frame ({_BLANK_SIGN} is the blank)")
+    bottom.tick_params(length=0)
+    figure.colorbar(mesh, ax=bottom, label="probability", pad=0.01)
+    return figure
+
+
+@_styled
+def curves(history):
+    """Loss, accuracy and sequence distance against the epochs.
+
+    Args:
+        history: list of dicts or a table with the columns of `train.HISTORY_COLUMNS`.
+
+    Returns:
+        `Figure`.
+    """
+    rows = history.to_dict("records") if hasattr(history, "to_dict") else history
+    epochs = [row["epoch"] for row in rows]
+    panels = [
+        ("CTC loss (nats an image)", {"train_loss": "training", "loss": "validation"}),
+        ("accuracy", {"word_accuracy": "words", "character_accuracy": "characters"}),
+        ("sequence distance (edits a word)", {"sequence_distance": "validation"}),
+    ]
+    figure = Figure(figsize=(9, 2.7), layout="constrained")
+    for axes, (title, lines) in zip(figure.subplots(1, 3), panels, strict=True):
+        for (column, name), color in zip(lines.items(), (BLUE, ORANGE), strict=False):
+            values = [row[column] for row in rows]
+            axes.plot(epochs, values, color=color, marker="o", ms=3, label=name)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.set_ylim(0, 1.02 if title == "accuracy" else None)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+    return figure
+
+
+@_styled
+def confusion_matrix(confusions, most=14):
+    """The most frequent confusions of characters: what stood there, and what was read.
+
+    Args:
+        confusions: dict of `(character in the label, character read): count`; `""` stands for a
+            character that was inserted or left out.
+        most: number of characters on each side, at most.
+
+    Returns:
+        `Figure`.
+    """
+    ranked = sorted(confusions, key=confusions.get, reverse=True)[: 2 * most]
+    labels = list(dict.fromkeys(pair[0] for pair in ranked))[:most]
+    reads = list(dict.fromkeys(pair[1] for pair in ranked))[:most]
+    counts = np.array([[confusions.get((a, b), 0) for b in reads] for a in labels])
+    size = 0.3 * max(len(labels), len(reads), 6) + 1.2
+    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+    axes = figure.subplots()
+    if not counts.size:
+        axes.text(0.5, 0.5, "no confusions", ha="center")
+        axes.set_axis_off()
+        return figure
+    axes.imshow(counts, cmap="Oranges", vmin=0)
+    for row, column in np.argwhere(counts):
+        color = "white" if counts[row, column] > 0.6 * counts.max() else INK
+        position = {"ha": "center", "va": "center", "fontsize": 8}
+        axes.text(column, row, counts[row, column], color=color, **position)
+    axes.set_yticks(range(len(labels)), [drawable(c) if c else "inserted" for c in labels])
+    axes.set_xticks(range(len(reads)), [drawable(c) if c else "left\nout" for c in reads])
+    axes.set_ylabel("in the label")
+    axes.set_xlabel("read")
+    axes.tick_params(length=0)
+    return figure
+
+
+@_styled
+def error_kinds(table):
+    """Share of the errors that each kind of image or reading holds, with their numbers.
+
+    Args:
+        table: table by kind with the columns `images`, `errors` and `share_of_errors`, as
+            `error_kinds.ErrorAnalysis.table` gives; kinds without an error are not drawn.
+
+    Returns:
+        `Figure`.
+    """
+    table = table[table["errors"] > 0]
+    figure = Figure(figsize=(6.4, 0.7 + 0.24 * max(len(table), 1)), layout="constrained")
+    axes = figure.subplots()
+    if not len(table):
+        axes.text(0.5, 0.5, "no errors", ha="center")
+        axes.set_axis_off()
+        return figure
+    fractions = 100 * table["share_of_errors"]
+    axes.barh(range(len(table)), fractions, color=BLUE, height=0.7)
+    for row, (share, wrong, count) in enumerate(
+        zip(fractions, table["errors"], table["images"], strict=True)
+    ):
+        text = f"{wrong:,} of {count:,} images"
+        axes.text(share, row, f" {text}", va="center", fontsize=8)
+    axes.set_yticks(range(len(table)), table.index)
+    axes.invert_yaxis()
+    # Room for the text behind the longest bar.
+    axes.set_xlim(0, 1.35 * fractions.max())
+    axes.set_xlabel("% of all errors; an image may be of several kinds")
+    axes.tick_params(axis="y", length=0)
+    return figure
+
+
+@_styled
+def histogram(values, label):
+    """How often each whole number comes.
+
+    Args:
+        values: list of integers.
+        label: name of the numbers, with their unit.
+
+    Returns:
+        `Figure`.
+    """
+    numbers, counts = np.unique(values, return_counts=True)
+    figure = Figure(figsize=(5, 2), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(numbers, counts, color=BLUE, width=0.8)
+    axes.set_xlabel(label)
+    axes.set_ylabel("count")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+@_styled
+def character_frequencies(counts, most=60):
+    """How often each character comes: a bar each, or for large dictionaries the whole falling line.
+
+    Args:
+        counts: dict or table column of `character: count`; characters that never come are not
+            drawn.
+        most: number of bars, at most; with more characters than that, the counts are drawn
+            against their rank on logarithmic axes.
+
+    Returns:
+        `Figure`.
+    """
+    ranked = sorted(((n, c) for c, n in counts.items() if n), key=lambda pair: (-pair[0], pair[1]))
+    figure = Figure(figsize=(9, 2.4), layout="constrained")
+    axes = figure.subplots()
+    numbers, characters = [n for n, _ in ranked], [c for _, c in ranked]
+    if len(ranked) > most:
+        axes.plot(range(1, len(ranked) + 1), numbers, color=BLUE)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(f"rank of the character, of {len(ranked):,}")
+        for rank in sorted({0, 9, 99, 999, len(ranked) - 1} & set(range(len(ranked)))):
+            axes.plot(rank + 1, numbers[rank], "o", color=ORANGE, ms=4)
+            axes.annotate(
+                _sign(characters[rank]),
+                (rank + 1, numbers[rank]),
+                xytext=(3, 4),
+                textcoords="offset points",
+            )
+    else:
+        axes.bar(range(len(ranked)), numbers, color=BLUE, width=0.8)
+        signs = [_sign(character) for character in characters]
+        axes.set_xticks(range(len(ranked)), signs)
+        for label in axes.get_xticklabels():
+            label.set_rotation(90 if len(label.get_text()) > 1 else 0)
+        axes.set_xlim(-0.7, max(len(ranked), 1) - 0.3)
+        axes.tick_params(axis="x", length=0)
+        axes.set_xlabel("character")
+    axes.set_ylabel("count")
+    return figure
+
+
+def _sign(character):
+    """A character as a tick: what nobody would see has a name."""
+    if character == " ":
+        return "space"
+    return drawable(character) if character.isprintable() else f"<U+{ord(character):04X}>"
+
+
+@_styled
+def coverage(counts, size):
+    """Which share of running text the most frequent characters make up.
+
+    Args:
+        counts: dict of `character: count`.
+        size: number of characters to mark.
+
+    Returns:
+        `Figure`.
+    """
+    falling = np.sort(np.array(list(counts.values()), float))[::-1]
+    fractions = np.cumsum(falling) / falling.sum()
+    size = min(size, len(fractions))
+    figure = Figure(figsize=(5, 2.4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(np.arange(1, len(fractions) + 1), 100 * fractions, color=BLUE)
+    axes.plot([size], [100 * fractions[size - 1]], "o", color=ORANGE)
+    axes.annotate(
+        f"{size:,} characters: {fractions[size - 1]:.1%}",
+        (size, 100 * fractions[size - 1]),
+        xytext=(8, -12),
+        textcoords="offset points",
+    )
+    axes.set(xscale="log", xlabel="most frequent characters", ylabel="% of text", ylim=(0, 102))
+    _plain_log_ticks(axes, 1, len(fractions))
+    return figure
+
+
+@_styled
+def label_lengths(table):
+    """Share of the labels of each length, a line for each part.
+
+    Args:
+        table: table with the columns `part` and `length` (characters), such as `DataCheck.facts`.
+
+    Returns:
+        `Figure`.
+    """
+    figure = Figure(figsize=(5, 2.2), layout="constrained")
+    axes = figure.subplots()
+    parts = [(name, table.loc[table["part"] == name, "length"]) for name in table["part"].unique()]
+    longest = int(table["length"].max()) if len(table) else 1
+    edges = np.arange(0.5, longest + 1) if longest <= 60 else np.linspace(0.5, longest + 0.5, 61)
+    for (name, lengths), color in zip(parts, (BLUE, ORANGE, GREY, INK), strict=False):
+        fractions = np.histogram(lengths, edges)[0] / max(len(lengths), 1)
+        axes.stairs(fractions, edges, color=color, label=drawable(f"{name} ({len(lengths):,})"))
+    axes.set_xlabel("characters in a label")
+    axes.set_ylabel("share")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if parts:
+        axes.legend()
+    return figure
+
+
+@_styled
+def image_sizes(table, canvas_height=32):
+    """Widths of the images, and their width over height, with the canvases marked.
+
+    Args:
+        table: table with the columns `width`, `height` and `canvas_width` (pixels), such as
+            `DataCheck.facts`.
+        canvas_height: height of the canvas in pixels.
+
+    Returns:
+        `Figure`.
+    """
+    canvases = sorted(set(table["canvas_width"]))
+    panels = [
+        (table["width"], "width of the image (pixels)", canvases),
+        (table["width"] / table["height"], "width / height", [w / canvas_height for w in canvases]),
+    ]
+    figure = Figure(figsize=(9, 2.4), layout="constrained")
+    for axes, (values, title, marks) in zip(figure.subplots(1, 2), panels, strict=True):
+        if len(values):
+            low, high = values.min() * 0.95, max(values.max(), *marks) * 1.05
+            axes.hist(values, np.geomspace(low, high, 50), color=BLUE)
+            axes.set_xscale("log")
+            _plain_log_ticks(axes, low, high)
+        for mark in marks:
+            axes.axvline(mark, color=ORANGE, label="canvas" if mark == marks[0] else None)
+        axes.set_xlabel(title)
+        axes.set_ylabel("images")
+        if marks:
+            axes.legend()
+    return figure
+
+
+def _plain_log_ticks(axes, low, high):
+    """Ticks of a logarithmic axis at 1, 2 and 5, written as plain numbers."""
+    steps = [digit * 10.0**power for power in range(-3, 6) for digit in (1, 2, 5)]
+    ticks = [step for step in steps if low <= step <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+
+
+@_styled
+def pair_sheet(pairs, columns=3):
+    """Images that belong together, side by side under one title.
+
+    Args:
+        pairs: list of `(image, other image, title)`, as `DataCheck.pairs` gives; gray uint8
+            arrays or Pillow images of any sizes.
+        columns: pairs in a row.
+
+    Returns:
+        `Figure`.
+    """
+    rows = max(-(-len(pairs) // columns), 1)
+    figure = Figure(figsize=(3 * columns, 0.85 * rows), layout="constrained")
+    grid = figure.subplots(rows, 2 * columns, squeeze=False).reshape(-1, 2)
+    for left, right in grid[len(pairs) :]:
+        left.set_axis_off()
+        right.set_axis_off()
+    for (left, right), (image, other, title) in zip(grid, pairs, strict=False):
+        _show_gray(left, image)
+        _show_gray(right, other)
+        # Two dollar signs are prices here, no formula.
+        left.set_title(drawable(title), fontsize=8, pad=3, parse_math=False)
+    if not pairs:
+        figure.text(0.5, 0.5, "no pairs", ha="center")
+    return figure
+
+
+@_styled
+def reliability(panels):
+    """How often readings are right, against how sure the reader was of them.
+
+    A point for each bin, with the 95 % interval of its share right; on the diagonal, confidence is
+    the chance of being right; below it, the reader is too sure of itself. Under it, how many
+    readings have which confidence.
+
+    Args:
+        panels: dict of `title: (bins, confidences)`: bins as `calibration.reliability_bins` gives,
+            and the confidences from 0 to 1 that they were made of.
+
+    Returns:
+        `Figure`.
+    """
+    figure = Figure(figsize=(3.2 * len(panels), 4.1), layout="constrained")
+    rows = figure.subplots(2, len(panels), height_ratios=[4, 1], sharex=True, squeeze=False)
+    for (title, (bins, confidences)), upper, lower in zip(panels.items(), *rows, strict=True):
+        fractions = [part.accuracy for part in bins]
+        low, high = zip(*(part.interval for part in bins), strict=True)
+        means = [part.confidence for part in bins]
+        upper.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=1)
+        upper.vlines(means, low, high, color=BLUE, lw=1.2, alpha=0.6)
+        upper.plot(means, fractions, "o", color=BLUE, ms=4)
+        upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
+        upper.set_title(drawable(title), parse_math=False)
+        lower.hist(confidences, np.linspace(0, 1, 21), color=GREY, edgecolor="white", lw=0.5)
+        lower.set_xlabel("confidence")
+        lower.yaxis.get_major_locator().set_params(integer=True, nbins=2)
+    rows[0, 0].set_ylabel("share right")
+    rows[1, 0].set_ylabel("readings")
+    return figure
+
+
+@_styled
+def risk_coverage(curves, marks=None):
+    """Error rate of the readings that are kept, against how many are kept.
+
+    Args:
+        curves: dict of `name: calibration.RiskCoverage`, four at most.
+        marks: dict of `name: calibration.Selection` for some of the names: the point to mark, such
+            as the threshold for 99 % right. One that keeps nothing is said in the legend only.
+
+    Returns:
+        `Figure`. The axis ends at the highest error rate beyond 5 % coverage: among the few
+        readings before that, one error would set the scale.
+    """
+    figure = Figure(figsize=(5.6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    highest = 0.01
+    for (name, curve), color in zip(curves.items(), (BLUE, ORANGE, INK, GREY), strict=False):
+        label, mark = name, (marks or {}).get(name)
+        if mark is not None and mark.count:
+            label = f"{name}: {mark.accuracy:.1%} right, {mark.coverage:.1%} kept"
+            point = 100 * mark.coverage, 100 * (1 - mark.accuracy)
+            axes.plot(*point, "o", color=color, ms=6, mec="white", clip_on=False, zorder=3)
+            axes.vlines(point[0], 0, point[1], color=color, lw=0.8, ls=":")
+        elif mark is not None:
+            label = f"{name}: none kept"
+        axes.plot(100 * curve.coverage, 100 * curve.risk, color=color, label=drawable(label))
+        highest = max(highest, *curve.risk[curve.coverage >= 0.05])
+    axes.set(xlim=(0, 101), ylim=(0, 105 * highest))
+    axes.set_xlabel("% of the readings kept, the most confident first")
+    axes.set_ylabel("% of those wrong")
+    axes.legend(loc="upper left")
+    return figure

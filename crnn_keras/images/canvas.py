@@ -1,0 +1,261 @@
+"""From any image to its canvas: the one place that decides size, mode and scale.
+
+A canvas is a uint8 array of shape `(height, width, 1)`. Its width depends on the image alone,
+never on its neighbours in a batch. `tf_images` makes the same canvas by TensorFlow ops, for
+serving; the two agree to the last bit.
+"""
+
+import io
+import pathlib
+import struct
+import threading
+import warnings
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+# Four pixels of the canvas make one frame of the network: it halves the width twice.
+PIXELS_PER_FRAME = 4
+# A larger image is no cropped word; its decoding could eat the machine's memory.
+MAX_PIXELS = 50_000_000
+MAX_SIDE = 65_535
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+# Pillow would give others, such as EPS, to programs outside: no way to treat a stranger's file.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+# What Pillow's readers raise at damaged files.
+_DAMAGE = (OSError, ValueError, SyntaxError, TypeError, IndexError, EOFError, struct.error)
+# The filters of warnings belong to the whole process, and images are read by several threads.
+_FILTERS = threading.Lock()
+
+
+class ImageError(ValueError):
+    """An image that cannot be read; the message says why."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Size and mode of the images a model sees.
+
+    Args:
+        mode: `"stretch"`: every image is scaled to `height` x `widths[0]`, as in the paper.
+            `"keep"`: scaled to `height` with its aspect kept, and padded on the right with its
+            last column to the next of `widths`; an image wider than the last is squeezed to it.
+        height: height in pixels.
+        widths: allowed widths in pixels, ascending, each a multiple of 4.
+
+    Raises:
+        ValueError: an argument is none of these.
+    """
+
+    mode: str = "stretch"
+    height: int = 32
+    widths: tuple = (100,)
+
+    def __post_init__(self):
+        object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
+        if self.mode not in ("stretch", "keep"):
+            raise ValueError(f"Canvas mode {self.mode!r} is unknown. Expected 'stretch' or 'keep'.")
+        if self.height < 16 or self.height % 16:
+            raise ValueError(f"Canvas height {self.height} is no multiple of 16 pixels.")
+        if not self.widths or list(self.widths) != sorted(set(self.widths)):
+            raise ValueError(f"Canvas widths {self.widths} must ascend.")
+        if any(width < 8 or width % PIXELS_PER_FRAME for width in self.widths):
+            raise ValueError(
+                f"Canvas widths {self.widths} must be multiples of {PIXELS_PER_FRAME} pixels, "
+                "at least 8."
+            )
+        if self.mode == "stretch" and len(self.widths) != 1:
+            raise ValueError(f"Canvas mode 'stretch' has one width, got {self.widths}.")
+
+    def fit(self, height, width):
+        """Where an image lies on its canvas.
+
+        Args:
+            height: the image's height in pixels.
+            width: the image's width in pixels.
+
+        Returns:
+            Tuple `(inner, outer)`: the width in pixels that the image is scaled to, and the
+            width of its canvas.
+        """
+        if self.mode == "stretch":
+            return self.widths[0], self.widths[0]
+        scaled = max(-(-width * self.height // height), 1)
+        inner = min(scaled, self.widths[-1])
+        return inner, next(outer for outer in self.widths if outer >= inner)
+
+    def frames(self, height, width):
+        """Frames that the network makes of an image of this size.
+
+        Args:
+            height: the image's height in pixels.
+            width: the image's width in pixels.
+
+        Returns:
+            Canvas width / 4.
+        """
+        return self.fit(height, width)[1] // PIXELS_PER_FRAME
+
+    def get_config(self):
+        """Plain dict from which `Canvas(**config)` makes this canvas again."""
+        return {**asdict(self), "widths": list(self.widths)}
+
+
+def make_canvas(mode="stretch", width=100, height=32):
+    """A canvas from one width.
+
+    Args:
+        mode: `"stretch"` or `"keep"`, see `Canvas`.
+        width: width in pixels; in mode `"keep"` the largest of several: 64, 96, 144, 216, ...
+        height: height in pixels.
+
+    Returns:
+        `Canvas`.
+    """
+    widths = [width]
+    step = 2 * height
+    # Each is half as wide again as the one before: at most a third of a canvas is padding.
+    while mode == "keep" and step < width:
+        widths.insert(-1, step)
+        step = step * 3 // 2 // PIXELS_PER_FRAME * PIXELS_PER_FRAME
+    return Canvas(mode, height, tuple(widths))
+
+
+def find_canvas(text):
+    """A canvas from a mode and a width in words.
+
+    Args:
+        text: `"stretch 100"`, `"keep 256"`; see `make_canvas`.
+
+    Returns:
+        `Canvas`.
+
+    Raises:
+        ValueError: it is not of this form.
+    """
+    mode, _, width = text.strip().partition(" ")
+    if not width.strip().isdecimal():
+        raise ValueError(
+            f"{text!r} is no canvas. Expected a mode and a width in pixels, such as "
+            "'stretch 100' or 'keep 256'."
+        )
+    return make_canvas(mode, int(width))
+
+
+def _label(source):
+    return str(source) if isinstance(source, str | pathlib.Path) else "the image"
+
+
+def _check_size(width, height, label):
+    if 0 in (width, height) or width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise ImageError(
+            f"{label} has {width} x {height} pixels. Expected at least 1 x 1, not over "
+            f"{MAX_PIXELS:,} in all or {MAX_SIDE:,} along a side. Crop it to one word or line first"
+        )
+
+
+def open_image(source):
+    """Reads the header of an image, without its pixels.
+
+    Args:
+        source: path, or bytes of an encoded image.
+
+    Returns:
+        Pillow image, not loaded yet.
+
+    Raises:
+        ImageError: no such file, not an image, more than `MAX_PIXELS` pixels in all or `MAX_SIDE`
+            along a side.
+    """
+    try:
+        with _FILTERS, warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            file = io.BytesIO(source) if isinstance(source, bytes) else source
+            image = Image.open(file, formats=_FORMATS)
+    except FileNotFoundError:
+        raise ImageError(f"{_label(source)} does not exist") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{_label(source)} is not an image in {', '.join(_FORMATS)}") from None
+    except Image.DecompressionBombError:
+        # Pillow has a limit of its own, above ours, and does not tell width and height.
+        raise ImageError(
+            f"{_label(source)} has over {MAX_PIXELS:,} pixels. Crop it to one word or line first"
+        ) from None
+    except _DAMAGE as error:
+        raise ImageError(f"{_label(source)} cannot be opened: {error}") from None
+    try:
+        _check_size(image.width, image.height, _label(source))
+    except ImageError:
+        image.close()
+        raise
+    return image
+
+
+def to_gray(source):
+    """Reads an image and makes it gray.
+
+    Args:
+        source: path, bytes of an encoded image, Pillow image, uint8 array of shape `(height,
+            width)`, `(height, width, 1)` or `(height, width, 3)` in RGB, or an object whose
+            `read()` gives bytes: an open file, a `samples.Sample`.
+
+    Returns:
+        Gray Pillow image (mode L). Transparency is ignored; 16-bit images are scaled to 8 bits.
+
+    Raises:
+        ImageError: it cannot be read, is truncated, has no pixels or too many.
+    """
+    if isinstance(source, np.ndarray):
+        return _array_to_gray(source)
+    if hasattr(source, "read"):
+        source = source.read()
+    image = source if isinstance(source, Image.Image) else open_image(source)
+    _check_size(image.width, image.height, _label(source))
+    try:
+        with image if image is not source else image.copy() as opened:
+            opened.load()
+            if opened.mode.startswith("I;16"):
+                # The upper byte, as libpng and TensorFlow take it.
+                return Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
+            # Of a palette with transparency Pillow warns, but on the way to RGBA.
+            return (opened.convert("RGBA") if opened.mode == "P" else opened).convert("L")
+    except (*_DAMAGE, Image.DecompressionBombError) as error:
+        raise ImageError(f"{_label(source)} cannot be decoded: {error}") from None
+
+
+def _array_to_gray(array):
+    array = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    if array.dtype != np.uint8 or not (array.ndim == 2 or array.shape[2:] == (3,)):
+        raise ImageError(
+            f"Expected a uint8 array of shape (height, width), (height, width, 1) or "
+            f"(height, width, 3), got {array.dtype} of shape {array.shape}"
+        )
+    _check_size(array.shape[1], array.shape[0], "the array")
+    return Image.fromarray(array).convert("L")
+
+
+def to_canvas(source, canvas):
+    """Puts an image on its canvas, by Pillow.
+
+    Args:
+        source: anything that `to_gray` takes.
+        canvas: a `Canvas`.
+
+    Returns:
+        uint8 array of shape `(canvas.height, width, 1)`, `width` one of `canvas.widths`.
+
+    Raises:
+        ImageError: as `to_gray`.
+    """
+    gray = to_gray(source)
+    inner, outer = canvas.fit(gray.height, gray.width)
+    # Two steps of one axis each: which axis goes first differs between releases of Pillow.
+    across = gray.resize((inner, gray.height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(across.resize((inner, canvas.height), Image.Resampling.BILINEAR))
+    # By hand: np.pad alone takes as long as both resizes.
+    padded = np.empty((canvas.height, outer, 1), np.uint8)
+    padded[:, :inner, 0] = pixels
+    padded[:, inner:, 0] = pixels[:, -1:]
+    return padded

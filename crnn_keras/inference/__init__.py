@@ -1,0 +1,1 @@
+"""Saved readers put to use: recognizers, export."""

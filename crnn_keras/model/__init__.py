@@ -1,0 +1,1 @@
+"""The reader itself: convolutions, BiLSTM, CTC, decoding, calibration."""

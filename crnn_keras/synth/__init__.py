@@ -1,0 +1,59 @@
+"""Texts drawn as images: many fonts, bent, blurred and noisy, the same for the same seed.
+
+Every text and every image is a pure function of its arguments, seed and index: no clock, no
+global state, so any process of any machine with the same fonts can draw it again, in any order.
+To that end greys pass through sums, products and roots of single numbers only: sums over many
+floats, powers and logarithms differ between machines in their last digits.
+
+| file | takes | gives |
+|---|---|---|
+| `fonts` | folders, characters | fonts of the machine, and which of them can draw a text |
+| `font_report` | characters, fonts | what was found, and which packages bring more fonts |
+| `texts` | a word list | words in the cases of signs, numbers, codes |
+| `chinese` | characters, a corpus or frequencies | lines in which rare characters come up too |
+| `style` | | a share or strength for every effect |
+| `letters` | text, font | ink, outline and shadow on a sheet |
+| `bend` | a sheet | perspective, slant, arcs and waves, on the image's size |
+| `paper` | a size, photographs | what lies behind the letters |
+| `camera` | the scene | light, blur, lost resolution, noise |
+| `image` | a text, a seed, an index | the image; many images on all cores |
+| `recipe` | all of these as plain data | samples by index, and a fingerprint of what decides them |
+"""
+
+from crnn_keras.synth.background import find_photographs
+from crnn_keras.synth.chinese import ChineseTexts
+from crnn_keras.synth.font_report import FontReport, describe_fonts
+from crnn_keras.synth.fonts import (
+    FontError,
+    bundled_chinese_fonts,
+    bundled_fonts,
+    file_hash,
+    find_fonts,
+    fonts_with,
+)
+from crnn_keras.synth.recipe import Recipe, Renderer
+from crnn_keras.synth.rendering import render_jpeg, render_many, render_word
+from crnn_keras.synth.style import Style
+from crnn_keras.synth.texts import WORD_LIST, WordTexts, read_words
+
+__all__ = [
+    "WORD_LIST",
+    "ChineseTexts",
+    "FontError",
+    "FontReport",
+    "Recipe",
+    "Renderer",
+    "Style",
+    "WordTexts",
+    "bundled_chinese_fonts",
+    "bundled_fonts",
+    "describe_fonts",
+    "file_hash",
+    "find_fonts",
+    "find_photographs",
+    "fonts_with",
+    "read_words",
+    "render_jpeg",
+    "render_many",
+    "render_word",
+]

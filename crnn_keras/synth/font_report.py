@@ -1,0 +1,113 @@
+"""Which fonts the machine has for some characters, and which packages bring more."""
+
+import textwrap
+from dataclasses import dataclass
+
+from crnn_keras.synth.fonts import FontError, is_han, missing_characters
+
+# Packages whose names were looked up in Debian 12 and on npm; each brings TrueType or OpenType.
+DEBIAN_LATIN = (
+    "fonts-dejavu fonts-liberation fonts-lato fonts-roboto-unhinted fonts-roboto-slab "
+    "fonts-open-sans fonts-urw-base35 fonts-texgyre fonts-freefont-otf fonts-linuxlibertine "
+    "fonts-ebgaramond fonts-junicode fonts-adf-gillius fonts-adf-romande fonts-adf-baskervald "
+    "fonts-bebas-neue fonts-league-spartan fonts-comfortaa fonts-quicksand fonts-dosis "
+    "fonts-cabin fonts-cabinsketch fonts-play fonts-lobster fonts-lobstertwo "
+    "fonts-yanone-kaffeesatz fonts-tomsontalks fonts-dustin fonts-ecolier-court fonts-rufscript "
+    "fonts-ocr-a fonts-ocr-b fonts-go fonts-hack fonts-inter fonts-noto-core"
+)
+DEBIAN_CHINESE = (
+    "fonts-noto-cjk fonts-noto-cjk-extra fonts-wqy-zenhei fonts-wqy-microhei fonts-lxgw-wenkai "
+    "fonts-arphic-gbsn00lp fonts-arphic-gkai00mp fonts-arphic-ukai fonts-arphic-uming "
+    "fonts-droid-fallback fonts-babelstone-han fonts-cns11643-kai fonts-cns11643-sung"
+)
+NPM_LATIN = (
+    "@expo-google-fonts/roboto @expo-google-fonts/lato @expo-google-fonts/oswald "
+    "@expo-google-fonts/lobster"
+)
+NPM_CHINESE = (
+    "@expo-google-fonts/noto-sans-sc @expo-google-fonts/noto-serif-sc "
+    "@expo-google-fonts/zcool-xiaowei @expo-google-fonts/zcool-kuaile "
+    "@expo-google-fonts/zcool-qingke-huangyou @expo-google-fonts/ma-shan-zheng "
+    "@expo-google-fonts/zhi-mang-xing @expo-google-fonts/liu-jian-mao-cao"
+)
+_FEW_LATIN, _FEW_CHINESE = 100, 10
+
+
+@dataclass(frozen=True)
+class FontReport:
+    """Fonts for some characters; shows itself as text.
+
+    Args:
+        usable: list of paths of fonts that have every character.
+        refused: dict of `font path: missing characters`.
+        unreadable: dict of `font path: reason`.
+        advice: how to install more fonts; empty if there are many.
+    """
+
+    usable: list
+    refused: dict
+    unreadable: dict
+    advice: str
+
+    def __str__(self):
+        count = len(self.usable) + len(self.refused) + len(self.unreadable)
+        lines = [f"{count} fonts found, {len(self.usable)} have every character"]
+        if self.refused:
+            font, gap = min(self.refused.items(), key=lambda item: len(item[1]))
+            lines.append(
+                f"{len(self.refused)} refused for lack of characters; the closest, {font}, lacks "
+                f"{len(gap)}: {gap[:20]!r}"
+            )
+        if self.unreadable:
+            font, reason = next(iter(self.unreadable.items()))
+            lines.append(f"{len(self.unreadable)} cannot be read; the first: {reason}")
+        return "\n".join([*lines, *([self.advice] if self.advice else [])])
+
+    __repr__ = __str__
+
+
+def describe_fonts(characters, fonts):
+    """Says how many fonts have the characters, which do not, and where more are to be had.
+
+    Args:
+        characters: string of the characters that will be drawn.
+        fonts: list of font paths, for example `find_fonts()`.
+
+    Returns:
+        `FontReport`. Print it, or take its `usable` fonts.
+
+    Example:
+        ```python
+        report = describe_fonts("abc", find_fonts())
+        print(report)
+        ```
+    """
+    needed, usable, refused, unreadable = frozenset(characters), [], {}, {}
+    for font in fonts:
+        try:
+            missing = missing_characters(font, needed)
+        except FontError as error:
+            unreadable[font] = str(error)
+            continue
+        if missing:
+            refused[font] = missing
+        else:
+            usable.append(font)
+    return FontReport(usable, refused, unreadable, _advice(needed, usable))
+
+
+def _advice(needed, usable):
+    chinese = any(map(is_han, needed))
+    if len(usable) >= (_FEW_CHINESE if chinese else _FEW_LATIN):
+        return ""
+    debian, npm = (DEBIAN_CHINESE, NPM_CHINESE) if chinese else (DEBIAN_LATIN, NPM_LATIN)
+    commands = (
+        "More fonts make a better reader. On Debian and Ubuntu:",
+        f"  sudo apt-get install {debian}",
+        "From npm, without root, into a folder for `find_fonts([folder])`:",
+        f"  npm install --prefix fonts {npm}",
+    )
+    return "\n".join(
+        textwrap.fill(command, 98, subsequent_indent="    ", break_on_hyphens=False)
+        for command in commands
+    )

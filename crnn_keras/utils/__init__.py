@@ -1,0 +1,1 @@
+"""Helpers of all wings: files, parallel work, progress, backends."""

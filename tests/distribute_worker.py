@@ -1,0 +1,55 @@
+"""A run of two epochs, by one device or by several, on the backend of this process.
+
+python distribute_worker.py WORD_SETS_FOLDER RUN_FOLDER OUT.json [DEVICE ...]
+"""
+
+import json
+import sys
+
+import keras
+import numpy as np
+
+from crnn_keras.char_dict import CharDict
+from crnn_keras.data.batches import Batches
+from crnn_keras.data.records import Records
+from crnn_keras.images import Canvas
+from crnn_keras.model.crnn import build_crnn
+from crnn_keras.training import distribute, train
+
+
+def run(sets, folder, out, names):
+    """Augmented images in batches of 8, three steps an epoch."""
+    with distribute.scope(names or None) as group:
+        char_dict, canvas = CharDict.from_preset("alphanumeric36"), Canvas()
+        model = build_crnn(char_dict, canvas, "small", seed=5)
+        order = {"seed": 5, "shuffle": True, "augment": True, "part": group.part}
+        batches = Batches(Records(f"{sets}/train"), char_dict, canvas, 8, **order)
+        validation = Batches(Records(f"{sets}/validation"), char_dict, canvas, 8)
+        own = group.run_folder(folder)
+        history = train(model, batches, validation, own, epochs=2, steps_per_epoch=3)
+        images = np.random.default_rng(0).integers(0, 256, (8, 32, 100, 1), dtype=np.uint8)
+        found = {
+            "processes": group.processes,
+            "devices": len(group.devices),
+            "losses": [[row["train_loss"], row["loss"]] for row in history],
+            "logits": distribute.predict_local(model, images).tolist(),
+        }
+    if group.rank == 0:
+        with open(out, "w") as file:
+            json.dump(found, file)
+
+
+def two_tensorflow_devices():
+    """Makes two devices of the processor, as if it were two GPUs."""
+    import tensorflow as tf
+
+    processor = tf.config.list_physical_devices("CPU")[0]
+    halves = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(processor, halves)
+
+
+if __name__ == "__main__":
+    sets, folder, out, *names = sys.argv[1:]
+    if names and keras.backend.backend() == "tensorflow":
+        two_tensorflow_devices()
+    run(sets, folder, out, names)

@@ -1,0 +1,204 @@
+"""Columns of csv, tsv and jsonl: known ones, given ones, headers and none."""
+
+import json
+
+import pytest
+
+from crnn_keras.data.labels import read_samples
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Function `(file name, content, **options)`: gives the set and its (path, text) pairs."""
+
+    def written(name, content, **options):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        found = read_samples(path, **options)
+        return found, [(s.image.removeprefix(f"{tmp_path}/"), s.text) for s in found.samples]
+
+    return written
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns"),
+    [
+        ("l.csv", "id,Crop,word\n1,a.png,one\n2,b.png,two\n", ("crop", "word")),
+        ("l.csv", "id,Crop,word\n1,a.png,one\n2,b.png,two\n", ["CROP", " word "]),
+        ("l.csv", "id,Crop,word\n1,a.png,one\n2,b.png,two\n", (1, 2)),
+        ("l.csv", "id,Crop,said\n1,a.png,one\n2,b.png,two\n", (1, "said")),
+        ("l.csv", "id;crop;said\n1;a.png;one\n2;b.png;two\n", ("crop", "said")),
+        ("l.csv", "1,a.png,one\n2,b.png,two\n", (1, 2)),
+        ("l.csv", "one,a.png\ntwo,b.png\n", (1, 0)),
+        ("l.csv", "a.png;one\nb.png;two\n", None),
+        ("l.csv", "\ufeff0,1\none,a.png\ntwo,b.png\n", ("1", "0")),
+        ("l.csv", 'a.png, "one"\nb.png, two\n', None),
+        ("l.tsv", "said\timage.png\none\ta.png\ntwo\tb.png\n", ("image.png", "said")),
+        ("l.tsv", "word\tfile\none\ta.png\ntwo\tb.png\n", (1, 0)),
+        ("l.txt", "said\tcrop\none\ta.png\ntwo\tb.png\n", ("crop", "said")),
+        ("l.txt", "said,crop\none,a.png\ntwo,b.png\n", ("crop", "said")),
+    ],
+)
+def test_columns_by_name_or_number(read, name, content, columns):
+    layout = "csv" if content.startswith("said,") else "auto"
+    found, pairs = read(name, content, layout=layout, columns=columns)
+    assert pairs == [("a.png", "one"), ("b.png", "two")] and found.problems == []
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "pairs"),
+    [
+        # Without an image's suffix, the first row is a row: its numbers were given.
+        ("img/0\tone\nimg/1\ttwo\n", (0, 1), [("img/0", "one"), ("img/1", "two")]),
+        ("img/0\tword\nimg/1\ttwo\n", (0, 1), [("img/0", "word"), ("img/1", "two")]),
+        # Plainly a header: a known name, or images from the next row on.
+        ("image\ttext\nimg/1\ttwo\n", (0, 1), [("img/1", "two")]),
+        ("crop\tsaid\nimg/1.png\ttwo\n", (0, 1), [("img/1.png", "two")]),
+        ("img/0\tone\n", (0, 1), [("img/0", "one")]),
+    ],
+)
+def test_by_numbers_there_is_a_header_only_where_it_is_plain(read, content, columns, pairs):
+    found, read_pairs = read("l.tsv", content, columns=columns)
+    assert read_pairs == pairs
+    rows = content.count("\n")
+    assert ("no header" in found.description) == (len(pairs) == rows)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "image,text\na.png,x\n",
+            "a header: the path in column 'image', the text in column 'text'",
+        ),
+        ("a.png,x\n", "no header: the path first, the text second"),
+        ("text,label,img\ny,x,a.png\n", "the path in column 'img', the text in column 'text'"),
+    ],
+)
+def test_the_columns_are_said(read, content, said):
+    assert said in read("l.csv", content)[0].description
+
+
+def test_a_table_without_known_columns_says_how_to_name_them(read):
+    with pytest.raises(ValueError, match=r'line 1: .*\("crop", "word"\).*columns=\(0, 1\)'):
+        read("l.tsv", "img/0\tone\nimg/1\ttwo\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns", "message"),
+    [
+        ("l.csv", "image,text\na.png,x\n", ("crop", "text"), r"line 1: there is no column 'crop'"),
+        ("l.csv", "image,text\na.png,x\n", (0, 2), r"line 1: there is no column 2"),
+        ("l.csv", "image,text\na.png,x\n", ("image",), r"not usable.*two names"),
+        ("l.csv", "image,text\na.png,x\n", "ab", r"not usable"),
+        ("l.csv", "image,text\na.png,x\n", (0, 0), r"not usable"),
+        ("l.csv", "image,text\na.png,x\n", (0, -1), r"not usable.*two numbers from 0"),
+        ("l.csv", "image,text\na.png,x\n", (0, True), r"not usable"),
+        ("l.csv", "image,text\na.png,x\n", (0, 1.5), r"not usable"),
+        ("l.jsonl", '{"a": "a.png", "b": "x"}\n', (0, 1), r"not usable"),
+        ("l.jsonl", '{"a": "a.png", "b": "x"}\n', ("a", "c"), r"line 1: there is no key 'c'"),
+        ("sample.txt", "a.png x\n", ("a", "c"), r"the layout is sample_txt. Leave columns out"),
+    ],
+)
+def test_columns_that_are_not_there_or_make_no_sense(read, name, content, columns, message):
+    with pytest.raises(ValueError, match=message):
+        read(name, content, columns=columns)
+
+
+def test_columns_beyond_a_row_are_problems_of_that_row(read):
+    found, pairs = read("l.csv", "1,a.png,one\n2\n3,b.png\n4,c.png,x,y\n", columns=(1, 2))
+    assert pairs == [("a.png", "one")]
+    assert [p.kind for p in found.problems] == ["no image", "empty label", "too many columns"]
+
+
+TABLE = "图片\t文字\n省/a.png\t市\nb.png\tx\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("separator", ["\t", ",", ";"])
+def test_tables_in_any_encoding(read, encoding, end, separator):
+    raw = TABLE.replace("\t", separator).replace("\n", end).encode(encoding)
+    name = "l.tsv" if separator == "\t" else "l.csv"
+    found, pairs = read(name, raw, columns=("图片", "文字"))
+    assert pairs == [("省/a.png", "市"), ("b.png", "x")]
+    assert [s.where.split(", ")[1] for s in found.samples] == ["line 2", "line 3"]
+
+
+def test_lines_after_a_label_of_two_lines_are_counted_right(read):
+    found, pairs = read("l.csv", 'a.png,"one\ntwo"\nb.png,\nc.png,three\n')
+    assert [p.where.split("/")[-1] for p in found.problems] == ["l.csv, line 1", "l.csv, line 3"]
+    assert found.samples[0].where.endswith("line 4")
+
+
+def test_an_open_quotation_mark_does_not_eat_the_memory(read):
+    content = 'a.png,one\nb.png,"two\n' + "c.png,three\n" * 50_000
+    with pytest.raises(ValueError, match=r"l\.csv, line 2: .*quotation mark"):
+        read("l.csv", content)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "reason"),
+    [
+        ("a.png one", "no json", "'a.png one' is not JSON"),
+        ('{"image": "a.png"', "no json", "Write one object a line"),
+        ('["a.png", "one"]', "no json", "is no object"),
+        ('"a.png"', "no json", "is no object"),
+        ("[" * 100_000, "no json", "is not JSON"),
+        ('{"image": "a.png", "text": 123}', "label is no text", '"123"'),
+        ('{"image": "a.png", "text": 1.50}', "label is no text", "has the label 1.5,"[:-1]),
+        ('{"image": "a.png", "text": NaN}', "label is no text", "NaN"),
+        ('{"image": "a.png", "text": null}', "label is no text", "null"),
+        ('{"image": "a.png", "text": true}', "label is no text", "true. Write one text"),
+        ('{"image": "a.png", "text": ["one"]}', "label is no text", '["one"]'),
+        ('{"image": "a.png", "text": {"a": 1}}', "label is no text", '{"a": 1}'),
+        ('{"image": "a.png"}', "empty label", "has no label"),
+        ('{"image": "a.png", "text": " "}', "empty label", "has no label"),
+        ('{"image": "a.png", "text": "a\\nb"}', "line break in label", "several lines"),
+        ('{"image": "a.png", "text": "a\\u2028b"}', "line break in label", "several lines"),
+        ('{"image": "a.png", "text": "\\ud800"}', "not UTF-8", "UTF-8"),
+        ('{"image": 7, "text": "one"}', "no image", "ends in"),
+        ('{"text": "one"}', "no image", "ends in"),
+        ('{"image": "", "text": "one"}', "no image", "ends in"),
+        ('{"image": "a\\u0000.png", "text": "one"}', "no image", "ends in"),
+        ('{"image": "../a.png", "text": "one"}', "path outside the folder", "relative"),
+        ('{"image": "/a.png", "text": "one"}', "path outside the folder", "relative"),
+        ('{"image": "..\\\\a.png", "text": "one"}', "path outside the folder", "relative"),
+        ('{"image": "c:/a.png", "text": "one"}', "path outside the folder", "relative"),
+    ],
+)
+def test_json_lines_that_cannot_be_used_are_named(read, line, kind, reason):
+    good = '{"image": "a.png", "text": "one", "size": [1, 2]}'
+    found, pairs = read("l.jsonl", f"{good}\n\n{line}\n{good}\n")
+    assert pairs == [("a.png", "one")] * 2
+    (problem,) = found.problems
+    assert problem.where.endswith("l.jsonl, line 3")
+    assert problem.kind == kind and reason in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        ([{"image": "a.png", "text": "省 市"}], None),
+        ([{"File_Name": "a.png", "Transcription": "省 市"}], None),
+        ([{"text": 7, "crop": "a.png", "said": "省 市"}], ("crop", "said")),
+        ([{"label": "省 市", "width": 3, "path": "./a.png"}], None),
+    ],
+)
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_keys_of_json_lines(read, rows, columns, ascii_only):
+    content = "".join(json.dumps(row, ensure_ascii=ascii_only) + "\r\n" for row in rows)
+    found, pairs = read("l.jsonl", content, columns=columns)
+    assert pairs == [("a.png", "省 市")] and found.layout == "jsonl"
+
+
+def test_json_lines_without_known_keys_name_what_is_known(read):
+    with pytest.raises(
+        ValueError, match=r"line 1: the keys \['crop', 'text'\].*image, path.*columns"
+    ):
+        read("l.jsonl", '{"crop": "a.png", "text": "x"}\n')
+
+
+def test_a_leading_line_that_is_no_json_does_not_hide_the_keys(read):
+    found, pairs = read("l.jsonl", '# made by hand\n{"image": "a.png", "text": "x"}\n')
+    assert pairs == [("a.png", "x")] and [p.kind for p in found.problems] == ["no json"]

@@ -1,0 +1,213 @@
+"""What made the shipped readers: words by frequency, fonts by content, a training that goes on."""
+
+import shutil
+import sys
+import types
+
+import numpy as np
+import pytest
+from fontTools.ttLib import TTCollection, TTFont
+
+from crnn_keras import synth
+from crnn_keras.char_dict import CharDict
+from crnn_keras.data.records import open_records
+from crnn_keras.inference import export, recognizer
+from crnn_keras.model.crnn import build_crnn
+from crnn_keras.training import save_model
+from tools.readers import __main__ as command
+from tools.readers import figures, learn, limits, recipe, ship
+
+
+@pytest.fixture
+def few_words(monkeypatch):
+    """A stand-in for wordfreq, whose lists take 56 MB."""
+    words = ["the", "don't", "café", "oak", "route66", "sycamore"]
+    module = types.SimpleNamespace(top_n_list=lambda language, count: words)
+    monkeypatch.setitem(sys.modules, "wordfreq", module)
+
+
+@pytest.fixture
+def fonts(tmp_path, monkeypatch):
+    """A list of three fonts, of which the machine has two."""
+    folder = tmp_path / "fonts"
+    folder.mkdir()
+    lines = ["0123456789abcdef\tLost.ttf\t@fonts/lost@1.0"]
+    for path in synth.bundled_fonts()[:2]:
+        shutil.copy(path, folder)
+        lines.append(f"{synth.file_hash(path)[:16]}\tname.ttf\tdebian-package")
+    (tmp_path / "fonts.tsv").write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr(recipe, "FONTS", tmp_path / "fonts.tsv")
+    return folder
+
+
+def test_words_are_those_of_letters_alone_in_the_order_of_their_frequency(tmp_path, few_words):
+    recipe.write_words(tmp_path / "words.txt")
+    assert synth.read_words(tmp_path / "words.txt") == ["the", "oak", "sycamore"]
+
+
+def test_the_list_of_wordfreq_has_the_size_that_is_told(tmp_path):
+    pytest.importorskip("wordfreq", reason="wordfreq is not installed: the extra `readers`")
+    recipe.write_words(tmp_path / "words.txt")
+    words = synth.read_words(tmp_path / "words.txt")
+    assert (len(words), words[:3]) == (289_023, ["the", "to", "and"])
+
+
+def test_fonts_are_known_by_their_content(fonts):
+    found, missing = recipe.find_fonts([fonts])
+    assert [path.startswith(str(fonts)) for path in found] == [True, True]
+    assert missing == {"@fonts/lost@1.0": ["Lost.ttf"]}
+
+
+def test_a_collection_of_fonts_beside_them_is_passed_over(fonts):
+    faces = TTCollection()
+    faces.fonts = [TTFont(path) for path in synth.bundled_fonts()[:2]]
+    faces.save(fonts / "both.ttc")
+    assert len(synth.find_fonts([fonts])) >= 4
+    assert [path.endswith(".ttf") for path in recipe.find_fonts([fonts])[0]] == [True, True]
+
+
+def test_the_list_of_fonts_names_each_once():
+    rows = [line.split("\t") for line in recipe.FONTS.read_text().splitlines()]
+    assert len({digest for digest, _, _ in rows}) == len(rows) > 2000
+    assert all(name and package for _, name, package in rows)
+
+
+def test_missing_fonts_are_counted_and_their_packages_named(tmp_path, fonts, few_words):
+    given = learn.parse(["--fonts", str(fonts), "--words", "20"])
+    with pytest.raises(ValueError, match=r"1 of 3 fonts are missing, of: @fonts/lost@1\.0\."):
+        learn.render_sets(given, tmp_path / "run")
+
+
+def test_images_are_labelled_with_all_they_show(tmp_path, fonts, few_words):
+    (tmp_path / "run").mkdir()
+    arguments = ["--fonts", str(fonts), "--any-fonts", "--words", "200"]
+    learn.render_sets(learn.parse(arguments), tmp_path / "run")
+    sets = {part: open_records(tmp_path / "run/records" / part) for part in ("train", "validation")}
+    assert [len(found) for found in sets.values()] == [200, 4000]
+    texts = [record.text for record in sets["train"]]
+    assert not any(map(CharDict.from_preset("ascii").unknown, texts))
+    assert any(text.isupper() for text in texts) and not all(map(str.isalnum, texts))
+    # Other images than those of the training.
+    assert texts[:20] != [record.text for record in sets["validation"]][:20]
+
+
+def test_a_reader_is_trained_and_goes_on_from_another(
+    tmp_path, monkeypatch, fonts, few_words, word_sets
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/words/records").mkdir(parents=True)
+    for part in ("train", "validation"):
+        (tmp_path / "data/words/records" / part).symlink_to(word_sets / part)
+    (tmp_path / "data/others").symlink_to("words")
+    common = ["--run", "words", "--passes", "1", "--batch-size", "16"]
+    learn.main([*common, "--preset", "mobile"])
+    made = tmp_path / "data/words/alphanumeric36/model.keras"
+    # The same images teach another reader: with more characters, deeper and in less precision.
+    more = ["--characters", "ascii", "--precision", "mixed_bfloat16", "--also", "others"]
+    learn.main([*common, *more, "--reader", str(made)])
+    model = recognizer.Recognizer.load(tmp_path / "data/words/ascii/model.keras").model
+    assert (model.preset, model.dtype_policy.name) == ("deep", "mixed_bfloat16")
+    history = (tmp_path / "data/words/ascii/history.csv").read_text().splitlines()
+    once = (tmp_path / "data/words/alphanumeric36/history.csv").read_text().splitlines()
+    steps = [int(lines[1].split(",")[1]) for lines in (once, history)]
+    assert steps[0] > 1 and steps[1] in (2 * steps[0], 2 * steps[0] - 1)
+
+
+@pytest.fixture(scope="module")
+def real_sets(tmp_path_factory):
+    """A folder as `figures` and `ship` take it; SVT has no lists, MJSynth's words are seven."""
+    folder = tmp_path_factory.mktemp("sets")
+    words = ["oak", "ash", "elm", "lime", "sycamore", "beech", "maple"] * 4
+    for part, name in enumerate([*figures.CHOSEN_BY, "iiit5k_test"]):
+        (folder / name).mkdir()
+        lines = []
+        for index, word in enumerate(words):
+            font, mild = synth.bundled_fonts()[index % 9], synth.Style.mild()
+            image = synth.render_word(word, font, mild, seed=part + 1, index=index)
+            image.save(folder / name / f"{index}.png")
+            lines.append(f"{index}.png\t{word.upper()}")
+        (folder / name / "labels.tsv").write_text("\n".join(lines))
+    lists = [f"{index}.png\t{word},birch,fir" for index, word in enumerate(words)]
+    (folder / "iiit5k_test/lex50.tsv").write_text("\n".join(lists))
+    (folder / "lexicons").mkdir()
+    (folder / "lexicons/mjsynth_90k.txt").write_text("\n".join(words[:7]))
+    return folder
+
+
+def test_the_table_has_a_row_for_each_set_and_list(real_sets, monkeypatch, capsys):
+    monkeypatch.setattr(figures, "seconds_to_load", lambda reader: 1.25)
+    figures.main([str(real_sets)])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "|" in line]
+    table = {(row[0].strip("| "), row[2]): row[3] for row in rows if len(row) == 5}
+    assert table["iiit5k_test", "its 50 words"].startswith("100.0% (87.9 to 100.0)")
+    assert {("iiit5k_test", what) for what in ("nothing", "3 looks", "5 looks")} <= set(table)
+    near = [name for name in table if "7 words, delta" in name[1]]
+    assert [name[1][:17] for name in near] == [f"7 words, delta {delta}," for delta in (1, 2, 3)]
+    assert any("svt_test | is not in" in " | ".join(row) for row in rows)
+    assert not any(name.endswith("_train") for name, _ in table)
+
+
+def test_choosing_leaves_the_tests_alone(real_sets, monkeypatch, capsys):
+    monkeypatch.setattr(figures, "seconds_to_load", lambda reader: 1.25)
+    figures.main([str(real_sets), "--choose"])
+    printed = capsys.readouterr().out
+    assert "iiit5k_train" in printed and "svt_train" in printed and "_test" not in printed
+
+
+def test_a_reader_is_calibrated_and_written_to_be_shipped(real_sets, tmp_path, monkeypatch):
+    shipped = {"words": tmp_path / "words.keras"}
+    source = recognizer.SHIPPED["words"]
+    written = []
+    monkeypatch.setattr(recognizer, "SHIPPED", shipped)
+    monkeypatch.setattr(
+        "crnn_keras.inference.onnx_recognizer.SHIPPED", {"words": tmp_path / "words.onnx"}
+    )
+    monkeypatch.setattr(export, "export_onnx", lambda *arguments: written.append(arguments))
+    ship.main([str(source), str(real_sets)])
+    made = recognizer.Recognizer.load("words")
+    assert made.calibration is not None
+    before = recognizer.Recognizer.load(source).model
+    for here, there in zip(made.model.weights, before.weights, strict=True):
+        here, there = here.numpy(), there.numpy()
+        if there.ndim < 2 or there.size < 1024:
+            np.testing.assert_array_equal(here, there.astype("float16"))
+            continue
+        # Of each unit's largest weight at most 31 and more than 15 steps, each a power of two.
+        largest = np.abs(there).reshape(-1, there.shape[-1]).max(axis=0)
+        steps = here / np.exp2(np.ceil(np.log2(largest / 31)))
+        np.testing.assert_array_equal(steps, np.rint(steps))
+        assert 15 <= np.abs(steps).max() <= 31
+        np.testing.assert_allclose(here, there, rtol=0, atol=largest.max() / 31)
+    # Compressed: Keras' own file takes four bytes a weight.
+    assert shipped["words"].stat().st_size < 1.5 * made.model.count_params()
+    assert written == [("words", tmp_path / "words.onnx", "int8")]
+    with pytest.raises(ValueError, match=r"iiit5k_train has no labels\.tsv"):
+        ship.main([str(source), str(tmp_path)])
+
+
+def test_a_reader_that_tells_case_is_calibrated_without_street_views(
+    real_sets, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(recognizer, "SHIPPED", {"ascii": tmp_path / "ascii.keras"})
+    monkeypatch.setattr(
+        "crnn_keras.inference.onnx_recognizer.SHIPPED", {"ascii": tmp_path / "ascii.onnx"}
+    )
+    monkeypatch.setattr(export, "export_onnx", lambda *arguments: None)
+    model = build_crnn(CharDict.from_preset("ascii"), precision="mixed_bfloat16")
+    save_model(model, tmp_path / "trained.keras")
+    (tmp_path / "sets").mkdir()
+    (tmp_path / "sets/iiit5k_train").symlink_to(real_sets / "iiit5k_train")
+    ship.main([str(tmp_path / "trained.keras"), str(tmp_path / "sets"), "--as", "ascii"])
+    made = recognizer.Recognizer.load("ascii").model
+    assert made.calibration is not None and made.dtype_policy.name == "float32"
+
+
+def test_what_it_cannot_read_is_drawn_and_said(tmp_path, capsys):
+    limits.main(["--out", str(tmp_path / "limits.png")])
+    assert (tmp_path / "limits.png").stat().st_size > 5000
+    assert len(capsys.readouterr().out.splitlines()) == len(limits.hard_images())
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"]])
+def test_an_unknown_command_names_those_there_are(arguments):
+    assert "train|ship|figures|limits" in command.main(arguments)
