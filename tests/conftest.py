@@ -5,6 +5,7 @@ import builtins
 import errno
 import io
 import os
+import pathlib
 import shutil
 import struct
 import tempfile
@@ -32,6 +33,25 @@ from crnn_keras.images import Canvas  # noqa: E402
 @pytest.fixture(scope="session")
 def char_dict():
     return CharDict.from_preset("alphanumeric36")
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """Returns a function `(name)` that returns the folder of a real data set, or skips the test.
+
+    The sets are no part of the repository: the environment variable CRNN_DATA names their folder.
+    """
+
+    def find(name):
+        root = os.environ.get("CRNN_DATA")
+        if not root:
+            pytest.skip(f"CRNN_DATA is not set: it names the folder that holds {name}")
+        path = pathlib.Path(root, name)
+        if not path.is_dir():
+            pytest.skip(f"CRNN_DATA={root} holds no folder {name}")
+        return path
+
+    return find
 
 
 @pytest.fixture(scope="session")
