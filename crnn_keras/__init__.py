@@ -1,41 +1,64 @@
-"""crnn_keras: read text in images with Keras 3.
+"""Reads text in images of words and lines with Keras 3: a CNN, a bidirectional LSTM and CTC.
 
-The rooms, in the order the data goes through them:
+```python
+from crnn_keras import Recognizer
 
-| room | takes | gives |
+(prediction,) = Recognizer.load("words").read("word.png")
+print(prediction.text, prediction.confidence)
+```
+
+Everything in `__all__` can be imported from here and is loaded when it is first used:
+`import crnn_keras` imports neither Keras nor a backend. The package has these wings, in the order
+in which data flows through them. A module imports only from wings above its own.
+
+| wing | takes | gives |
 |---|---|---|
-| `char_dict` | characters, label files, old dictionaries | `CharDict`: text <-> ids, blank = 0 |
-| `samples` | labels in every layout of the field | `Sample`s, and what was left out and why |
-| `lmdb_folder` | an LMDB of clovaai's form | its images and labels; writes such too |
-| `data_check` | samples, char dict, canvas | a report: what cannot be used, what deserves a look |
-| `practice` | a folder | a small labelled set with planted faults |
-| `render` | texts, fonts, a seed | labelled images, the same for the same seed |
-| `images` | bytes, paths or arrays | one gray `Canvas`: size, mode and scale are decided here |
-| `tf_images` | a tensor of bytes | the same canvas, by TensorFlow ops |
-| `records` | encoded images and labels | TFRecord shards with a sidecar; views; joined sets |
-| `prepare` | a specification, a shard's number | that shard, on all cores or many machines |
-| `dataset` | records | batches in memory, a pure function of the seed and the step |
-| `layers` | activations | Keras' own layers with arithmetic that is fast on a CPU |
-| `model` | char dict and canvas | `build_crnn(...)`: canvas -> logits |
-| `ctc` | logits, labels, frames | the loss of each image in nats, on every backend |
-| `devices` | a machine, a group of processes | what suits it; several devices train one reader |
-| `train` | batches and a model | a run folder: reader, history, state to continue from |
-| `decode` | logits | texts with confidence |
-| `lexicon` | logits and a list of words | the likeliest of the words near the best path's text |
-| `evaluate` | labels and texts | word accuracy, CER, 1-NED, confusions, worst cases |
-| `error_kinds` | a report, its images | errors by kind: table and examples |
-| `calibration` | confidences, right or wrong | the chance of being right; ECE; what to keep |
-| `looks` | canvases | the same, turned and leaning, for another look |
-| `reading` | images, a network | readings in order, by threads; what the readers share |
-| `recognizer` | a saved reader | `Recognizer.load(path).read(images)` |
-| `extend` | a saved reader, another char dict | a reader that keeps what it has learnt |
-| `export` | a saved reader | SavedModel: image bytes in, text out; one ONNX file |
-| `onnx_reader` | that ONNX file | the same readings without Keras and TensorFlow |
-| `readers` | words, fonts, hours | the shipped readers, and the figures told of them |
-| `plots` | plain data | figures |
-
-`files`, `progress`, `workers` and `memory` serve them all; `notebook` and `walkthrough` run the
-numbered notebooks.
+| `utils` | files, jobs, a backend | atomic files, parallel work, progress, private names of Keras |
+| `char_dict` | characters, labels, old dictionaries | `CharDict`: text <-> ids, blank = 0 |
+| `images` | paths, bytes, arrays | a `Canvas` of gray pixels, augmented images, test-time views |
+| `synth` | texts, fonts, a seed | labelled images, the same for the same seed |
+| `data` | label files of any layout | checked samples, records on disk, `Batches` of a step |
+| `model` | canvases | logits, CTC loss, texts with confidence, with or without a `Lexicon` |
+| `inference` | a trained model | `Recognizer`, `OnnxRecognizer`, exports to ONNX and SavedModel |
+| `evaluation` | targets and predictions | `Report`, errors by kind, calibration, figures |
+| `training` | a model and batches | a trained model, its history, a state to resume from |
+| `notebook` | parameters of a notebook | its folders, figures and results; the walkthrough |
+| `cli` | words of a command line | the command `crnn-keras` |
+| `readers` | | the files of the shipped models `words` and `ascii`; no code |
 """
 
+import lazy_loader as lazy
+
 __version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "char_dict.char_dict": ["CharDict"],
+        "images.canvas": ["Canvas", "make_canvas", "to_canvas"],
+        "synth.recipe": ["Recipe"],
+        "synth.rendering": ["render_word"],
+        "synth.style": ["Style"],
+        "data.labels.read": ["read_samples"],
+        "data.labels.splits": ["read_splits"],
+        "data.check.check": ["check_splits"],
+        "data.records.manifest": ["open_records"],
+        "data.batches": ["Batches"],
+        "model.crnn": ["CRNN", "build_crnn"],
+        "model.ctc": ["CTCLayer", "CTCLoss", "ctc_loss"],
+        "model.decoding.best_path": ["best_path"],
+        "model.decoding.lexicon": ["Lexicon"],
+        "model.calibration": ["Calibration"],
+        "inference.base": ["Prediction"],
+        "inference.recognizer": ["Recognizer"],
+        "inference.onnx_recognizer": ["OnnxRecognizer"],
+        "inference.export.onnx": ["export_onnx"],
+        "inference.export.saved_model": ["export_saved_model"],
+        "evaluation.metrics": ["Report", "evaluate"],
+        "evaluation.confidence.labelled": ["calibrate"],
+        "evaluation.error_analysis.categorize": ["categorize_errors"],
+        "training.loop": ["train"],
+        "training.outputs": ["save_model"],
+        "training.fine_tuning": ["load_for_fine_tuning", "with_char_dict"],
+    },
+)
