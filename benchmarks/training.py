@@ -242,7 +242,7 @@ class Exported:
         from crnn_keras.inference.export import export_onnx
         from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
         from crnn_keras.model.crnn import build_crnn
-        from crnn_keras.training import save_model
+        from crnn_keras.model.saving import save_model
 
         reader = build_crnn(CharDict.from_preset("alphanumeric36"), preset=preset)
         self.flops = count_flops(reader)
@@ -283,8 +283,9 @@ class FromRecords:
 
         def batches(**options):
             records = Records(self.folder.name)
-            made = Batches(records, chars, Canvas(), BATCH, shuffle=True, augment=True, **options)
-            return made.training().as_numpy_iterator()
+            order = {"shuffle": True, "augment": 1.0}
+            made = Batches(records, chars, Canvas(), batch_size=BATCH, **order, **options)
+            return made.train_dataset().as_numpy_iterator()
 
         self.encoded, self.kept = batches(cache_bytes=0), batches()
         for _ in range(20):

@@ -12,7 +12,7 @@ import pytest
 from backend_worker import LAYER_CASES, few_classes, logits_of, many_classes, set_weights
 
 from crnn_keras.model.crnn import PRESETS, build_crnn
-from crnn_keras.training import save_model
+from crnn_keras.model.saving import save_model
 
 WORKER = pathlib.Path(__file__).with_name("backend_worker.py")
 PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}

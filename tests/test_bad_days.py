@@ -11,14 +11,15 @@ from crnn_keras.data.batches import Batches
 from crnn_keras.data.records import RecordError, Records
 from crnn_keras.images import Canvas
 from crnn_keras.model.crnn import build_crnn
+from crnn_keras.model.saving import save_model
 from crnn_keras.training import callbacks as run_module
-from crnn_keras.training import save_model, train, write_history
+from crnn_keras.training import train, write_history
 from crnn_keras.training.bad_batches import describe_nan_loss
 from crnn_keras.utils import files
 
 
 def batches_of(folder, char_dict, **options):
-    return Batches(Records(folder), char_dict, Canvas(), 8, **options)
+    return Batches(Records(folder), char_dict, Canvas(), batch_size=8, **options)
 
 
 @pytest.fixture
@@ -51,14 +52,14 @@ def test_loss_that_is_not_finite_stops_at_its_step_and_names_the_images(
     lines = str(error.value).splitlines()
     batches = batches_of(word_sets / "train", char_dict, shuffle=True)
     assert lines[0] == "The loss became nan in step 2. Its batch:"
-    assert [line.strip() for line in lines[1:6]] == batches.sources(1)[:5]
+    assert [line.strip() for line in lines[1:6]] == batches.describe_step(1)[:5]
     assert lines[6:8] == [
         "  and 3 more",
         "The batch of step 1, by which the weights were changed last:",
     ]
-    assert [line.strip() for line in lines[8:13]] == batches.sources(0)[:5]
+    assert [line.strip() for line in lines[8:13]] == batches.describe_step(0)[:5]
     assert lines[14].startswith(f"{tmp_path}/state/000001 holds the last good state.")
-    assert "`batches.sources(1)`" in lines[14]
+    assert "`batches.describe_step(1)`" in lines[14]
     assert "begin a new run with a smaller one" in lines[14]
     assert steps_of_states(tmp_path) == [0]
 
@@ -67,7 +68,7 @@ def test_first_step_has_no_step_before_it(word_sets, char_dict):
     batches = batches_of(word_sets / "train", char_dict)
     lines = describe_nan_loss(float("inf"), batches, 0).splitlines()
     assert lines[0] == "The loss became inf in step 1. Its batch:"
-    assert lines[1:] == [*(f"  {name}" for name in batches.sources(0)[:5]), "  and 3 more"]
+    assert lines[1:] == [*(f"  {name}" for name in batches.describe_step(0)[:5]), "  and 3 more"]
 
 
 def spoil_weights(monkeypatch, before_step=None, after_step=None, place=0):
@@ -172,8 +173,8 @@ def test_shard_that_breaks_during_training_names_itself(tmp_path, start, word_se
 
 def test_sources_name_each_record_of_a_batch_once(word_sets, char_dict):
     validation = Records(word_sets / "validation")
-    batches = Batches(validation, char_dict, Canvas(), 16)
-    names = batches.sources(5)
+    batches = Batches(validation, char_dict, Canvas(), batch_size=16)
+    names = batches.describe_step(5)
     assert len(names) == len(validation) == 12
     label = validation[7].text
     assert names[7] == f"{validation.folder}, record 7 (word 7), label '{label}'"

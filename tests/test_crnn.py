@@ -9,7 +9,7 @@ from crnn_keras.char_dict import CharDict
 from crnn_keras.evaluation.confidence import Calibration
 from crnn_keras.images import Canvas
 from crnn_keras.model.crnn import CRNN, PRESETS, build_crnn
-from crnn_keras.training import save_model
+from crnn_keras.model.saving import save_model
 
 KEEP = Canvas("keep", 32, (32, 64, 100, 160, 256))
 

@@ -22,7 +22,7 @@ from crnn_keras.model import decoding
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.decoding import ids_of
 from crnn_keras.model.decoding.best_path import best_path
-from crnn_keras.training import save_model
+from crnn_keras.model.saving import save_model
 
 COUNT = 200
 CALIBRATION = Calibration(0.5, 1.0)

@@ -17,7 +17,8 @@ from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model import layers
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.ctc import ctc_loss
-from crnn_keras.training import make_optimizer, save_model, training_model
+from crnn_keras.model.saving import save_model
+from crnn_keras.training import make_optimizer, training_model
 from crnn_keras.training.fine_tuning import (
     NEW_PROBABILITY,
     describe_char_dict_change,

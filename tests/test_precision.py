@@ -17,7 +17,8 @@ from crnn_keras.data.records import Records
 from crnn_keras.images import Canvas
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model.crnn import PRECISIONS, build_crnn
-from crnn_keras.training import save_model, train
+from crnn_keras.model.saving import save_model
+from crnn_keras.training import train
 from crnn_keras.training.fine_tuning import load_for_fine_tuning, with_char_dict
 
 WORKER = pathlib.Path(__file__).with_name("precision_worker.py")
@@ -141,8 +142,8 @@ def test_float16_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, word_sets):
         char_dict, canvas = CharDict.from_preset("alphanumeric36"), Canvas()
         records = Records(word_sets / "validation")
         model = build_crnn(char_dict, canvas, seed=5, precision="mixed_float16")
-        batches = Batches(records, char_dict, canvas, 8, seed=5, shuffle=True)
-        validation = Batches(records, char_dict, canvas, 8)
+        batches = Batches(records, char_dict, canvas, batch_size=8, seed=5, shuffle=True)
+        validation = Batches(records, char_dict, canvas, batch_size=8)
         return train(model, batches, validation, folder, epochs=2, steps_per_epoch=2)
 
     run(tmp_path / "whole")

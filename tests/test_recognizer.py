@@ -17,7 +17,7 @@ from crnn_keras.inference import recognizer as recognizer_module
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.decoding import Lexicon
-from crnn_keras.training import save_model
+from crnn_keras.model.saving import save_model
 
 WORDS = ["lantern", "Mirror", "4711", "OCEAN"]
 

@@ -13,7 +13,7 @@ from crnn_keras.char_dict import CharDict
 from crnn_keras.data.records import open_records
 from crnn_keras.inference import export, recognizer
 from crnn_keras.model.crnn import build_crnn
-from crnn_keras.training import save_model
+from crnn_keras.model.saving import save_model
 from tools.readers import __main__ as command
 from tools.readers import figures, learn, limits, recipe, ship
 

@@ -11,7 +11,7 @@
 | `stop_signals` | Ctrl-C and SIGTERM, kept until the running step is done |
 | `bad_batches` | errors that name the images of a step |
 | `validation` | `validate`: a set read once and compared with its labels |
-| `outputs` | `history.csv` and `model.keras`; what is said of a full disk |
+| `outputs` | `history.csv` |
 
 A run folder holds `model.keras` (the reader after the newest whole epoch), `history.csv` (a line an
 epoch) and `state/000012/` (everything that the next step depends on; the newest state and the one
@@ -20,7 +20,7 @@ before).
 
 from crnn_keras.training.loop import train
 from crnn_keras.training.network import compile_for_training, training_model
-from crnn_keras.training.outputs import HISTORY_COLUMNS, save_model, write_history
+from crnn_keras.training.outputs import HISTORY_COLUMNS, write_history
 from crnn_keras.training.run_state import Progress, RunState
 from crnn_keras.training.schedules import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
 from crnn_keras.training.stop_signals import TrainingStopped
@@ -36,7 +36,6 @@ __all__ = [
     "compile_for_training",
     "make_optimizer",
     "make_schedule",
-    "save_model",
     "train",
     "training_model",
     "validate",

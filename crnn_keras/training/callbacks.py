@@ -7,9 +7,10 @@ import time
 import keras
 import numpy as np
 
+from crnn_keras.model.saving import save_model
 from crnn_keras.training.bad_batches import describe_nan_loss, describe_nan_weights, unreadable
 from crnn_keras.training.network import run_variables
-from crnn_keras.training.outputs import save_model, write_history
+from crnn_keras.training.outputs import write_history
 from crnn_keras.training.stop_signals import TrainingStopped
 from crnn_keras.training.validation import validate
 from crnn_keras.utils.progress import ProgressLine
@@ -81,7 +82,7 @@ class Run(keras.callbacks.Callback):
             with self.errors_of_the_input("training images", self.batches, self.next_steps):
                 # The rest of a broken epoch is a call of its own, as its steps are fewer.
                 self.model.fit(
-                    self.batches.training(start_step=progress.step),
+                    self.batches.train_dataset(start_step=progress.step),
                     initial_epoch=epoch,
                     epochs=epoch + 1 if done else self.epochs,
                     steps_per_epoch=self.steps - done,
@@ -147,7 +148,7 @@ class Run(keras.callbacks.Callback):
     def not_finite(self, found):
         return FloatingPointError(
             f"{found}\n{self.state.newest} holds the last good state. Look at these images and "
-            f"their labels (`batches.sources({self.last_step})` names all of them). If they are "
+            f"their labels (`batches.describe_step({self.last_step})` names all of them). If they are "
             "sound, the learning rate is too large: begin a new run with a smaller one under "
             "another name."
         )

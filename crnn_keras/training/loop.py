@@ -2,9 +2,10 @@
 
 import pathlib
 
+from crnn_keras.model.saving import save_model
 from crnn_keras.training.callbacks import Run
 from crnn_keras.training.network import compile_for_training, run_variables, training_model
-from crnn_keras.training.outputs import save_model, write_history
+from crnn_keras.training.outputs import write_history
 from crnn_keras.training.run_state import Progress, RunState
 from crnn_keras.training.schedules import make_optimizer, make_schedule
 from crnn_keras.training.settings import data_settings, model_settings

@@ -9,7 +9,6 @@ import shutil
 
 import numpy as np
 
-from crnn_keras.training.outputs import explain_full_disk
 from crnn_keras.utils import files
 
 
@@ -92,7 +91,7 @@ class RunState:
         whole = self.folder / f"{max(numbers, default=0) + 1:06d}"
         part = whole.with_name(f"{whole.name}.part")
         try:
-            with explain_full_disk("the state of the run", self.folder, len(content)):
+            with files.explain_full_disk("the state of the run", self.folder, len(content)):
                 files.write_atomic(part / "variables.npz", content)
                 files.write_json(part / "state.json", state)
                 os.rename(part, whole)

@@ -1,6 +1,7 @@
 """Files written whole or not at all, and read with errors that name them."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -238,3 +239,29 @@ def prefix_errors(path):
         yield
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+@contextlib.contextmanager
+def explain_full_disk(what, folder, size):
+    """Adds to the error of a full disk what was written, how large it is, and what is free.
+
+    Args:
+        what: what is being written, in a word or two.
+        folder: where it is written.
+        size: its size in bytes.
+
+    Raises:
+        OSError: the disk is full. Other errors pass unchanged.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        free = shutil.disk_usage(folder).free
+        raise OSError(
+            error.errno,
+            f"No space left on the disk or in the quota: {what} takes {size:,} bytes, and the "
+            f"disk of {folder} has {free:,} free. What was saved before is untouched: make room "
+            "and try again. A training continues after its newest state",
+        ) from error

@@ -29,7 +29,7 @@ def main(arguments=None):
     from crnn_keras.inference import onnx_recognizer
     from crnn_keras.inference.export import export_onnx
     from crnn_keras.inference.recognizer import SHIPPED, Recognizer
-    from crnn_keras.training import save_model
+    from crnn_keras.model.saving import save_model
     from crnn_keras.training.fine_tuning import with_char_dict
 
     parser = argparse.ArgumentParser(prog="python -m tools.readers ship")

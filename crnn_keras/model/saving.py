@@ -1,0 +1,41 @@
+"""Saves a trained reader in one file."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from typing import TYPE_CHECKING
+
+from crnn_keras.utils import files
+
+if TYPE_CHECKING:
+    from crnn_keras.model.crnn import CRNN
+
+
+def save_model(model: CRNN, path: str | os.PathLike) -> None:
+    """Saves a reader with its char dict, its canvas and its calibration.
+
+    The file is complete or not there: an earlier file of this name is replaced only after the new
+    one has reached the disk.
+
+    Args:
+        model: a `CRNN`.
+        path: file to write; the name ends in `.keras`. Missing folders are created.
+
+    Raises:
+        OSError: the disk is full, or the file cannot be written for another reason.
+    """
+    path = pathlib.Path(path)
+    # Keras looks at the end of the name.
+    temporary = path.with_name("part-" + path.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    size = sum(weight.numpy().nbytes for weight in model.weights)
+    try:
+        with files.explain_full_disk(path.name, path.parent, size):
+            model.save(temporary)
+            files.sync(temporary)
+            os.replace(temporary, path)
+            files.sync(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
