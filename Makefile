@@ -8,47 +8,56 @@ PY := .venv/bin/python
 # Jupyter, papermill and nbval look for their programs on the path.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install walkthrough notebooks lab test lint format bench reader release-figures clean
+.PHONY: help bench clean format install lab lint notebooks reader release-figures test test-fast \
+  test-notebooks walkthrough
 
 help:  ## List the commands
-	@sed -nE 's/^([a-z-]+):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z-]+):.*## /\1|/p' $(MAKEFILE_LIST) | LC_ALL=C sort -t '|' -k 1,1 \
+	  | awk -F '|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
-walkthrough: install  ## Labelled images in, a reader out: notebooks 00 to 07; RUN=name PARAMS="-p epochs 4"
-	$(PY) -m crnn_keras.notebook.run.walkthrough --run $(RUN) $(PARAMS)
-
-test: lint  ## Everything: style, unit tests, notebooks by papermill and nbval
-	$(PY) -m pytest -n 2 --dist loadfile
-
-lint: install  ## Style only
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
-
-format: install  ## Mend the style
-	$(PY) -m ruff check --fix .
-	$(PY) -m ruff format .
-
-lab: install  ## JupyterLab on the notebooks, on this machine only
-	$(PY) -m jupyterlab --ip 127.0.0.1 --LabApp.default_url=/lab/tree/notebooks
-
-notebooks: walkthrough  ## Run the walkthrough and keep its outputs in notebooks/
-	$(PY) tests/keep_outputs.py reports/$(RUN)
-
-bench: install  ## Speeds, side by side
+bench: install  ## Measure speeds, side by side
 	$(PY) benchmarks/ctc.py
 	$(PY) benchmarks/training.py
 	$(PY) benchmarks/reading.py
 	$(PY) benchmarks/records.py --rows 10000 100000
 	$(PY) benchmarks/render.py
 
-reader: install  ## Make the shipped reader from nothing, over days; ARGS="--words 3000000"
+clean:  ## Remove the environment and the caches, not your data
+	rm -rf .venv .pytest_cache .ruff_cache *.egg-info
+
+format: install  ## Repair the style
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+lab: install  ## Open JupyterLab on the notebooks, on this machine only
+	$(PY) -m jupyterlab --ip 127.0.0.1 --LabApp.default_url=/lab/tree/notebooks \
+	  $(if $(filter 0,$(shell id -u)),--allow-root)
+
+lint: install  ## Check the style
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+notebooks: walkthrough  ## Run the walkthrough and keep its outputs in notebooks/
+	$(PY) tests/keep_outputs.py reports/$(RUN)
+
+reader: install  ## Train the shipped readers from nothing, over days; ARGS="--words 3000000"
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[readers]' -c constraints.txt
 	$(PY) -m tools.readers train $(ARGS)
 
 release-figures: install  ## Measure the shipped readers on the real sets of DATA=folder
 	$(PY) -m tools.readers figures $(DATA)
 
-clean:  ## Remove what was made, but for your data
-	rm -rf .venv .pytest_cache .ruff_cache *.egg-info
+test: lint  ## Run all tests: style, package, notebooks, backends
+	$(PY) -m pytest -n 2 --dist loadfile
+
+test-fast: install  ## Run the tests of a few minutes: no notebooks, no training, one backend
+	$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not notebooks and not backends"
+
+test-notebooks: install  ## Run the tests that execute notebooks
+	$(PY) -m pytest -n 2 --dist loadfile -m notebooks
+
+walkthrough: install  ## Train a reader by notebooks 00 to 07; RUN=name PARAMS="-p epochs 4"
+	.venv/bin/crnn-keras walkthrough --run $(RUN) $(PARAMS)
 
 install: .venv/installed  ## Make .venv with pinned versions
 
