@@ -35,12 +35,12 @@ def learn(records, preset):
         found = open_records(records)
         char_dict, canvas = CharDict.from_config(found.info["char_dict"]), Canvas()
         batch = 64 * (os.cpu_count() or 1)
-        order = {"shuffle": True, "augment": True, "part": group.part}
-        batches = Batches(found, char_dict, canvas, batch, **order)
+        order = {"shuffle": True, "augment": True, "shard": group.part}
+        batches = Batches(found, char_dict, canvas, batch_size=batch, **order)
         model = build_crnn(char_dict, canvas, preset)
         whole = training.training_model(model, batches.labels.shape[1])
         training.compile_for_training(whole, training.make_optimizer("adamw", 2e-3))
-        steps = iter(batches.training())
+        steps = iter(batches.train_dataset())
         for _ in range(WARM_UP):
             whole.train_on_batch(*next(steps))
         started = time.perf_counter()

@@ -70,10 +70,11 @@ class Words:
         self.char_dict = CharDict.from_config(parts["train"].info["char_dict"])
         self.canvas = Canvas(**parts["train"].info["canvas"])
         self.seed = seed
-        given = (self.char_dict, self.canvas, BATCH, seed)
-        self.learnt = Batches(parts["train"], *given, shuffle=True, augment=True)
-        self.read = Batches(parts["test"], *given)
-        for _ in self.learnt.once():  # decoded before any clock runs, and kept
+        common = {"batch_size": BATCH, "seed": seed}
+        canvas = self.char_dict, self.canvas
+        self.learnt = Batches(parts["train"], *canvas, **common, shuffle=True, augment=1.0)
+        self.read = Batches(parts["test"], *canvas, **common)
+        for _ in self.learnt.iter_once():  # decoded before any clock runs, and kept
             pass
 
     def reader(self, shape):
@@ -91,7 +92,7 @@ def seconds_a_step(names, words):
     for name in names:
         whole = training.training_model(words.reader(name), words.learnt.labels.shape[1])
         training.compile_for_training(whole, training.make_optimizer("adamw", 2e-3))
-        batches = iter(words.learnt.training())
+        batches = iter(words.learnt.train_dataset())
         steps[name] = lambda whole=whole, batches=batches: whole.train_on_batch(*next(batches))
         for _ in range(WARM_UP):
             steps[name]()

@@ -22,9 +22,9 @@ def run(sets, folder, out, names):
     with distribute.scope(names or None) as group:
         char_dict, canvas = CharDict.from_preset("alphanumeric36"), Canvas()
         model = build_crnn(char_dict, canvas, "small", seed=5)
-        order = {"seed": 5, "shuffle": True, "augment": True, "part": group.part}
-        batches = Batches(Records(f"{sets}/train"), char_dict, canvas, 8, **order)
-        validation = Batches(Records(f"{sets}/validation"), char_dict, canvas, 8)
+        order = {"seed": 5, "shuffle": True, "augment": True, "shard": group.part}
+        batches = Batches(Records(f"{sets}/train"), char_dict, canvas, batch_size=8, **order)
+        validation = Batches(Records(f"{sets}/validation"), char_dict, canvas, batch_size=8)
         own = group.run_folder(folder)
         history = train(model, batches, validation, own, epochs=2, steps_per_epoch=3)
         images = np.random.default_rng(0).integers(0, 256, (8, 32, 100, 1), dtype=np.uint8)

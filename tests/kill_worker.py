@@ -29,9 +29,9 @@ def train_a_little(sets, epochs, folder, save_minutes):
     """Epochs of four steps: augmented images, dropout, cosine schedule."""
     char_dict, canvas = CharDict.from_preset("alphanumeric36"), Canvas()
     training = Batches(
-        Records(f"{sets}/train"), char_dict, canvas, 8, seed=5, shuffle=True, augment=True
+        Records(f"{sets}/train"), char_dict, canvas, batch_size=8, seed=5, shuffle=True, augment=True
     )
-    validation = Batches(Records(f"{sets}/validation"), char_dict, canvas, 8)
+    validation = Batches(Records(f"{sets}/validation"), char_dict, canvas, batch_size=8)
     model = build_crnn(char_dict, canvas, "small", seed=5)
     train(model, training, validation, folder, epochs, STEPS, save_minutes=save_minutes)
 

@@ -138,36 +138,38 @@ def test_torch_processes_keep_the_same_weights(tmp_path):
 
 
 @pytest.mark.parametrize("processes", [2, 4])
-def test_parts_make_up_the_batches_of_one_process(word_sets, processes):
-    def batches(part):
-        order = {"seed": 5, "shuffle": True, "augment": True, "hide": 0.5, "part": part}
+def test_shards_make_up_the_batches_of_one_process(word_sets, processes):
+    def batches(shard):
+        order = {"seed": 5, "shuffle": True, "augment": True, "random_erasing": 0.5, "shard": shard}
         char_dict = CharDict.from_preset("alphanumeric36")
-        made = Batches(Records(word_sets / "train"), char_dict, Canvas(), 8, **order)
-        return list(made.training(start_step=3).take(3).as_numpy_iterator())
+        made = Batches(Records(word_sets / "train"), char_dict, Canvas(), batch_size=8, **order)
+        return list(made.train_dataset(start_step=3).take(3).as_numpy_iterator())
 
     whole = batches((0, 1))
-    parts = [batches((rank, processes)) for rank in range(processes)]
-    for step, (inputs, zeros) in enumerate(whole):
-        for name, expected in inputs.items():
-            found = np.concatenate([part[step][0][name] for part in parts])
+    shards = [batches((rank, processes)) for rank in range(processes)]
+    for step, arrays in enumerate(whole):
+        for index, expected in enumerate(arrays):
+            found = np.concatenate([shard[step][index] for shard in shards])
             np.testing.assert_array_equal(found, expected)
-        assert [part[step][1].shape for part in parts] == [(8 // processes,)] * processes
-        assert zeros.shape == (8,)
+        assert [len(shard[step][0]) for shard in shards] == [8 // processes] * processes
+        assert len(arrays[0]) == 8
 
 
 def test_validation_is_whole_in_every_process(word_sets):
-    def texts(part):
+    def texts(shard):
         char_dict = CharDict.from_preset("alphanumeric36")
-        made = Batches(Records(word_sets / "validation"), char_dict, Canvas(), 8, part=part)
-        return [inputs["labels"].tolist() for inputs, _ in made.once()]
+        made = Batches(
+            Records(word_sets / "validation"), char_dict, Canvas(), batch_size=8, shard=shard
+        )
+        return [labels.tolist() for _, labels, _ in made.iter_once()]
 
     assert texts((0, 1)) == texts((1, 2))
 
 
 def test_batch_that_cannot_be_shared_is_refused(word_sets):
-    with pytest.raises(ValueError, match="batch of 8 cannot be shared by 3 .* such as 9"):
+    with pytest.raises(ValueError, match="8 .* 3 .* 9"):
         char_dict = CharDict.from_preset("alphanumeric36")
-        Batches(Records(word_sets / "train"), char_dict, Canvas(), 8, part=(0, 3))
+        Batches(Records(word_sets / "train"), char_dict, Canvas(), batch_size=8, shard=(0, 3))
 
 
 @pytest.mark.parametrize(

@@ -103,17 +103,17 @@ def test_an_lmdb_without_a_count_is_refused(tmp_path):
 def test_an_lmdb_trains_as_its_records_would(tmp_path, their_lmdb):
     samples = read_samples(their_lmdb).samples
     assert [sample.text for sample in samples] == WORDS
-    straight = Batches(ManifestRecords(samples), LETTERS, CANVAS, 2, seed=3, shuffle=True)
+    straight = Batches(ManifestRecords(samples), LETTERS, CANVAS, batch_size=2, seed=3, shuffle=True)
     assert [problem.where for problem in straight.skipped] == [samples[3].where]
     assert "unreadable image" in straight.skipped[0].kind
 
     kept = [record for record in ManifestRecords(samples).scan() if hasattr(record, "encoded")]
     write_records(tmp_path / "set", kept, LETTERS, CANVAS)
-    copied = Batches(open_records(tmp_path / "set"), LETTERS, CANVAS, 2, seed=3, shuffle=True)
-    steps = [batches.training().take(3).as_numpy_iterator() for batches in (straight, copied)]
-    for (one, _), (two, _) in zip(*steps, strict=True):
-        for name in one:
-            np.testing.assert_array_equal(one[name], two[name])
+    copied = Batches(open_records(tmp_path / "set"), LETTERS, CANVAS, batch_size=2, seed=3, shuffle=True)
+    steps = [b.train_dataset().take(3).as_numpy_iterator() for b in (straight, copied)]
+    for here, there in zip(*steps, strict=True):
+        for one, two in zip(here, there, strict=True):
+            np.testing.assert_array_equal(one, two)
 
 
 def test_a_view_is_opened_as_a_set(tmp_path, their_lmdb, encoded):
@@ -230,8 +230,8 @@ def test_joined_sets_are_read_as_one(tmp_path, encoded):
             joined[position]
     others = [ConcatRecords(sets).fingerprint for sets in ([view, kept], [kept], [kept, view])]
     assert others.index(joined.fingerprint) == 2 and len(set(others)) == 3
-    batches = Batches(joined, LETTERS, CANVAS, 3)
+    batches = Batches(joined, LETTERS, CANVAS, batch_size=3)
     assert (sorted(batches.texts), len(batches.skipped)) == (["one", "six", "six"], 1)
-    assert batches.sources(0)[2] == "view, record 0 (labels.tsv, line 1), label 'one'"
+    assert batches.describe_step(0)[2] == "view, record 0 (labels.tsv, line 1), label 'one'"
     with pytest.raises(ValueError, match="no set to join"):
         ConcatRecords([])

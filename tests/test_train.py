@@ -117,7 +117,7 @@ def sixteen(tmp_path_factory, words, write_words):
 
 
 def batches_of(folder, char_dict, canvas=None, batch_size=16, **options):
-    return Batches(Records(folder), char_dict, canvas or Canvas(), batch_size, **options)
+    return Batches(Records(folder), char_dict, canvas or Canvas(), batch_size=batch_size, **options)
 
 
 def run(records, folder, char_dict, batch_options=None, model=None, **options):

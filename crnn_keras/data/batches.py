@@ -1,77 +1,95 @@
-"""Records in batches: decoded, augmented, in an order that is a pure function of the seed.
+"""Batches of records: decoded, augmented, in an order that is a pure function of the seed.
 
 The batch of step `s` depends on `(records, seed, s)` alone, so a run that is continued at step `s`
 sees what an unbroken run would have seen.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from crnn_keras.char_dict import BLANK, PROTOCOLS
 from crnn_keras.data.labels import Problem, check_label
-from crnn_keras.images import PIXELS_PER_FRAME, to_canvas
+from crnn_keras.data.plan import BatchPlan
+from crnn_keras.images import to_canvas
+from crnn_keras.images.augment import augment_canvases, erase_strips
 from crnn_keras.utils.backend import tensorflow_for_input
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from crnn_keras.char_dict import CharDict
+    from crnn_keras.data.records import ConcatRecords, ManifestRecords, Records
+    from crnn_keras.images import Canvas
 
 
 class Batches:
-    """Batches of one set of records.
+    """Makes batches of one set of records.
+
+    A batch holds images of one canvas width, so all its rows have `width / 4` frames. Records whose
+    label cannot be trained on are in no batch; `skipped` lists them.
 
     Args:
-        records: a `records.Records`, `records.ManifestRecords` or `records.ConcatRecords`.
+        records: a `Records`, `ManifestRecords` or `ConcatRecords`.
         char_dict: a `CharDict`.
-        canvas: an `images.Canvas`.
-        batch_size: images in a batch; every batch is full.
-        seed: integer, for the order and the augmentation.
-        shuffle: whether each pass has an order of its own.
-        augment: how much each image is bent, shifted, lit, blurred and roughened, otherwise at
-            each step: from 0 (or False), not at all, to 1 (or True).
-        cache_bytes: decoded canvases are kept in memory up to this size; beyond it they are
-            decoded at each pass.
-        protocol: rule that labels are taken by: `"exact"`, or `"alphanumeric"`, that of the field's
-            benchmarks, so that records of `Hello!` train a reader to read `hello`.
-        part: `(rank, processes)`: `training` gives this process its part of the same batches,
-            the rows of rank 0 first; see `distribute.scope`.
-        hide: share of images that lose a strip, up to a letter wide, otherwise at each step: what
-            stood there must be told from its neighbours, so words are learnt as well as letters.
+        canvas: a `Canvas`.
+        batch_size: int, images in a batch; every batch is full. Defaults to `64`.
+        seed: int, for the order and the augmentation. Defaults to `0`.
+        shuffle: bool, whether each epoch has its own order. Defaults to `False`.
+        augment: float from 0 (or `False`) to 1 (or `True`), how much each image is bent, shifted,
+            lit, blurred and roughened, in another way at each step. Defaults to `0.0`.
+        random_erasing: float from 0 to 1, the fraction of images that lose a strip, up to a letter
+            wide, at each step. What was there must be guessed from its neighbours, so words are
+            learnt as well as letters. Defaults to `0.0`.
+        cache_bytes: int. Decoded canvases are kept in memory up to this size; beyond it they are
+            decoded in each epoch. Defaults to `2**30`.
+        shard: tuple `(rank, processes)`. `train_dataset` gives this process its rows of each batch,
+            the rows of rank 0 first; see `distribute.scope`. Defaults to `(0, 1)`.
+        protocol: string, the rule by which labels are compared: `"exact"`, or `"alphanumeric"`,
+            that of the field's benchmarks, with which records of `Hello!` train a model to read
+            `hello`. Defaults to `"exact"`.
 
     Attributes:
-        labels: int32 array `(samples, longest label)` of ids, padded with 0.
-        frames: int32 array `(samples,)`, the frames of each image.
-        widths: int array `(samples,)`, the canvas width of each image in pixels.
-        texts: list of the labels.
-        skipped: list of `Problem`s: records whose label cannot be trained on. They are in no
-            batch; `labels` and its like do not count them.
+        texts: list of the usable labels.
+        labels: int32 array `(images, longest label)` of ids, padded with 0.
+        widths: int array `(images,)`, the canvas width of each image in pixels.
+        skipped: list of `Problem`s, one for each record that is in no batch.
 
     Raises:
-        ValueError: no record is usable, a batch cannot be divided by the processes, or the protocol
-            is unknown.
+        ValueError: no record is usable, the processes do not divide the batch, or the protocol is
+            unknown.
+
+    Example:
+
+    >>> batches = Batches(records, char_dict, Canvas(), batch_size=64, shuffle=True, augment=1.0)
+    >>> canvases, labels = next(iter(batches.train_dataset()))
+    >>> canvases.shape
+    TensorShape([64, 32, 100, 1])
     """
 
     def __init__(
         self,
-        records,
-        char_dict,
-        canvas,
-        batch_size,
-        seed=0,
-        shuffle=False,
-        augment=False,
-        cache_bytes=2**30,
-        part=(0, 1),
-        protocol="exact",
-        hide=0.0,
+        records: Records | ManifestRecords | ConcatRecords,
+        char_dict: CharDict,
+        canvas: Canvas,
+        *,
+        batch_size: int = 64,
+        seed: int = 0,
+        shuffle: bool = False,
+        augment: float = 0.0,
+        random_erasing: float = 0.0,
+        cache_bytes: int = 2**30,
+        shard: tuple[int, int] = (0, 1),
+        protocol: str = "exact",
     ):
-        rank, processes = part
-        if batch_size % processes:
-            raise ValueError(
-                f"A batch of {batch_size} cannot be shared by {processes} processes. Take a batch "
-                f"size that {processes} divides, such as {-(-batch_size // processes) * processes}."
-            )
-        share = batch_size // processes
         if protocol not in PROTOCOLS:
             raise ValueError(
                 f"Protocol {protocol!r} is unknown. Expected one of {list(PROTOCOLS)}."
             )
-        self._part = slice(rank * share, (rank + 1) * share)
+        self._rows = _rows_of_shard(batch_size, shard)
         self.records = records
         self.char_dict = char_dict
         self.canvas = canvas
@@ -79,95 +97,151 @@ class Batches:
         self.seed = seed
         self.shuffle = shuffle
         self.augment = float(augment)
-        self.hide = float(hide)
+        self.random_erasing = float(random_erasing)
         self.protocol = protocol
-        self._canvases, self._cache_room = {}, cache_bytes
-        self.skipped, self._positions, texts, sizes = [], [], [], []
-        for position, record in enumerate(records.scan()):
+        self._canvases: dict[int, np.ndarray] = {}
+        self._cache_room = cache_bytes
+        self.texts: list[str] = []
+        self.skipped: list[Problem] = []
+        self._positions: list[int] = []
+        self.widths = np.array(self._take_records())
+        self.labels = _pad([char_dict.encode(text) for text in self.texts])
+        self._plan = BatchPlan(self.widths, batch_size, seed=seed, shuffle=shuffle)
+
+    def _take_records(self) -> list[int]:
+        """Sorts the records into `texts` and `skipped`; returns the usable ones' canvas widths."""
+        widths = []
+        for position, record in enumerate(self.records.scan()):
             if isinstance(record, Problem):
                 self.skipped.append(record)
                 continue
-            text = PROTOCOLS[protocol](record.text)
-            problem = self._problem(position, record, text)
-            if problem:
+            text = PROTOCOLS[self.protocol](record.text)
+            frames = self.canvas.frames(record.height, record.width)
+            where = f"{self.records.place(position)} ({record.source})"
+            if problem := check_label(text, self.char_dict, frames, where):
                 self.skipped.append(problem)
                 continue
             self._positions.append(position)
-            texts.append(char_dict.normalize(text))
-            sizes.append((record.height, record.width))
-        if not texts:
+            self.texts.append(self.char_dict.normalize(text))
+            widths.append(self.canvas.fit(record.height, record.width)[1])
+        if not widths:
             first = f" The first: {self.skipped[0].reason}" if self.skipped else ""
-            raise ValueError(f"{records.folder} has no usable record.{first}")
-        self.texts = texts
-        ids = [char_dict.encode(text) for text in texts]
-        self.labels = np.full((len(ids), max(map(len, ids))), BLANK, np.int32)
-        for row, label in zip(self.labels, ids, strict=True):
-            row[: len(label)] = label
-        self.widths = np.array([canvas.fit(*size)[1] for size in sizes])
-        self.frames = (self.widths // PIXELS_PER_FRAME).astype(np.int32)
+            raise ValueError(f"{self.records.folder} has no usable record.{first}")
+        return widths
 
-    def _problem(self, position, record, text):
-        frames = self.canvas.frames(record.height, record.width)
-        where = f"{self.records.place(position)} ({record.source})"
-        return check_label(text, self.char_dict, frames, where)
-
-    def __len__(self):
-        """Number of usable records."""
+    def __len__(self) -> int:
+        """Returns the number of usable records."""
         return len(self.texts)
 
     @property
-    def steps_per_epoch(self):
-        """Batches in which every record comes at least once."""
-        _, counts = np.unique(self.widths, return_counts=True)
-        return int(np.sum(-(-counts // self.batch_size)))
+    def steps_per_epoch(self) -> int:
+        """The number of batches in which every record comes at least once."""
+        return self._plan.steps_per_epoch
 
-    def plan(self, number):
-        """Which records make up the batches of a pass.
+    def plan(self, epoch: int) -> np.ndarray:
+        """Returns which records make up the batches of an epoch.
 
         Args:
-            number: number of the pass, from 0.
+            epoch: int, from 0.
 
         Returns:
-            int array `(steps_per_epoch, batch_size)` of positions. A batch holds one canvas
-            width; the last of a width is filled up with that width's first records.
+            int array `(steps_per_epoch, batch_size)` of positions in `texts`. The last batch of a
+            canvas width is filled up with the first records of that width.
         """
-        return self._plan(number, self.shuffle)
+        return self._plan.epoch(epoch)
 
-    def _plan(self, number, shuffle):
-        rng = np.random.default_rng([self.seed, 6, number])
-        rows = []
-        for width in np.unique(self.widths):
-            members = np.flatnonzero(self.widths == width)
-            members = rng.permutation(members) if shuffle else members
-            filled = -(-len(members) // self.batch_size) * self.batch_size
-            rows.append(np.resize(members, filled).reshape(-1, self.batch_size))
-        plan = np.concatenate(rows)
-        return rng.permutation(plan) if shuffle else plan
-
-    def sources(self, step):
-        """Names the records of a step's batch; each is read from the disk for that.
+    def describe_step(self, step: int) -> list[str]:
+        """Names the records of a step's batch, for messages; reads each of them from the disk.
 
         Args:
-            step: number of the step, from 0.
+            step: int, from 0, counted over all epochs.
 
         Returns:
             List of strings, such as `"data/x/records/train, record 7 (b.png), label 'hello'"`. A
-            record that fills up the batch by coming twice is named once.
+            record that comes twice, since it fills up the batch, is named once.
 
         Raises:
             ValueError, OSError: a record cannot be read; the message names its file.
         """
-        number, row = divmod(step, self.steps_per_epoch)
         names = []
-        for index in dict.fromkeys(self.plan(number)[row].tolist()):
+        for index in dict.fromkeys(self._plan.step(step).tolist()):
             position = self._positions[index]
             source = self.records[position].source
             where = f"{self.records.place(position)} ({source})"
             names.append(f"{where}, label {self.texts[index]!r}")
         return names
 
+    def train_dataset(self, start_step: int = 0) -> tf.data.Dataset:
+        """Returns batches without end for `keras.Model.fit`.
+
+        Args:
+            start_step: int, the first step. Defaults to `0`.
+
+        Returns:
+            `tf.data.Dataset` of `(canvases, labels)`: uint8 `(batch, height, width, 1)`, and int32
+            `(batch, longest label)` padded with 0. `batch` is `batch_size` divided by the number of
+            processes.
+        """
+        return self._dataset(self._plan, self._rows, start_step)
+
+    def iter_once(self) -> Iterator[tuple[np.ndarray, np.ndarray, list[int]]]:
+        """Goes through every record once, in order of canvas width.
+
+        Yields:
+            Tuple `(canvases, labels, positions)` of NumPy arrays as in `train_dataset`, but of
+            whole batches, and the positions of the records in `texts`. The last batch of a width
+            may repeat records; the positions are then fewer than the rows and belong to the first
+            of them.
+        """
+        seen = set()
+        # Not shuffled: the records that fill up a batch must have come in an earlier one.
+        plan = BatchPlan(self.widths, self.batch_size)
+        batches = self._dataset(plan, slice(0, self.batch_size), 0, stop=plan.steps_per_epoch)
+        batches = batches.as_numpy_iterator()
+        for chosen, (canvases, labels) in zip(plan.epoch(0), batches, strict=True):
+            fresh = [int(index) for index in dict.fromkeys(chosen) if index not in seen]
+            seen.update(fresh)
+            yield canvases, labels, fresh
+
+    def _dataset(self, plan, rows, start, *, stop=None):
+        """Returns a dataset of the batches' rows from one step to another (None: without end)."""
+        tf = tensorflow_for_input()
+        count = rows.stop - rows.start
+        width = self.canvas.widths[0] if len(self.canvas.widths) == 1 else None
+        steps = tf.data.Dataset.from_generator(
+            lambda: self._steps(plan, rows, start, stop=stop),
+            output_signature=(
+                tf.TensorSpec((count, self.canvas.height, width, 1), tf.uint8),
+                tf.TensorSpec((count, self.labels.shape[1]), tf.int32),
+                tf.TensorSpec((), tf.int64),
+            ),
+        )
+        drawn = {"batch_size": self.batch_size, "rows": rows}
+
+        def finish(canvases, labels, step):
+            if self.augment:
+                canvases = augment_canvases(
+                    canvases, self.seed, step, strength=self.augment, **drawn
+                )
+            if self.random_erasing:
+                canvases = erase_strips(
+                    canvases, self.seed, step, fraction=self.random_erasing, **drawn
+                )
+            return canvases, labels
+
+        return steps.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+    def _steps(self, plan, rows, start, *, stop):
+        """Yields canvases that are not augmented, labels and step."""
+        step = start
+        while stop is None or step < stop:
+            chosen = plan.step(step)[rows]
+            canvases = np.stack([self._canvas(index) for index in chosen])
+            yield canvases, self.labels[chosen], np.int64(step)
+            step += 1
+
     def _canvas(self, index):
-        """The canvas of a usable record; kept in memory while there is room."""
+        """Returns the canvas of a usable record; keeps it in memory while there is room."""
         canvas = self._canvases.get(index)
         if canvas is None:
             record = self.records[self._positions[index]]
@@ -177,126 +251,22 @@ class Batches:
                 self._canvases[index] = canvas
         return canvas
 
-    def _steps(self, start, stop, shuffle, rows):
-        """Rows of the batches of steps `start` to `stop` (None: without end), not augmented."""
-        step, plan, number = start, None, None
-        while stop is None or step < stop:
-            wanted = step // self.steps_per_epoch
-            if wanted != number:
-                plan, number = self._plan(wanted, shuffle), wanted
-            chosen = plan[step % self.steps_per_epoch][rows]
-            canvases = np.stack([self._canvas(index) for index in chosen])
-            yield canvases, self.labels[chosen], self.frames[chosen], np.int64(step)
-            step += 1
 
-    def _pipeline(self, start, stop, shuffle, rows):
-        tf = tensorflow_for_input()
-        batch = rows.stop - rows.start
-        width = self.canvas.widths[0] if len(self.canvas.widths) == 1 else None
-        steps = tf.data.Dataset.from_generator(
-            lambda: self._steps(start, stop, shuffle, rows),
-            output_signature=(
-                tf.TensorSpec((batch, self.canvas.height, width, 1), tf.uint8),
-                tf.TensorSpec((batch, self.labels.shape[1]), tf.int32),
-                tf.TensorSpec((batch,), tf.int32),
-                tf.TensorSpec((), tf.int64),
-            ),
+def _rows_of_shard(batch_size, shard):
+    """Returns the rows of each batch that belong to one process, as a slice."""
+    rank, processes = shard
+    if batch_size % processes:
+        raise ValueError(
+            f"A batch of {batch_size} cannot be shared by {processes} processes. Take a batch "
+            f"size that {processes} divides, such as {-(-batch_size // processes) * processes}."
         )
-
-        def finish(canvases, labels, frames, step):
-            if self.augment:
-                canvases = _augment(
-                    tf, canvases, self.seed, step, self.batch_size, rows, self.augment
-                )
-            if self.hide:
-                canvases = _hide(tf, canvases, self.seed, step, self.batch_size, rows, self.hide)
-            return {"canvas": canvases, "labels": labels, "frames": frames}
-
-        return steps.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
-
-    def training(self, start_step=0):
-        """Batches without end for `keras.Model.fit`.
-
-        Args:
-            start_step: number of the first step.
-
-        Returns:
-            `tf.data.Dataset` of `(inputs, zeros)`; inputs is a dict of `canvas` (uint8
-            `(batch, height, width, 1)`), `labels` (int32 `(batch, longest label)`) and `frames`
-            (int32 `(batch,)`). The zeros stand where Keras wants targets: `CTCLayer`'s output is
-            the loss already.
-        """
-        batches = self._pipeline(start_step, None, self.shuffle, self._part)
-        zeros = np.zeros(self._part.stop - self._part.start, np.float32)
-        return batches.map(lambda inputs: (inputs, zeros))
-
-    def once(self):
-        """Every record once, in order of canvas width, not augmented unless told to.
-
-        Yields:
-            Tuple of the inputs as numpy arrays (see `training`) and the positions of the records
-            in `texts`. The last batch of a width may repeat records: positions are then fewer
-            than the batch, and count its first rows.
-        """
-        seen = set()
-        # Never shuffled: the records that fill up a batch must have come in an earlier one.
-        whole = slice(0, self.batch_size)
-        batches = self._pipeline(0, self.steps_per_epoch, False, whole).as_numpy_iterator()
-        for chosen, inputs in zip(self._plan(0, False), batches, strict=True):
-            fresh = [int(i) for i in dict.fromkeys(chosen) if i not in seen]
-            seen.update(fresh)
-            yield inputs, fresh
+    rows = batch_size // processes
+    return slice(rank * rows, (rank + 1) * rows)
 
 
-def _augment(tf, canvases, seed, step, whole, rows, strength):
-    """Bends, shifts, lights, blurs and roughens each canvas, by stateless random numbers.
-
-    They are drawn for the whole batch, of which `canvases` are some rows: so an image is changed
-    in the same way whichever process has it.
-    """
-    batch, height = canvases.shape[0], canvases.shape[1]
-    width = tf.cast(tf.shape(canvases)[2], tf.float32)
-    key = tf.stack([tf.cast(seed, tf.int64), step])
-    draws = tf.random.stateless_uniform([10, whole], key)[:, rows]
-
-    def uniform(row, low, high, neutral=0.0):
-        return neutral + strength * (low - neutral + (high - low) * draws[row])
-
-    # Where in the old canvas each pixel of the new one lies: around the middle, then shifted.
-    across, slant = uniform(0, 0.92, 1.08, 1), uniform(1, -0.35, 0.35)
-    angle, down = uniform(2, -0.06, 0.06), uniform(3, 0.85, 1.15, 1)
-    middle_x, middle_y = width / 2, height / 2
-    offset_x = middle_x - across * middle_x - slant * middle_y + uniform(4, -3.0, 3.0)
-    offset_y = middle_y - angle * middle_x - down * middle_y + uniform(5, -2.0, 2.0)
-    zeros = tf.zeros(batch)
-    bent = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.cast(canvases, tf.float32),
-        transforms=tf.stack([across, slant, offset_x, angle, down, offset_y, zeros, zeros], axis=1),
-        output_shape=tf.shape(canvases)[1:3],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="NEAREST",
-    )
-    # Half of the images lose some sharpness: a mix with their own 3 x 3 mean.
-    soft = tf.maximum(uniform(6, -0.8, 0.8), 0.0)[:, None, None, None]
-    bent = (1 - soft) * bent + soft * tf.nn.avg_pool2d(bent, 3, 1, "SAME")
-    contrast = uniform(7, 0.7, 1.25, 1)[:, None, None, None]
-    light = uniform(8, -30.0, 30.0)[:, None, None, None]
-    grain = tf.random.stateless_normal([whole, *tf.unstack(tf.shape(bent))[1:]], key + 1)[rows]
-    grain *= tf.maximum(uniform(9, -10.0, 10.0), 0.0)[:, None, None, None]
-    lit = (bent - 127.5) * contrast + 127.5 + light + grain
-    return tf.cast(tf.clip_by_value(lit, 0.0, 255.0), tf.uint8)
-
-
-def _hide(tf, canvases, seed, step, whole, rows, share):
-    """Fills a strip of some canvases with their mean; see `_augment` for the random numbers."""
-    width = tf.cast(tf.shape(canvases)[2], tf.float32)
-    key = tf.stack([tf.cast(seed, tf.int64), step]) + 2
-    chosen, place, size = tf.unstack(tf.random.stateless_uniform([3, whole], key)[:, rows])
-    # Up to an eighth of the canvas.
-    reach = tf.where(chosen < share, width * (0.02 + 0.1 * size) / 2, 0.0)
-    away = tf.abs(tf.range(width) + 0.5 - (place * width)[:, None])
-    strip = (away < reach[:, None])[:, None, :, None]
-    greys = tf.cast(canvases, tf.float32)
-    means = tf.reduce_mean(greys, axis=(1, 2, 3), keepdims=True)
-    return tf.cast(tf.where(strip, means, greys), tf.uint8)
+def _pad(ids):
+    """Returns lists of ids as an int32 array, padded with 0."""
+    labels = np.full((len(ids), max(map(len, ids))), BLANK, np.int32)
+    for row, label in zip(labels, ids, strict=True):
+        row[: len(label)] = label
+    return labels

@@ -15,7 +15,7 @@ def describe_batch(batches, step):
     Returns:
         String: a line for each of the first images, and how many more there are.
     """
-    names = batches.sources(step)
+    names = batches.describe_step(step)
     lines = [f"  {name}" for name in names[:_NAMED]]
     more = len(names) - _NAMED
     return "\n".join(lines + ([f"  and {more} more"] if more > 0 else []))
@@ -75,7 +75,7 @@ def unreadable(what, batches, steps):
     """
     for step in steps:
         try:
-            batches.sources(step)
+            batches.describe_step(step)
         except (OSError, ValueError) as error:
             found = str(error)
             if isinstance(error, FileNotFoundError):

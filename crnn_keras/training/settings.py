@@ -23,7 +23,7 @@ def data_settings(batches, validation):
         "seed": batches.seed,
         "shuffle": batches.shuffle,
         "augment": batches.augment,
-        "hide": batches.hide,
+        "random_erasing": batches.random_erasing,
         "protocol": batches.protocol,
         "records": batches.records.fingerprint[:16],
         "validation": validation.records.fingerprint[:16],

@@ -42,9 +42,9 @@ def validate(model, batches, after_batch=lambda: None):
     """
     check_batches(model, batches)
     total, decoded = 0.0, [None] * len(batches)
-    for inputs, positions in batches.once():
-        logits = predict_local(model, inputs["canvas"])
-        losses = ctc_loss(logits, inputs["labels"], inputs["frames"])
+    for canvases, labels, positions in batches.iter_once():
+        logits = predict_local(model, canvases)
+        losses = ctc_loss(logits, labels, inputs["frames"])
         total += float(keras.ops.convert_to_numpy(losses)[: len(positions)].sum())
         for position, reading in zip(
             positions, best_path(logits, inputs["frames"], model.char_dict), strict=False

@@ -36,7 +36,7 @@ def parse(arguments=None):
     parser.add_argument("--batch-size", type=int, default=128, help="images in a step (128)")
     parser.add_argument("--learning-rate", type=float, default=3e-3, help="the largest (0.003)")
     parser.add_argument("--augment", type=float, default=0.5, help="0 to 1 (0.5)")
-    parser.add_argument("--hide", type=float, default=0.0, help="share that loses a strip (0)")
+    parser.add_argument("--random-erasing", type=float, default=0.0, help="fraction (0)")
     parser.add_argument("--seed", type=int, default=1, help="of images, weights and order (1)")
     parser.add_argument("--fonts", nargs="*", default=["data/fonts"], help="folders (data/fonts)")
     parser.add_argument("--any-fonts", action="store_true", help="train with the fonts there are")
@@ -104,11 +104,12 @@ def main(arguments=None):
         known = ConcatRecords([open_records(run / "records" / "train") for run in runs])
         unknown = open_records(folder / "records" / "validation")
         order = {"seed": given.seed, "shuffle": True}
-        order |= {"augment": given.augment, "hide": given.hide}
-        common = (char_dict, canvas, given.batch_size)
+        order |= {"augment": given.augment, "random_erasing": given.random_erasing}
         rule = {"protocol": "alphanumeric" if char_dict.fold_case else "exact"}
-        batches = Batches(known, *common, part=group.part, cache_bytes=_CACHE, **order, **rule)
-        validation = Batches(unknown, *common, **rule)
+        common = {"batch_size": given.batch_size, **rule}
+        order |= {"shard": group.part, "cache_bytes": _CACHE}
+        batches = Batches(known, char_dict, canvas, **common, **order)
+        validation = Batches(unknown, char_dict, canvas, **common)
         shape = {"preset": given.preset, "seed": given.seed, "precision": given.precision}
         if given.reader:
             model = load_for_fine_tuning(given.reader, char_dict, canvas, **shape)

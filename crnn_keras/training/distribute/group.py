@@ -121,7 +121,7 @@ def scope(devices=None):
 
         >>> with scope() as group:
         ...     model = build_crnn(char_dict)
-        ...     batches = Batches(records, char_dict, Canvas(), 256, part=group.part)
+        ...     batches = Batches(records, char_dict, Canvas(), batch_size=256, shard=group.part)
         ...     train(model, batches, validation, group.run_folder("data/run/train"), epochs=4)
     """
     backend, processes = keras.backend.backend(), int(os.environ.get(PROCESSES, "1"))
