@@ -75,7 +75,9 @@ def without_list(real):
 
     texts = [None] * len(real.targets)
     for position, logits in real.readable():
-        texts[position] = best_path(logits[None], [len(logits)], real.char_dict)[0].text
+        texts[position] = best_path(logits[None], real.char_dict, input_lengths=[len(logits)])[
+            0
+        ].text
     print(line(real.name, "none", "", "", accuracy(real.targets, texts), n=len(texts)), flush=True)
 
 
@@ -92,7 +94,9 @@ def with_list(real, list_name, lexicon_of, delta):
     texts, milliseconds, candidates = [None] * len(lexicons), [], []
     for position, logits in real.readable():
         began = time.perf_counter()
-        (read,) = read_with_lexicon(logits[None], [len(logits)], lexicons[position], delta)
+        (read,) = read_with_lexicon(
+            logits[None], lexicons[position], delta, input_lengths=[len(logits)]
+        )
         milliseconds.append(1000 * (time.perf_counter() - began))
         texts[position] = read.text
         candidates.append(read.candidates)
@@ -138,7 +142,7 @@ def beam_search(real, width):
     for positions, logits in (b for pairs in by_frames.values() for b in batches(pairs)):
         frames = np.full(len(logits), logits.shape[1], "int32")
         began = time.perf_counter()
-        best = [read.text for read in best_path(logits, frames, real.char_dict)]
+        best = [read.text for read in best_path(logits, real.char_dict, input_lengths=frames)]
         between = time.perf_counter()
         found, _ = ops.ctc_decode(
             logits, frames, strategy="beam_search", beam_width=width, mask_index=BLANK

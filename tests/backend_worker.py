@@ -13,8 +13,9 @@ from crnn_keras import training as training
 from crnn_keras.char_dict import CharDict
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model import layers
-from crnn_keras.model.crnn import PRESETS, build_crnn
-from crnn_keras.model.ctc import ctc_loss
+from crnn_keras.model.architectures import ARCHITECTURES
+from crnn_keras.model.crnn import build_crnn
+from crnn_keras.model.ctc import CTCLoss, ctc_loss
 
 
 def loss_and_gradient(logits, labels, frames, compiled=False):
@@ -207,9 +208,9 @@ def layer_twins(precision="float32"):
     return both
 
 
-def one_step(preset):
+def one_step(architecture):
     """Loss and weights after one training step from given weights, without dropout."""
-    model = build_crnn(CharDict.from_preset("alphanumeric36"), preset=preset)
+    model = build_crnn(CharDict.from_preset("alphanumeric36"), architecture=architecture)
     set_weights(model, seed=3)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
@@ -217,10 +218,8 @@ def one_step(preset):
     rng = np.random.default_rng(9)
     labels = rng.integers(1, 37, size=(3, 6)).astype("int32")
     labels[1, 4:] = 0
-    inputs = {"canvas": canvases(), "labels": labels, "frames": np.full(3, 25, "int32")}
-    whole = training.training_model(model, longest_label=6)
-    training.compile_for_training(whole, training.make_optimizer("sgd", 0.1))
-    loss = whole.train_on_batch(inputs, np.zeros(3, "float32"))
+    model.compile(training.make_optimizer("sgd", 0.1), CTCLoss())
+    loss = model.train_on_batch(canvases(), labels)
     return np.float64(loss), np.concatenate([w.numpy().ravel() for w in model.weights])
 
 
@@ -237,8 +236,9 @@ def compute(model_file, out):
     readings = Recognizer.load("words").read(rendered_words())
     found["texts"] = [reading.text for reading in readings]
     found["confidences"] = [reading.confidence for reading in readings]
-    for preset in PRESETS:
-        found[f"{preset}_step_loss"], found[f"{preset}_step_weights"] = one_step(preset)
+    for architecture in ARCHITECTURES:
+        name = f"{architecture}_step"
+        found[f"{name}_loss"], found[f"{name}_weights"] = one_step(architecture)
     for maker, arrays in zip(("ours", "keras"), layer_twins(), strict=True):
         found |= {f"{maker} {name}": values for name, values in arrays.items()}
     if keras.backend.backend() == "torch":

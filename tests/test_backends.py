@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from backend_worker import LAYER_CASES, few_classes, logits_of, many_classes, set_weights
 
-from crnn_keras.model.crnn import PRESETS, build_crnn
+from crnn_keras.model.architectures import ARCHITECTURES
+from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.saving import save_model
 
 WORKER = pathlib.Path(__file__).with_name("backend_worker.py")
@@ -127,15 +128,15 @@ def test_shipped_reader_gives_the_same_texts_as_on_tensorflow(computed, backend)
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-@pytest.mark.parametrize("preset", PRESETS)
-def test_one_step_gives_the_same_loss_and_weights_as_on_tensorflow(computed, backend, preset):
+@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+def test_one_step_gives_the_same_loss_and_weights_as_on_tensorflow(computed, backend, architecture):
     here, there = computed("tensorflow"), computed(backend)
-    loss, weights = f"{preset}_step_loss", f"{preset}_step_weights"
+    loss, weights = f"{architecture}_step_loss", f"{architecture}_step_weights"
     assert here[loss] > 1
     np.testing.assert_allclose(there[loss], here[loss], rtol=1e-4)
-    # Rounding adds up over the layers of `deep`, the preset of most: one of its 938,165 weights was
+    # Rounding adds up over the layers of `deep`, which has the most: one of its 938,165 weights was
     # found 1.02e-4 away.
-    tolerance = 5e-4 if preset == "deep" else 1e-4
+    tolerance = 5e-4 if architecture == "deep" else 1e-4
     np.testing.assert_allclose(there[weights], here[weights], atol=tolerance)
 
 

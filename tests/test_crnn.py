@@ -8,8 +8,11 @@ import pytest
 from crnn_keras.char_dict import CharDict
 from crnn_keras.evaluation.confidence import Calibration
 from crnn_keras.images import Canvas
-from crnn_keras.model.crnn import CRNN, PRESETS, build_crnn
+from crnn_keras.inference.recognizer import Recognizer
+from crnn_keras.model.architectures import ARCHITECTURES
+from crnn_keras.model.crnn import CRNN, build_crnn
 from crnn_keras.model.saving import save_model
+from tools.readers.convert import convert
 
 KEEP = Canvas("keep", 32, (32, 64, 100, 160, 256))
 
@@ -27,32 +30,32 @@ def values_of(model):
     return [weight.numpy() for weight in model.weights]
 
 
-def test_paper_preset_has_the_size_of_the_paper(char_dict):
-    model = build_crnn(char_dict, preset="paper")
+def test_paper_has_the_size_of_the_paper(char_dict):
+    model = build_crnn(char_dict, architecture="paper")
     assert 8.3e6 < model.count_params() < 8.8e6
     assert model.output_shape == (None, 25, 37)
 
 
-def test_small_preset_has_at_most_a_million_weights(char_dict):
+def test_small_has_at_most_a_million_weights(char_dict):
     model = build_crnn(char_dict)
-    assert model.preset == "small"
+    assert model.architecture_name == "small"
     assert 0.5e6 < model.count_params() <= 1e6
     assert model.output_shape == (None, 25, 37)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_frames_are_a_quarter_of_the_width_for_every_width(char_dict, preset):
-    model = build_crnn(char_dict, KEEP, preset)
+@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+def test_frames_are_a_quarter_of_the_width_for_every_width(char_dict, architecture):
+    model = build_crnn(char_dict, KEEP, architecture)
     for width in KEEP.widths:
         logits = logits_of(model, canvases(2, width=width))
         assert logits.shape == (2, width // 4, 37)
         assert KEEP.frames(32, width) == width // 4
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
 @pytest.mark.parametrize("height", [16, 48])
-def test_other_heights_still_end_in_one_row_of_frames(char_dict, preset, height):
-    model = build_crnn(char_dict, Canvas(height=height), preset)
+def test_other_heights_still_end_in_one_row_of_frames(char_dict, architecture, height):
+    model = build_crnn(char_dict, Canvas(height=height), architecture)
     assert logits_of(model, canvases(1, height)).shape == (1, 25, 37)
 
 
@@ -94,21 +97,21 @@ def test_reading_does_not_drop_features(char_dict):
 
 
 @pytest.mark.parametrize(
-    ("char_dict", "canvas", "preset"),
+    ("char_dict", "canvas", "architecture"),
     [
         (CharDict("0123abc", fold_case=True), Canvas(), "small"),
         (CharDict("省市 aB"), KEEP, "small"),
         (CharDict("省市"), Canvas(height=48, widths=(120,)), "paper"),
     ],
 )
-def test_saved_reader_comes_back_whole(tmp_path, char_dict, canvas, preset):
-    model = build_crnn(char_dict, canvas, preset, seed=4)
+def test_saved_reader_comes_back_whole(tmp_path, char_dict, canvas, architecture):
+    model = build_crnn(char_dict, canvas, architecture, seed=4)
     images = canvases(2, canvas.height, canvas.widths[-1])
     save_model(model, tmp_path / "new" / "model.keras")
     loaded = keras.models.load_model(tmp_path / "new" / "model.keras")
     assert isinstance(loaded, CRNN)
     assert (loaded.char_dict, loaded.canvas) == (char_dict, canvas)
-    assert (loaded.preset, loaded.seed) == (preset, 4)
+    assert (loaded.architecture_name, loaded.seed) == (architecture, 4)
     np.testing.assert_array_equal(logits_of(loaded, images), logits_of(model, images))
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["model.keras"]
 
@@ -130,6 +133,59 @@ def test_saving_that_fails_keeps_the_earlier_reader(tmp_path, monkeypatch, char_
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_architectures_are_plain_lists_in_the_config(char_dict):
+    for name, entry in ARCHITECTURES.items():
+        config = build_crnn(char_dict, architecture=name).get_config()
+        assert {key: config[key] for key in entry} == entry
+        assert json.loads(json.dumps(config)) == config
+
+
+def test_a_network_of_other_sizes_is_built_from_its_lists_and_comes_back(tmp_path, char_dict):
+    entry = {**ARCHITECTURES["mobile"], "lstm_units": [16, 8], "residuals": [0, 2, 0, 0, 0]}
+    model = CRNN(char_dict, Canvas(), **entry)
+    assert model.architecture_name == "custom"
+    save_model(model, tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert (loaded.architecture, loaded.architecture_name) == (entry, "custom")
+    np.testing.assert_array_equal(logits_of(loaded, canvases(1)), logits_of(model, canvases(1)))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"filters": [8, 8]}, "'filters': 2"),
+        ({"strides": [[1, 1]] * 5}, "width by 1.* 4"),
+        ({"pool_sizes": [[2, 2]] + [[1, 1]] * 4}, "width by 8"),
+        ({"lstm_units": []}, "lstm_units"),
+    ],
+)
+def test_lists_that_make_no_network_are_refused(char_dict, change, named):
+    with pytest.raises(ValueError, match=named):
+        CRNN(char_dict, Canvas(), **{**ARCHITECTURES["mobile"], **change})
+
+
+def test_a_reader_whose_config_names_an_architecture_is_refused_and_can_be_converted(tmp_path):
+    path = tmp_path / "old.keras"
+    model = build_crnn(CharDict("ab"), architecture="mobile")
+    save_model(model, path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    content = json.loads(entries["config.json"])
+    for key in ARCHITECTURES["mobile"]:
+        del content["config"][key]
+    content["config"]["preset"] = "mobile"
+    entries["config.json"] = json.dumps(content)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    with pytest.raises(ValueError, match="tools.readers convert"):
+        Recognizer.load(path)
+    assert convert(path) and not convert(path)
+    np.testing.assert_array_equal(
+        logits_of(Recognizer.load(path).model, canvases(1)), logits_of(model, canvases(1))
+    )
+
+
 def test_model_can_be_made_again_from_its_config(char_dict):
     model = build_crnn(char_dict, KEEP, seed=9)
     again = CRNN.from_config(model.get_config())
@@ -137,9 +193,9 @@ def test_model_can_be_made_again_from_its_config(char_dict):
     assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
 
 
-def test_unknown_preset_is_refused_with_the_known_ones(char_dict):
+def test_unknown_architecture_is_refused_with_the_known_ones(char_dict):
     with pytest.raises(ValueError, match="'large' is unknown.*small.*paper"):
-        build_crnn(char_dict, preset="large")
+        build_crnn(char_dict, architecture="large")
 
 
 def test_a_calibration_is_saved_with_the_reader_and_may_be_set_later(tmp_path):
@@ -155,7 +211,7 @@ def test_a_calibration_is_saved_with_the_reader_and_may_be_set_later(tmp_path):
 
 def test_a_calibration_may_be_given_as_its_config():
     config = Calibration(0.5, -1.0).get_config()
-    model = CRNN(CharDict("ab"), Canvas(), calibration=config)
+    model = CRNN(CharDict("ab"), Canvas(), **ARCHITECTURES["small"], calibration=config)
     assert model.calibration == Calibration(0.5, -1.0)
     model.calibration = {"slope": 2.0, "offset": 0.0}
     assert model.calibration == Calibration(2.0, 0.0)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from backend_worker import loss_and_gradient
 
-from crnn_keras.char_dict import frames_needed
-from crnn_keras.model.ctc import CTCLayer, ctc_loss, fits, label_lengths
+from crnn_keras.char_dict import CharDict, frames_needed
+from crnn_keras.model.crnn import build_crnn
+from crnn_keras.model.ctc import CTCLayer, CTCLoss, ctc_loss, is_feasible, label_lengths
 
 
 def log_probabilities(logits):
@@ -174,10 +175,10 @@ FIT_OR_NOT = [
 ]
 
 
-def test_fits_counts_letters_and_the_blanks_between_equal_ones():
+def test_is_feasible_counts_letters_and_the_blanks_between_equal_ones():
     labels = padded([label for label, _, _ in FIT_OR_NOT])
     frames = np.array([frames for _, frames, _ in FIT_OR_NOT], np.int32)
-    found = keras.ops.convert_to_numpy(fits(labels, frames))
+    found = keras.ops.convert_to_numpy(is_feasible(labels, frames))
     assert list(found) == [fit for _, _, fit in FIT_OR_NOT]
     assert list(found) == [frames_needed(label) <= n for label, n, _ in FIT_OR_NOT]
 
@@ -254,30 +255,98 @@ def test_half_precision_logits_give_a_float32_loss():
     np.testing.assert_allclose(losses, [expected], rtol=1e-4)
 
 
-def _inputs():
-    logits = keras.Input((6, 4), name="logits")
-    labels = keras.Input((5,), dtype="int32", name="labels")
-    frames = keras.Input((), dtype="int32", name="frames")
-    return [logits, labels, frames]
+def test_without_input_lengths_all_frames_count():
+    logits = np.random.default_rng(16).normal(size=(len(LABELS), 6, 4)).astype(np.float32)
+    labels = padded(LABELS)
+    given, _ = loss_and_gradient(logits, labels, [6] * len(LABELS))
+    losses = keras.ops.convert_to_numpy(ctc_loss(logits, labels))
+    np.testing.assert_allclose(losses, given, rtol=1e-6)
 
 
-def test_layer_comes_back_from_a_saved_model(tmp_path):
-    inputs = _inputs()
-    model = keras.Model(inputs, CTCLayer(name="ctc")(inputs))
+def test_float64_logits_give_a_float64_loss():
+    logits = np.random.default_rng(17).normal(size=(len(LABELS), 6, 4))
+    losses = keras.ops.convert_to_numpy(
+        ctc_loss(keras.ops.convert_to_tensor(logits), padded(LABELS))
+    )
+    if keras.backend.backend() == "jax":
+        pytest.skip("JAX has no float64 unless it is told so at its start")
+    assert losses.dtype == np.float64
+    expected = [brute_force(row, paths_of(label, 6)) for row, label in zip(logits, LABELS)]  # noqa: B905
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+
+
+def test_loss_is_the_mean_over_the_batch_and_takes_labels_as_floats():
+    logits = np.random.default_rng(18).normal(size=(len(LABELS), 6, 4)).astype(np.float32)
+    losses, _ = loss_and_gradient(logits, padded(LABELS), [6] * len(LABELS))
+    for labels in (padded(LABELS), padded(LABELS).astype(np.float32)):
+        value = float(keras.ops.convert_to_numpy(CTCLoss()(labels, logits)))
+        assert value == pytest.approx(losses.mean(), rel=1e-6)
+    none = keras.ops.convert_to_numpy(CTCLoss(reduction=None)(padded(LABELS), logits))
+    np.testing.assert_allclose(none, losses, rtol=1e-6)
+
+
+def test_ids_above_the_precision_of_16_bits_survive_a_policy_of_16_bits():
+    logits = np.random.default_rng(19).normal(size=(1, 4, 4001)).astype(np.float32)
+    expected, _ = loss_and_gradient(logits, [[4000, 3999]], [4])
+    before = keras.config.floatx()
+    keras.config.set_floatx("bfloat16")
+    try:
+        value = float(keras.ops.convert_to_numpy(CTCLoss()(np.array([[4000, 3999]]), logits)))
+    finally:
+        keras.config.set_floatx(before)
+    assert value == pytest.approx(expected[0], rel=1e-5)
+
+
+def test_fit_learns_from_canvases_and_labels():
+    char_dict = CharDict("ab")
+    model = build_crnn(char_dict)
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), loss=CTCLoss())
+    canvases = np.random.default_rng(20).integers(0, 256, (8, 32, 100, 1), dtype=np.uint8)
+    labels = padded([char_dict.encode(text) for text in ["ab", "ba", "a", "b"] * 2])
+    losses = model.fit(canvases, labels, epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_layer_trains_as_the_loss_does():
+    char_dict = CharDict("ab")
+    canvases = np.random.default_rng(21).integers(0, 256, (4, 32, 100, 1), dtype=np.uint8)
+    labels = padded([char_dict.encode(text) for text in ["ab", "ba", "a", ""]])
+
+    def built():
+        model = build_crnn(char_dict, seed=1)
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0.0
+        return model
+
+    by_loss, by_layer = built(), built()
+    by_loss.compile(optimizer=keras.optimizers.SGD(0.1), loss=CTCLoss())
+    given = keras.Input((2,), dtype="int32", name="labels")
+    training_model = keras.Model(
+        [by_layer.input, given], CTCLayer(name="ctc")(given, by_layer.output)
+    )
+    training_model.compile(optimizer=keras.optimizers.SGD(0.1))
+    one = by_loss.train_on_batch(canvases, labels)
+    other = training_model.train_on_batch([canvases, labels])
+    assert float(one) == pytest.approx(float(other), rel=1e-5)
+    for here, there in zip(by_loss.weights, by_layer.weights, strict=True):
+        np.testing.assert_allclose(here.numpy(), there.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_layer_passes_the_logits_through_and_comes_back_from_a_saved_model(tmp_path):
+    labels, logits = keras.Input((5,), dtype="int32"), keras.Input((6, 4))
+    output = CTCLayer(name="ctc")(labels, logits)
+    assert (output.shape, output.dtype) == ((None, 6, 4), "float32")
+    model = keras.Model([labels, logits], output)
     model.save(tmp_path / "loss.keras")
     loaded = keras.models.load_model(tmp_path / "loss.keras")
     assert isinstance(loaded.get_layer("ctc"), CTCLayer)
-    logits = np.random.default_rng(15).normal(size=(len(LABELS), 6, 4)).astype(np.float32)
-    batch = [logits, padded(LABELS), np.full(len(LABELS), 6, np.int32)]
-    expected, _ = loss_and_gradient(*batch)
-    np.testing.assert_allclose(loaded.predict_on_batch(batch), expected, rtol=1e-5)
-
-
-def test_layer_gives_one_number_a_image_known_beforehand():
-    layer = CTCLayer()
-    assert tuple(layer.compute_output_shape([(8, 25, 37), (8, 10), (8,)])) == (8,)
-    output = layer(_inputs())
-    assert (output.shape, output.dtype) == ((None,), "float32")
+    values = np.random.default_rng(15).normal(size=(len(LABELS), 6, 4)).astype(np.float32)
+    expected, _ = loss_and_gradient(values, padded(LABELS), [6] * len(LABELS))
+    np.testing.assert_array_equal(loaded.predict_on_batch([padded(LABELS), values]), values)
+    loaded.compile(optimizer="sgd")
+    loss = loaded.evaluate([padded(LABELS), values], verbose=0)
+    assert loss == pytest.approx(expected.mean(), rel=1e-5)
 
 
 def test_layer_stays_float32_under_another_policy():

@@ -1,29 +1,37 @@
-"""The network: convolutions make frames, a two-way LSTM reads them, a dense layer names them.
+"""The network: convolutions make frames, a BiLSTM relates them, a dense layer classifies them."""
 
-`paper` is the CRNN of Shi, Bai and Yao; `small` reads rendered words after minutes on two cores;
-`mobile` takes less arithmetic and learns longer, and `deep`, the shape of the shipped readers, goes
-on from it with more layers.
-"""
+from __future__ import annotations
 
 import contextlib
-import itertools
+import copy
+import math
 import string
-from collections.abc import Callable
-from typing import NamedTuple
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 
 from crnn_keras.char_dict import CharDict
-from crnn_keras.images import Canvas
+from crnn_keras.images import PIXELS_PER_FRAME, Canvas
 from crnn_keras.model import layers
+from crnn_keras.model.architectures import ARCHITECTURES, find_architecture
 from crnn_keras.model.calibration import Calibration
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+_BY_CONVOLUTION = (
+    "filters",
+    "kernel_sizes",
+    "strides",
+    "pool_sizes",
+    "residuals",
+    "batch_norm",
+)
 
 
 @contextlib.contextmanager
-def _layers_in(precision):
-    """Layers made within compute in a precision; afterwards the caller's own default is back."""
+def _dtype_policy(precision: str) -> Iterator[None]:
+    """Builds layers in a precision, then restores the caller's own default."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
@@ -32,94 +40,8 @@ def _layers_in(precision):
         keras.config.set_dtype_policy(before)
 
 
-def _conv(x, filters, kernel, name, strides=1, normalize=True):
-    x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=not normalize, name=name)(
-        x
-    )
-    if normalize:
-        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)
-
-
-def _collapse_height(x, filters, width, name):
-    """A convolution as high as its input, so that one row of frames is left.
-
-    The width is padded by hand: one row of the kernel must not be.
-    """
-    left = (width - 1) // 2
-    x = keras.layers.ZeroPadding2D(((0, 0), (left, width - 1 - left)), name=f"{name}_pad")(x)
-    return layers.Conv2D(filters, (x.shape[1], width), use_bias=False, name=name)(x)
-
-
-def _paper_features(x):
-    """VGG-7: 32 rows become 1, four columns become 1. Batch norm where the paper has it."""
-    pool = layers.MaxPooling2D
-    x = pool((2, 2), name="pool1")(_conv(x, 64, 3, "conv1", normalize=False))
-    x = pool((2, 2), name="pool2")(_conv(x, 128, 3, "conv2", normalize=False))
-    x = _conv(x, 256, 3, "conv3", normalize=False)
-    x = pool((2, 1), name="pool3")(_conv(x, 256, 3, "conv4", normalize=False))
-    x = _conv(x, 512, 3, "conv5")
-    x = pool((2, 1), name="pool4")(_conv(x, 512, 3, "conv6"))
-    x = _collapse_height(x, 512, 2, "conv7")
-    return keras.layers.ReLU(name="conv7_relu")(x)
-
-
-def strided_features(*convolutions, residuals=()):
-    """Strided convolutions: little arithmetic, so that two cores see many words in a minute.
-
-    Args:
-        convolutions: for each, `(filters, kernel size, strides)`; the strides across must make 4.
-            One more, as high as what is left and with the last one's filters, makes the frames.
-        residuals: for each, how many convolutions follow it whose output is added to their input.
-            They add nothing at first, so a reader without them can go on with them.
-
-    Returns:
-        Function of a tensor `(batch, height, width, 1)`: gives `(batch, 1, width / 4, filters)`.
-    """
-
-    def features(x):
-        numbered = enumerate(itertools.zip_longest(convolutions, residuals, fillvalue=0), start=1)
-        for number, ((filters, kernel, strides), more) in numbered:
-            x = _conv(x, filters, kernel, f"conv{number}", strides)
-            for letter in string.ascii_lowercase[:more]:
-                x = layers.ResidualConv2D(3, name=f"conv{number}{letter}")(x)
-        name = f"conv{len(convolutions) + 1}"
-        x = _collapse_height(x, convolutions[-1][0], 3, name)
-        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-        return keras.layers.ReLU(name=f"{name}_relu")(x)
-
-    return features
-
-
-class Shape(NamedTuple):
-    """The sizes of a network.
-
-    Args:
-        features: function of the canvas that gives one row of frames.
-        lstm_units: units of each LSTM layer and direction.
-        dropout: share of the features dropped while it learns.
-    """
-
-    features: Callable
-    lstm_units: tuple
-    dropout: float
-
-
-SMALL = ((24, 5, 2), (48, 3, 2), (64, 3, 1), (96, 3, (2, 1)), (96, 3, 1), (128, 3, (2, 1)))
-# Half of the arithmetic is in the LSTM, which gains more from it than convolutions at full width.
-MOBILE = ((16, 5, 2), (32, 3, 2), (64, 3, (2, 1)), (64, 3, 1), (128, 3, (2, 1)))
-# By preset. `benchmarks/shapes.py` adds others, to compare.
-SHAPES = {
-    "small": Shape(strided_features(*SMALL), (96,), 0.2),
-    "mobile": Shape(strided_features(*MOBILE), (192,), 0.1),
-    "deep": Shape(strided_features(*MOBILE, residuals=(1, 1, 0, 1, 1)), (192,), 0.1),
-    "paper": Shape(_paper_features, (256, 256), 0.0),
-}
-PRESETS = tuple(SHAPES)
-
-
 def _may_be_called_directly(layer):
-    """Whether `Layer.__call__` has nothing to add: no other precision, nobody who looks on."""
+    """Tells whether `Layer.__call__` has nothing to add: no other precision, no hooks."""
     return (
         keras.backend.backend() == "torch"
         and layer.dtype_policy.name == "float32"
@@ -129,27 +51,52 @@ def _may_be_called_directly(layer):
 
 @keras.saving.register_keras_serializable(package="crnn_keras")
 class CRNN(keras.Model):
-    """A text reader: canvas in, logits out. It carries its char dict and its canvas.
+    """A text reader: canvases in, logits out. It carries its char dict, canvas and calibration.
+
+    The first arguments say what is read. The lists say of which layers the network consists: they
+    hold one value for each convolution. `build_crnn` fills them in from `ARCHITECTURES`.
 
     Args:
-        char_dict: a `CharDict`, or its config. It decides the number of classes.
-        canvas: an `images.Canvas`, or its config.
-        preset: one of `PRESETS`.
-        seed: seed of the dropout.
-        precision: one of `PRECISIONS`: what the layers compute in. Weights and logits are float32
-            in all of them. A saved reader keeps it.
-        calibration: a `calibration.Calibration`, or its config; None without one.
+        char_dict: A `CharDict`, or its config. It decides the number of classes.
+        canvas: A `Canvas`, or its config.
+        filters: Filters of each convolution. One more convolution, as high as what is left and with
+            the filters of the last, makes the frames.
+        kernel_sizes: Kernel size of each convolution, in pixels.
+        strides: `[down, across]` of each convolution.
+        pool_sizes: `[down, across]` of the max pooling behind each convolution. `[1, 1]`: none.
+            Strides and pooling across must divide the width by 4.
+        residuals: How many `ResidualConv2D` layers stand behind each convolution.
+        batch_norm: Whether each convolution is batch normalized. One that is not has a bias.
+        frame_kernel_width: Kernel width of the convolution that makes the frames.
+        frame_batch_norm: Whether that convolution is batch normalized.
+        lstm_units: Units of each BiLSTM, for each direction.
+        dropout: Fraction of the features that is dropped in training, from 0 to 1.
+        seed: Seed of the dropout. Defaults to `0`.
+        precision: One of `PRECISIONS`: what the layers compute in. Weights and logits are float32
+            in all of them. Defaults to `"float32"`.
+        calibration: A `Calibration`, or its config. Defaults to `None`.
 
     Attributes:
-        calibration: turns the confidence of a reading into the chance of being right. It holds
-            for these weights only: set it after training, and save the reader then.
+        calibration: Turns the confidence of a prediction into the chance that it is correct. It
+            holds for these weights only: set it after training, then save the model.
+        origin: Where the weights come from: `"fresh weights"`, or the reader that a fine-tuning
+            began with. A run's settings hold it.
 
     Input shape:
-        `(batch, canvas height, width, 1)`, grey levels from 0 to 255; width in pixels, one of the
-        canvas' widths.
+        `(batch, canvas height, width, 1)`: gray levels from 0 to 255. The width is one of the
+        canvas' widths, in pixels.
 
     Output shape:
-        `(batch, width / 4, len(char_dict) + 1)`: logits, not normalised; class 0 is the blank.
+        `(batch, width / 4, num_classes)`: logits, not normalized. Class 0 is the blank.
+
+    Example:
+
+        >>> from crnn_keras import CRNN, Canvas, CharDict
+        >>> from crnn_keras.model.architectures import ARCHITECTURES
+        >>> entry = {**ARCHITECTURES["small"], "lstm_units": [64]}
+        >>> model = CRNN(CharDict.from_preset("digits"), Canvas(), **entry)
+        >>> model.output_shape
+        (None, 25, 11)
 
     Reference:
         Shi, Bai and Yao, 2015, arXiv 1507.05717.
@@ -157,55 +104,87 @@ class CRNN(keras.Model):
 
     def __init__(
         self,
-        char_dict,
-        canvas,
-        preset="small",
-        seed=0,
-        precision="float32",
-        calibration=None,
-        **kwargs,
+        char_dict: CharDict | dict,
+        canvas: Canvas | dict,
+        *,
+        filters: Sequence[int],
+        kernel_sizes: Sequence[int],
+        strides: Sequence[Sequence[int]],
+        pool_sizes: Sequence[Sequence[int]],
+        residuals: Sequence[int],
+        batch_norm: Sequence[bool],
+        frame_kernel_width: int,
+        frame_batch_norm: bool,
+        lstm_units: Sequence[int],
+        dropout: float,
+        seed: int = 0,
+        precision: str = "float32",
+        calibration: Calibration | dict | None = None,
+        **kwargs: Any,
     ):
-        if preset not in SHAPES:
-            raise ValueError(f"Preset {preset!r} is unknown. Expected one of {tuple(SHAPES)}.")
         if precision not in PRECISIONS:
             raise ValueError(f"Precision {precision!r} is unknown. Expected one of {PRECISIONS}.")
         if not isinstance(char_dict, CharDict):
             char_dict = CharDict.from_config(char_dict)
         canvas = canvas if isinstance(canvas, Canvas) else Canvas(**canvas)
-        features, lstm_units, dropout = SHAPES[preset]
-        width = canvas.widths[0] if len(canvas.widths) == 1 else None
+        # === Config ===
+        architecture = {
+            "filters": list(filters),
+            "kernel_sizes": list(kernel_sizes),
+            "strides": [list(pair) for pair in strides],
+            "pool_sizes": [list(pair) for pair in pool_sizes],
+            "residuals": list(residuals),
+            "batch_norm": list(batch_norm),
+            "frame_kernel_width": frame_kernel_width,
+            "frame_batch_norm": frame_batch_norm,
+            "lstm_units": list(lstm_units),
+            "dropout": dropout,
+        }
+        _check_architecture(architecture)
 
-        with _layers_in(precision):
+        # === Functional model ===
+        width = canvas.widths[0] if len(canvas.widths) == 1 else None
+        with _dtype_policy(precision):
             inputs = keras.Input((canvas.height, width, 1), name="canvas")
             x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(inputs)
-            x = features(x)
+            x = _build_features(x, architecture)
             x = keras.layers.Reshape((-1, x.shape[-1]), name="frames")(x)
             if dropout:
                 x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
-            for number, units in enumerate(lstm_units, start=1):
+            for index, units in enumerate(lstm_units, start=1):
                 lstm = keras.layers.LSTM(units, return_sequences=True, name="lstm")
-                x = layers.Bidirectional(lstm, name=f"bilstm{number}")(x)
-            # float32 whatever the precision of the rest: the loss needs it.
-            outputs = keras.layers.Dense(char_dict.num_classes, dtype="float32", name="logits")(x)
-            super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+                x = layers.Bidirectional(lstm, name=f"bilstm{index}")(x)
+            # float32 in every precision: the loss needs it.
+            head = keras.layers.Dense(char_dict.num_classes, dtype="float32", name="logits")
+            super().__init__(inputs=inputs, outputs=head(x), **kwargs)
 
         self.char_dict = char_dict
         self.canvas = canvas
-        self.preset = preset
+        # A plain dict would be wrapped by Keras, which tracks the containers that are attributes.
+        self._architecture = types.MappingProxyType(architecture)
         self.seed = seed
         self.calibration = calibration
-        # Said in a run's settings; `extend.load_for_fine_tuning` puts a reader's name here.
         self.origin = "fresh weights"
 
     @property
-    def calibration(self):
+    def architecture(self) -> dict[str, Any]:
+        """Returns the arguments that decide the layers, as plain data."""
+        return copy.deepcopy(dict(self._architecture))
+
+    @property
+    def architecture_name(self) -> str:
+        """Names the architecture: a key of `ARCHITECTURES`, or `"custom"`."""
+        return find_architecture(self.architecture)
+
+    @property
+    def calibration(self) -> Calibration | None:
         return self._calibration
 
     @calibration.setter
-    def calibration(self, given):
-        if not (given is None or isinstance(given, Calibration)):
-            given = Calibration.from_config(given)
-        self._calibration = given
+    def calibration(self, value: Calibration | dict | None) -> None:
+        if not (value is None or isinstance(value, Calibration)):
+            value = Calibration.from_config(value)
+        self._calibration = value
 
     def call(self, inputs, training=None, mask=None):
         if not all(_may_be_called_directly(layer) for layer in self.layers):
@@ -217,11 +196,11 @@ class CRNN(keras.Model):
             x = layer.call(x, training=training) if layer._call_has_training_arg else layer.call(x)
         return x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "char_dict": self.char_dict.get_config(),
             "canvas": self.canvas.get_config(),
-            "preset": self.preset,
+            **self.architecture,
             "seed": self.seed,
             "precision": self.dtype_policy.name,
             "calibration": self.calibration and self.calibration.get_config(),
@@ -229,31 +208,105 @@ class CRNN(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> CRNN:
+        if "preset" in config:
+            raise ValueError(
+                "This reader was saved by crnn_keras 0.1.0 before its layers were part of its "
+                "config. Convert the file once: python -m tools.readers convert FILE"
+            )
         return cls(**config)
 
 
-def build_crnn(char_dict, canvas=None, preset="small", seed=0, precision="float32"):
+def _check_architecture(architecture):
+    """Raises a ValueError if the lists do not describe a network whose frames are 4 pixels wide."""
+    lengths = {name: len(architecture[name]) for name in _BY_CONVOLUTION}
+    if len(set(lengths.values())) > 1 or not architecture["filters"]:
+        raise ValueError(f"Expected lists with one value for each convolution, got {lengths}.")
+    steps = [*architecture["strides"], *architecture["pool_sizes"]]
+    across = math.prod(pair[1] for pair in steps)
+    if across != PIXELS_PER_FRAME:
+        raise ValueError(
+            f"Strides and pooling divide the width by {across}. Expected {PIXELS_PER_FRAME}, since "
+            f"a frame is {PIXELS_PER_FRAME} pixels wide."
+        )
+    if not architecture["lstm_units"]:
+        raise ValueError("lstm_units is empty. Expected the units of at least one BiLSTM.")
+
+
+def _build_features(x, architecture):
+    """Applies the convolutions: `(batch, height, width, 1)` -> `(batch, 1, width / 4, filters)`."""
+    rows = zip(*(architecture[name] for name in _BY_CONVOLUTION), strict=True)
+    pools = 0
+    for index, (filters, kernel, strides, pool, residuals, norm) in enumerate(rows, start=1):
+        name = f"conv{index}"
+        x = layers.Conv2D(
+            filters, kernel, tuple(strides), padding="same", use_bias=not norm, name=name
+        )(x)
+        x = _normalize_and_rectify(x, norm, name)
+        for letter in string.ascii_lowercase[:residuals]:
+            x = layers.ResidualConv2D(3, name=f"{name}{letter}")(x)
+        if math.prod(pool) > 1:
+            pools += 1
+            x = layers.MaxPooling2D(tuple(pool), name=f"pool{pools}")(x)
+    # As high as what is left, so that one row of frames remains. The width is padded by hand, since
+    # the height must not be.
+    name = f"conv{len(architecture['filters']) + 1}"
+    width = architecture["frame_kernel_width"]
+    left = (width - 1) // 2
+    x = keras.layers.ZeroPadding2D(((0, 0), (left, width - 1 - left)), name=f"{name}_pad")(x)
+    filters = architecture["filters"][-1]
+    x = layers.Conv2D(filters, (x.shape[1], width), use_bias=False, name=name)(x)
+    return _normalize_and_rectify(x, architecture["frame_batch_norm"], name)
+
+
+def _normalize_and_rectify(x, batch_norm, name):
+    if batch_norm:
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def build_crnn(
+    char_dict: CharDict,
+    canvas: Canvas | None = None,
+    architecture: str = "small",
+    *,
+    seed: int = 0,
+    precision: str = "float32",
+) -> CRNN:
     """Builds a reader with fresh weights.
 
     Args:
-        char_dict: a `CharDict`; its characters and the blank are the classes.
-        canvas: an `images.Canvas`; 32 x 100 pixels, stretched, if None.
-        preset: `"small"` (0.6 M weights with 36 characters), `"mobile"` (0.7 M, a quarter less
-            arithmetic), `"deep"` (0.9 M) or `"paper"` (8.7 M).
-        seed: seed of the weights and the dropout. It also seeds Python, NumPy and the backend,
-            as `keras.utils.set_random_seed` does.
-        precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`; see
-            `distribute.recommend` for what suits a machine.
+        char_dict: A `CharDict`. Its characters and the blank are the classes.
+        canvas: A `Canvas`. Defaults to `None`: 32 x 100 pixels, stretched.
+        architecture: A name in `ARCHITECTURES`: `"small"` (0.6 M weights with 36 characters),
+            `"mobile"` (0.7 M, a quarter less arithmetic), `"deep"` (0.9 M) or `"paper"` (8.7 M).
+            Defaults to `"small"`.
+        seed: Seed of the weights and of the dropout. It also seeds Python, NumPy and the backend,
+            as `keras.utils.set_random_seed` does. Defaults to `0`.
+        precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`. Defaults to `"float32"`.
 
     Returns:
-        `CRNN`.
+        A `CRNN`.
+
+    Raises:
+        ValueError: The architecture or the precision is unknown.
 
     Example:
 
+        >>> from crnn_keras import CharDict, build_crnn
         >>> model = build_crnn(CharDict.from_preset("alphanumeric36"))
         >>> model.output_shape
         (None, 25, 37)
     """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(
+            f"Architecture {architecture!r} is unknown. Expected one of {list(ARCHITECTURES)}."
+        )
     keras.utils.set_random_seed(seed)
-    return CRNN(char_dict, canvas or Canvas(), preset, seed, precision)
+    return CRNN(
+        char_dict,
+        canvas or Canvas(),
+        **ARCHITECTURES[architecture],
+        seed=seed,
+        precision=precision,
+    )

@@ -7,7 +7,7 @@ import sys
 
 from crnn_keras.training import distribute
 from crnn_keras.utils.progress import HEADLESS
-from tools.readers import figures, learn, limits, ship
+from tools.readers import convert, figures, learn, limits, ship
 
 
 def train(arguments):
@@ -33,6 +33,7 @@ def train(arguments):
 COMMANDS = {
     "train": train,
     "ship": ship.main,
+    "convert": convert.main,
     "figures": figures.main,
     "limits": limits.main,
 }

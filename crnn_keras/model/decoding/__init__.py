@@ -1,22 +1,29 @@
-"""Reading with a list of words. No Keras here: the logits may come from any reader.
-
-Every reader takes one: `recognizer.read(images, lexicon=Lexicon(words, recognizer.char_dict),
-delta=2)`; see `reading.BaseRecognizer.read`.
+"""From logits to text, in NumPy: no Keras here, so the logits may come from any network.
 
 | file | subject |
 |---|---|
-| `words` | `Lexicon`: the words near a text; `read_with_lexicon`: the likeliest of them |
-| `likelihood` | CTC for many labels of an image, and for one label of each of many images |
+| `best_path` | `best_path`: the likeliest class of each frame, merged; `Decoded` |
+| `lexicon` | `Lexicon`: the words near a text; the likeliest of them by CTC |
+| `forward` | the CTC forward sum: likelihoods of labels, posteriors of their states |
 """
 
-from crnn_keras.model.decoding.lexicon import Lexicon, LexiconChoice, ids_of, read_with_lexicon
-from crnn_keras.model.decoding.likelihood import likelihoods, log_likelihoods
+from crnn_keras.model.decoding.best_path import Decoded, best_path
+from crnn_keras.model.decoding.forward import (
+    likelihoods,
+    log_likelihoods,
+    log_softmax,
+    path_posteriors,
+)
+from crnn_keras.model.decoding.lexicon import Lexicon, LexiconChoice, read_with_lexicon
 
 __all__ = [
+    "Decoded",
     "Lexicon",
     "LexiconChoice",
-    "ids_of",
+    "best_path",
     "likelihoods",
     "log_likelihoods",
+    "log_softmax",
+    "path_posteriors",
     "read_with_lexicon",
 ]

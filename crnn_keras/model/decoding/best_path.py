@@ -1,56 +1,61 @@
-"""From the network's frames to text."""
+"""Best path decoding: from the network's frames to text."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from crnn_keras.char_dict import BLANK, frames_needed
+from crnn_keras.char_dict import BLANK, CharDict
+from crnn_keras.model.decoding.forward import log_normalizer
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What was read from one image.
+    """What best path decoding found in one image.
 
     Args:
-        text: the text.
-        confidence: probability of the best path, from 0 to 1: the product of the largest
-            probability of each frame.
-        spans: for each character, `(first frame, last frame, probability)`: the run of frames
-            that spelled it and the largest probability in the run.
+        text: The text.
+        ids: The ids of its characters, a tuple. A text of combining characters may have been
+            composed anew, so its characters need not be the ids'.
+        confidence: Probability of the best path, from 0 to 1: the product of the largest
+            probability of each frame. It is not the probability of the text, which other paths
+            spell too; see `forward.likelihoods`.
+        spans: For each character `(first frame, last frame, probability)`: the run of frames that
+            spelled it and the largest probability in the run.
     """
 
     text: str
+    ids: tuple[int, ...]
     confidence: float
-    spans: tuple
+    spans: tuple[tuple[int, int, float], ...]
 
 
-def log_softmax(logits):
-    """Logits to log probabilities, in nats.
-
-    Args:
-        logits: float array `(..., classes)`, not normalised.
-
-    Returns:
-        float32 array of the same shape, each row's exponentials summing to 1.
-    """
-    shifted = np.asarray(logits, np.float32)
-    shifted = shifted - shifted.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-
-
-def best_path(logits, frames, char_dict):
-    """Best path decoding: the likeliest class of each frame, repeats merged, blanks left out.
+def best_path(
+    logits: np.ndarray, char_dict: CharDict, *, input_lengths: Sequence[int] | None = None
+) -> list[Decoded]:
+    """Decodes logits: the likeliest class of each frame, repeats merged, blanks removed.
 
     Args:
-        logits: float array `(batch, frames, classes)`, not normalised.
-        frames: int array `(batch,)`; frames from there on are ignored.
-        char_dict: the `CharDict` of the classes.
+        logits: Float array of shape `(batch, frames, num_classes)`, not normalized.
+        char_dict: The `CharDict` of the classes.
+        input_lengths: Integers of shape `(batch,)`: how many frames of each row count. Defaults to
+            `None`: all frames.
 
     Returns:
         List of `Decoded`, one for each row.
 
     Raises:
-        ValueError: the classes are not those of the dictionary, or logits are not finite.
+        ValueError: The number of classes is not that of the char dict, or logits are not finite.
+
+    Example:
+
+        >>> import numpy as np
+        >>> from crnn_keras import CharDict, best_path
+        >>> logits = np.eye(11)[[5, 5, 0, 5, 3]][None] * 9  # frames 4, 4, blank, 4, 2
+        >>> best_path(logits, CharDict.from_preset("digits"))[0].text
+        '442'
 
     Reference:
         Graves et al., 2006, Connectionist Temporal Classification, section 3.2.
@@ -63,24 +68,26 @@ def best_path(logits, frames, char_dict):
         )
     if not np.isfinite(logits).all():
         raise ValueError("The logits are not finite: the model's weights or its input are broken.")
+    if input_lengths is None:
+        input_lengths = [logits.shape[1]] * len(logits)
     logits = logits.astype(np.float32, copy=False)
     classes = logits.argmax(-1)
-    # The largest logarithm of a frame, as `log_softmax` has it: there it is zero minus the sum's.
-    sums = np.exp(logits - logits.max(-1, keepdims=True)).sum(-1)
-    scores = -np.log(sums)
+    # The largest log probability of each frame.
+    scores = -log_normalizer(logits)[1][..., 0]
     confidences = np.exp(
-        [row[:count].sum() for row, count in zip(scores, frames, strict=True)], dtype=np.float32
+        [row[:count].sum() for row, count in zip(scores, input_lengths, strict=True)],
+        dtype=np.float32,
     )
-    # Plain lists from here on: on 25 frames NumPy's calls would take ten times as long.
+    # Plain lists from here on: for 25 frames NumPy's calls would take ten times as long.
     rows = zip(classes.tolist(), scores.tolist(), np.exp(scores).tolist(), strict=True)
     return [
-        _collapse(*(part[:count] for part in row), confidence, char_dict)
-        for row, count, confidence in zip(rows, frames, confidences.tolist(), strict=True)
+        _collapse(*(values[:count] for values in row), confidence, char_dict)
+        for row, count, confidence in zip(rows, input_lengths, confidences.tolist(), strict=True)
     ]
 
 
 def _collapse(classes, scores, probabilities, confidence, char_dict):
-    """One row's `Decoded`, of lists that hold a value for each frame."""
+    """Merges repeats and removes blanks of one row, given as a list with a value a frame."""
     ids, spans, start = [], [], 0
     for end in range(1, len(classes) + 1):
         if end < len(classes) and classes[end] == classes[start]:
@@ -90,48 +97,4 @@ def _collapse(classes, scores, probabilities, confidence, char_dict):
             likeliest = max(range(start, end), key=scores.__getitem__)
             spans.append((start, end - 1, probabilities[likeliest]))
         start = end
-    return Decoded(char_dict.decode(ids), confidence, tuple(spans))
-
-
-def path_posteriors(logits, ids):
-    """Where CTC sees each state of one label: the share of all paths through each state and frame.
-
-    Args:
-        logits: float array `(frames, classes)`, not normalised.
-        ids: the label's ids, from 1.
-
-    Returns:
-        float64 array `(frames, 2 * len(ids) + 1)`: rows sum to 1; the states are the blank, the
-        first character, the blank, and so on.
-
-    Raises:
-        ValueError: the label does not fit the frames.
-
-    Reference:
-        Graves et al., 2006, Connectionist Temporal Classification, section 4.1.
-    """
-    needed = frames_needed(ids)
-    if needed > len(logits):
-        raise ValueError(f"The label needs {needed} frames, there are {len(logits)}.")
-    path = np.array([BLANK, *(i for c in ids for i in (c, BLANK))])
-    emissions = log_softmax(logits).astype(np.float64)[:, path]
-    forward = _forward(emissions, path)
-    # From the other end, the frame's own emission counted once.
-    backward = _forward(emissions[::-1, ::-1], path[::-1])[::-1, ::-1] - emissions
-    joint = forward + backward
-    return np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
-
-
-def _forward(emissions, path):
-    """Log probabilities of all ways into each state at each frame."""
-    may_skip = np.zeros(len(path), bool)
-    may_skip[2:] = (path[2:] != BLANK) & (path[2:] != path[:-2])
-    ways = np.full(emissions.shape, -np.inf)
-    ways[0, :2] = emissions[0, :2]
-    for frame in range(1, len(emissions)):
-        before = ways[frame - 1]
-        total = before.copy()
-        total[1:] = np.logaddexp(total[1:], before[:-1])
-        total[2:] = np.where(may_skip[2:], np.logaddexp(total[2:], before[:-2]), total[2:])
-        ways[frame] = total + emissions[frame]
-    return ways
+    return Decoded(char_dict.decode(ids), tuple(ids), confidence, tuple(spans))

@@ -1,33 +1,37 @@
-"""Reading with a list of words: of those near the best path's text, the likeliest by CTC.
+"""Decoding with a list of words: of the words near the best path's text, the likeliest by CTC.
 
 Section 2.5 of Shi, Bai and Yao, 2015 (arXiv 1507.05717), who search a BK-tree. No Keras here: the
-logits may come from any reader.
+logits may come from any network.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from crnn_keras.char_dict import CharDict
 from crnn_keras.model.decoding.best_path import Decoded, best_path
-from crnn_keras.model.decoding.likelihood import Labels, log_likelihoods, score
+from crnn_keras.model.decoding.forward import PackedLabels, log_likelihoods, score
 
-# Words that were left out and that an error names.
+# So many skipped words an error names.
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class LexiconChoice:
-    """What was read from one image with a list of words.
+    """What was decoded from one image with a list of words.
 
     Args:
-        text: the candidate with the largest CTC likelihood, as the char dict writes it. Without a
+        text: The candidate with the largest CTC likelihood, as the char dict writes it. Without a
             candidate it is the best path's text.
         log_likelihood: CTC log likelihood of `text`, in nats.
-        probability: of `text` among the candidates, from 0 to 1: its likelihood / the sum of all of
-            theirs. 0 without a candidate.
-        best_path: the `Decoded` without the list.
-        candidates: how many words were within the edit distance and fit the frames. 0 says that
-            the list had no say in `text`.
+        probability: Probability of `text` among the candidates, from 0 to 1: its likelihood divided
+            by the sum of theirs. 0 without a candidate.
+        best_path: The `Decoded` without the list.
+        candidates: How many words were within the edit distance and fit into the frames. 0 means
+            that the list did not influence `text`.
     """
 
     text: str
@@ -38,31 +42,31 @@ class LexiconChoice:
 
 
 class Lexicon:
-    """A list of words to read with, found by edit distance.
+    """A list of words to read with, searched by edit distance.
 
     Args:
-        words: iterable of strings. They are written as the char dict writes them (case,
+        words: Iterable of strings. They are written as the char dict writes them (case,
             normalization), and each is kept once.
-        char_dict: the `CharDict` of the reader.
+        char_dict: The `CharDict` of the recognizer.
 
     Attributes:
-        words: list of the words kept, shorter ones first.
-        skipped: tuple of the words, as given, that are empty or that the char dict cannot write.
+        words: List of the words kept, shorter ones first.
+        skipped: Tuple of the words, as given, that are empty or that the char dict cannot write.
 
     Raises:
-        ValueError: no word is left, or `words` is one string.
+        ValueError: No word is left, or `words` is one string.
 
     Example:
 
-        >>> recognizer = Recognizer.load("words")
-        >>> lexicon = Lexicon(["Door", "Wild", "Ginger"], recognizer.char_dict)
+        >>> from crnn_keras import CharDict, Lexicon
+        >>> lexicon = Lexicon(["Door", "Wild", "Ginger"], CharDict.from_preset("alphanumeric36"))
         >>> lexicon.candidates("dor", delta=1)
         ['door']
-        >>> recognizer.read(["door.jpg", "spice.png"], lexicon=lexicon, delta=2)
-        [Prediction(text='door', ...), Prediction(text='ginger', ...)]
+        >>> lexicon
+        Lexicon(3 words, 0 skipped)
     """
 
-    def __init__(self, words, char_dict):
+    def __init__(self, words: Iterable[str], char_dict: CharDict):
         if isinstance(words, str):
             raise ValueError(f"Expected a list of words, got the one string {words!r}.")
         ids, skipped = {}, []
@@ -74,57 +78,59 @@ class Lexicon:
                 skipped.append(word)
         if not ids:
             raise ValueError(
-                f"No word is left to read with: of {len(skipped):,} given, {char_dict!r} can "
-                f"write none. The first: {skipped[:_SHOWN]}. Give other words, or take a reader "
-                "whose char dict has their characters."
+                f"No word is left to read with: {char_dict!r} can write none of {len(skipped):,}. "
+                f"The first: {skipped[:_SHOWN]}. Give other words, or take a reader whose char "
+                "dict has their characters."
             )
         self.char_dict, self.skipped = char_dict, tuple(skipped)
         self.words = sorted(ids, key=len)
-        self._labels = Labels([ids[word] for word in self.words])
+        self._labels = PackedLabels([ids[word] for word in self.words])
         self._letters = np.array([_letters(word) for word in self.words], np.uint64)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.words)
 
-    def __repr__(self):
-        return f"Lexicon({len(self):,} words, {len(self.skipped):,} left out)"
+    def __repr__(self) -> str:
+        return f"Lexicon({len(self):,} words, {len(self.skipped):,} skipped)"
 
-    def candidates(self, text, delta):
-        """The words within an edit distance of a text.
+    def candidates(self, text: str, delta: int | None) -> list[str]:
+        """Returns the words within an edit distance of a text.
 
         Args:
-            text: string, in whatever case and form; the char dict's own counts.
-            delta: the most edits (insert, delete, replace one character), at least 0. None: all
+            text: String, in any case and Unicode form; the char dict's own are compared.
+            delta: The most edits (insert, delete, replace one character), at least 0. `None`: all
                 words.
 
         Returns:
             List of words, shorter ones first.
 
         Raises:
-            ValueError: delta is negative.
+            ValueError: Delta is negative.
         """
         return [self.words[i] for i in self._near(self.char_dict.normalize(text), delta)]
 
-    def choose(self, logits, decoded, delta=None):
-        """The candidate with the largest CTC likelihood for one image.
+    def choose(
+        self, logits: np.ndarray, decoded: Decoded, delta: int | None = None
+    ) -> LexiconChoice:
+        """Chooses the candidate with the largest CTC likelihood for one image.
 
         Args:
-            logits: float array `(frames, classes)`, not normalised, finite.
-            decoded: the `Decoded` of these logits.
-            delta: candidates are the words within so many edits of its text, at least 0. None: all
-                words, for lists of some hundreds.
+            logits: Float array of shape `(frames, num_classes)`, not normalized, finite.
+            decoded: The `Decoded` of these logits.
+            delta: Candidates are the words within so many edits of its text, at least 0. Defaults
+                to `None`: all words, for lists of some hundreds.
 
         Returns:
-            `LexiconChoice`. Of equally likely candidates the first in `words` wins.
+            A `LexiconChoice`. Of equally likely candidates the first in `words` wins.
 
         Raises:
-            ValueError: delta is negative.
+            ValueError: Delta is negative.
         """
         near = self._near(decoded.text, delta)
         scores = score(logits, self._labels, near)
         candidates = int(np.isfinite(scores).sum())
         if not candidates:
-            own = float(log_likelihoods(logits, [ids_of(decoded.text, self.char_dict)])[0])
+            own = float(log_likelihoods(logits, [decoded.ids])[0])
             return LexiconChoice(decoded.text, own, 0.0, decoded, 0)
         winner = scores.argmax()
         probability = float(1 / np.exp(scores - scores[winner]).sum())
@@ -132,10 +138,10 @@ class Lexicon:
         return LexiconChoice(text, float(scores[winner]), probability, decoded, candidates)
 
     def _near(self, text, delta):
-        """Positions of the words within `delta` edits of a text in the char dict's form."""
+        """Returns the indices of the words within `delta` edits of a normalized text."""
         if delta is None:
             return np.arange(len(self))
-        # Not above: who reads without a list of words has no need of it.
+        # Imported here: reading without a list of words does not need it.
         from rapidfuzz import process
         from rapidfuzz.distance import Levenshtein
 
@@ -145,52 +151,55 @@ class Lexicon:
             )
         bounds = [len(text) - delta, len(text) + delta + 1]
         low, high = np.searchsorted(self._labels.lengths, bounds)
-        # An edit takes away one letter at most and brings one at most: most words fail by that,
-        # which is seen in a fraction of the time that their distances take.
-        theirs, own = self._letters[low:high], np.uint64(_letters(text))
-        taken, brought = np.bitwise_count(own & ~theirs), np.bitwise_count(theirs & ~own)
-        near = low + np.flatnonzero((taken <= delta) & (brought <= delta))
+        # An edit removes at most one letter and adds at most one. Most words fail by that, which is
+        # cheaper to see than their distances.
+        letters, own = self._letters[low:high], np.uint64(_letters(text))
+        removed, added = np.bitwise_count(own & ~letters), np.bitwise_count(letters & ~own)
+        near = low + np.flatnonzero((removed <= delta) & (added <= delta))
         words = [self.words[i] for i in near.tolist()]
         distances = process.cdist([text], words, scorer=Levenshtein.distance, score_cutoff=delta)
         return near[distances[0] <= delta]
 
 
-def read_with_lexicon(logits, frames, lexicon, delta=None):
-    """Reads with a list of words: the candidate with the largest CTC likelihood wins.
+def read_with_lexicon(
+    logits: np.ndarray,
+    lexicon: Lexicon,
+    *,
+    delta: int | None = None,
+    input_lengths: Sequence[int] | None = None,
+) -> list[LexiconChoice]:
+    """Decodes logits with a list of words: the candidate with the largest CTC likelihood wins.
 
     Args:
-        logits: float array `(batch, frames, classes)`, not normalised.
-        frames: int array `(batch,)`; frames from there on are ignored.
-        lexicon: a `Lexicon` with the char dict of the classes.
-        delta: see `Lexicon.choose`.
+        logits: Float array of shape `(batch, frames, num_classes)`, not normalized.
+        lexicon: A `Lexicon` with the char dict of the classes.
+        delta: See `Lexicon.choose`. Defaults to `None`.
+        input_lengths: Integers of shape `(batch,)`: how many frames of each row count. Defaults to
+            `None`: all frames.
 
     Returns:
         List of `LexiconChoice`, one for each row.
 
     Raises:
-        ValueError: the classes are not those of the dictionary, logits are not finite, or delta is
-            negative.
+        ValueError: The number of classes is not that of the char dict, logits are not finite, or
+            delta is negative.
 
     Reference:
         Shi, Bai and Yao, 2015, An End-to-End Trainable Neural Network for Image-based Sequence
         Recognition (arXiv 1507.05717), section 2.5.
     """
     logits = np.asarray(logits)
-    best_paths = best_path(logits, frames, lexicon.char_dict)
+    best_paths = best_path(logits, lexicon.char_dict, input_lengths=input_lengths)
+    if input_lengths is None:
+        input_lengths = [logits.shape[1]] * len(logits)
     return [
         lexicon.choose(row[:count], decoded, delta)
-        for row, count, decoded in zip(logits, frames, best_paths, strict=True)
+        for row, count, decoded in zip(logits, input_lengths, best_paths, strict=True)
     ]
 
 
-def ids_of(text, char_dict):
-    """The ids that a decoded text was made of, as a list."""
-    # One by one: in a row, an accent could melt into the letter before it.
-    return [i for character in text for i in char_dict.encode(character)]
-
-
 def _letters(text):
-    """The set of a text's characters in 64 bits, where some share a bit."""
+    """Returns the set of a text's characters in 64 bits, where some characters share a bit."""
     bits = 0
     for character in text:
         bits |= 1 << (ord(character) % 64)
