@@ -43,13 +43,13 @@ def test_from_old_json_takes_the_order_from_a_map_where_there_is_one(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("char_dict.json", "[48, 49]", "expected a JSON object"),
-        ("char_dict.json", "{48: 0}", "is not a JSON file"),
-        ("char_dict.json", '{"zero": "0"}', "'zero' is not of the form 97, 97_ord or 3_index"),
-        ("char_dict.json", "{}", "at least one character"),
-        ("char_dict.json", '{"48": "0", "48_ord": "0"}', "'0'.*stands twice"),
-        ("ord_2_index_map.json", '{"48": "0", "49": "0"}', "index 0 stands for both '0' and '1'"),
-        ("index_2_ord_map.json", '{"0": "48", "1": "48"}', "'0'.*stands twice"),
+        ("char_dict.json", "[48, 49]", "JSON object"),
+        ("char_dict.json", "{48: 0}", "JSON"),
+        ("char_dict.json", '{"zero": "0"}', "'zero'.* 97, 97_ord or 3_index"),
+        ("char_dict.json", "{}", "1 character, got 0"),
+        ("char_dict.json", '{"48": "0", "48_ord": "0"}', "'0'.* 1 and 2"),
+        ("ord_2_index_map.json", '{"48": "0", "49": "0"}', "0 .*'0' and '1'"),
+        ("index_2_ord_map.json", '{"0": "48", "1": "48"}', "'0'.* 1 and 2"),
     ],
 )
 def test_from_old_json_names_the_file_that_is_wrong(tmp_path, name, content, message):
@@ -62,13 +62,13 @@ def test_from_old_json_takes_one_of_several_files(tmp_path):
     (tmp_path / "ord_map_en.json").write_text('{"0_index": "97", "97_ord": "0"}')
     (tmp_path / "ord_map_cn.json").write_text('{"0_index": "30465", "30465_ord": "0"}')
     assert CharDict.from_old_json(tmp_path / "ord_map_cn.json") == CharDict("省")
-    assert CharDict.find(str(tmp_path / "ord_map_en.json")) == CharDict("a")
-    with pytest.raises(ValueError, match=r"holds ord_map_cn\.json, ord_map_en\.json\. Name one"):
+    assert CharDict.from_source(str(tmp_path / "ord_map_en.json")) == CharDict("a")
+    with pytest.raises(ValueError, match=r"ord_map_cn\.json, ord_map_en\.json"):
         CharDict.from_old_json(tmp_path)
 
 
-def test_from_old_json_says_which_files_it_looked_for(tmp_path):
-    with pytest.raises(ValueError, match=r"holds none: ord_2_index_map\*\.json.*char_dict\*\.json"):
+def test_from_old_json_names_the_files_that_it_expects(tmp_path):
+    with pytest.raises(ValueError, match=r"ord_2_index_map\*\.json.*char_dict\*\.json"):
         CharDict.from_old_json(tmp_path)
 
 
@@ -77,3 +77,6 @@ def test_old_characters_that_nfc_would_change_keep_their_places(tmp_path, capsys
     (tmp_path / "ord_map.json").write_text(json.dumps(pairs))
     assert CharDict.from_old_json(tmp_path) == CharDict("郎\uf92ca", normalization="none")
     assert "U+F92C" in capsys.readouterr().out
+    half_width = CharDict.from_source(tmp_path, normalization="half_width")
+    assert half_width == CharDict("郎a", normalization="half_width")
+    assert "2 of 3" in capsys.readouterr().out

@@ -1,6 +1,5 @@
 import itertools
 import json
-import pathlib
 import struct
 
 import numpy as np
@@ -10,14 +9,12 @@ from PIL import Image
 from crnn_keras.images import (
     Canvas,
     ImageError,
-    find_canvas,
     make_canvas,
     open_image,
     to_canvas,
     to_gray,
 )
 
-DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 STRETCH = Canvas("stretch", 32, (100,))
 KEEP = Canvas("keep", 32, (64, 128, 256))
 
@@ -32,7 +29,7 @@ def _image(height, width, mode="RGB", seed=0):
 
 @pytest.fixture(scope="module")
 def tf_canvas():
-    """Function `(bytes, canvas)`: the canvas as a traced TensorFlow function makes it."""
+    """Function `(bytes, canvas)`: the canvas that a traced TensorFlow function makes."""
     import tensorflow as tf
 
     from crnn_keras.images import tf_ops
@@ -47,8 +44,8 @@ def tf_canvas():
 
 
 @pytest.fixture(scope="module")
-def refused_by_tf(tf_canvas):
-    """Function `(bytes)`: the message with which TensorFlow's canvas refuses them."""
+def tf_error(tf_canvas):
+    """Function `(bytes)`: the message of the error that TensorFlow's canvas raises for them."""
     import tensorflow as tf
 
     def message(encoded):
@@ -94,15 +91,15 @@ def test_stretch_has_one_size_for_all(size):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("squeeze",), "'squeeze' is unknown. Expected 'stretch' or 'keep'"),
-        (("stretch", 30), "height 30 is no multiple of 16"),
-        (("stretch", 0), "height 0 is no multiple of 16"),
-        (("stretch", 32, ()), "must ascend"),
-        (("keep", 32, (128, 64)), "must ascend"),
-        (("keep", 32, (64, 64)), "must ascend"),
-        (("stretch", 32, (102,)), "multiples of 4 pixels"),
-        (("stretch", 32, (4,)), "at least 8"),
-        (("stretch", 32, (64, 128)), "'stretch' has one width"),
+        (("squeeze",), "'squeeze'.*'stretch' or 'keep'"),
+        (("stretch", 30), "height 30 .* 16"),
+        (("stretch", 0), "height 0 .* 16"),
+        (("stretch", 32, ()), r"widths \(\)"),
+        (("keep", 32, (128, 64)), r"widths \(128, 64\)"),
+        (("keep", 32, (64, 64)), r"widths \(64, 64\)"),
+        (("stretch", 32, (102,)), "102.* 4 pixels"),
+        (("stretch", 32, (4,)), "4.* at least 8"),
+        (("stretch", 32, (64, 128)), r"'stretch'.*\(64, 128\)"),
     ],
 )
 def test_settings_that_make_no_canvas(arguments, message):
@@ -116,24 +113,7 @@ def test_settings_come_back_from_json(canvas):
     assert again == canvas and hash(again) == hash(canvas)
 
 
-@pytest.mark.parametrize(
-    ("text", "canvas"),
-    [
-        ("stretch 100", Canvas("stretch", 32, (100,))),
-        (" keep  160 ", Canvas("keep", 32, (64, 96, 144, 160))),
-    ],
-)
-def test_a_canvas_is_found_from_words(text, canvas):
-    assert find_canvas(text) == canvas
-
-
-@pytest.mark.parametrize("text", ["", "100", "stretch", "keep wide", "keep 1.5", "keep -8"])
-def test_words_that_are_no_canvas_are_refused(text):
-    with pytest.raises(ValueError, match="is no canvas. Expected a mode and a width"):
-        find_canvas(text)
-
-
-def test_a_image_may_be_an_open_file(tmp_path):
+def test_an_image_may_be_an_open_file(tmp_path):
     image = _image(20, 50, "L")
     image.save(tmp_path / "a.png")
     with open(tmp_path / "a.png", "rb") as file:
@@ -146,6 +126,7 @@ def test_a_image_may_be_an_open_file(tmp_path):
         ((), (100,)),
         (("stretch", 160, 48), (160,)),
         (("keep", 216), (64, 96, 144, 216)),
+        (("keep", 160), (64, 96, 144, 160)),
         (("keep", 100), (64, 96, 100)),
         (("keep", 96), (64, 96)),
         (("keep", 64), (64,)),
@@ -153,8 +134,17 @@ def test_a_image_may_be_an_open_file(tmp_path):
         (("keep", 320, 64), (128, 192, 288, 320)),
     ],
 )
-def test_make_canvas_has_a_few_widths_up_to_the_one_given(arguments, widths):
+def test_make_canvas_has_a_few_widths_up_to_its_argument(arguments, widths):
     assert make_canvas(*arguments).widths == widths
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("wide", 100), "'wide'"), (("keep", 0), "0"), (("keep", -8), "-8"), (("keep", 90), "90")],
+)
+def test_make_canvas_checks_its_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_canvas(*arguments)
 
 
 @pytest.mark.parametrize("width", [64, 100, 160, 256, 320, 1000])
@@ -170,7 +160,7 @@ def test_at_most_a_third_of_a_kept_canvas_is_padding(width):
 
 
 @pytest.mark.parametrize(
-    ("colour", "gray"),
+    ("color", "gray"),
     [
         ((255, 0, 0), 76),
         ((0, 255, 0), 150),
@@ -180,13 +170,13 @@ def test_at_most_a_third_of_a_kept_canvas_is_padding(width):
         ((90, 90, 90), 90),
     ],
 )
-def test_gray_has_the_weights_of_itu_601(encode, tf_canvas, colour, gray):
-    image = Image.new("RGB", (100, 32), colour)
+def test_gray_has_the_weights_of_itu_601(encode, tf_canvas, color, gray):
+    image = Image.new("RGB", (100, 32), color)
     assert np.unique(to_gray(image)).tolist() == [gray]
     assert np.unique(tf_canvas(encode(image, "PNG"), STRETCH)).tolist() == [gray]
 
 
-def test_every_way_to_give_a_image_gives_the_same_gray(tmp_path, encode):
+def test_every_source_of_an_image_gives_the_same_gray(tmp_path, encode):
     image = _image(13, 29)
     path = tmp_path / "a.png"
     path.write_bytes(encode(image, "PNG"))
@@ -197,7 +187,7 @@ def test_every_way_to_give_a_image_gives_the_same_gray(tmp_path, encode):
         assert np.array_equal(to_gray(source), expected)
 
 
-def test_a_pillow_image_that_was_given_stays_open():
+def test_a_pillow_image_stays_open():
     image = _image(13, 29)
     to_gray(image)
     assert image.convert("L").size == (29, 13)
@@ -227,14 +217,14 @@ def test_16_bits_are_scaled_to_8(encode):
 # The canvas.
 
 
-def test_a_image_of_the_canvas_size_stays_as_it_is(encode, tf_canvas):
+def test_an_image_of_the_canvas_size_stays_as_it_is(encode, tf_canvas):
     image = _image(32, 100, "L")
     pixels = np.asarray(image)[..., None]
     assert np.array_equal(to_canvas(image, STRETCH), pixels)
     assert np.array_equal(tf_canvas(encode(image, "PNG"), STRETCH), pixels)
 
 
-def test_a_image_twice_as_large_is_weighed_by_a_triangle():
+def test_an_image_twice_as_large_is_weighed_by_a_triangle():
     # Each new pixel weighs four old ones by 1, 3, 3, 1 eighths.
     row = np.zeros((32, 200), np.uint8)
     row[:, 50] = 240
@@ -276,8 +266,8 @@ def test_a_canvas_does_not_depend_on_the_images_before_it(encode, tf_canvas):
         alone = [make(image, KEEP) for image in images]
         assert [canvas.shape[1] for canvas in alone] == [KEEP.fit(*size)[1] for size in sizes]
         for order in itertools.islice(itertools.permutations(range(5)), 0, 120, 17):
-            for number in order:
-                assert np.array_equal(make(images[number], KEEP), alone[number])
+            for index in order:
+                assert np.array_equal(make(images[index], KEEP), alone[index])
 
 
 # Pillow and TensorFlow.
@@ -336,43 +326,52 @@ def test_tensorflow_agrees_on_rarer_sorts_of_files(encode, tf_canvas, mode, imag
         assert np.array_equal(to_canvas(encoded, canvas), tf_canvas(encoded, canvas))
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"there are no real crops in {DATA}")
-@pytest.mark.parametrize("canvas", [STRETCH, KEEP], ids=["stretch", "keep"])
-def test_tensorflow_agrees_on_real_crops(tf_canvas, canvas):
-    paths = []
-    for folder in sorted(DATA.glob("*/images")):
-        names = sorted(folder.iterdir())
-        paths += names[:: max(len(names) // 8, 1)][:8]
-    assert len(paths) >= 8
-    for path in paths:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "captcha_v2",
+        "iiit5k_test",
+        "iiit5k_train",
+        "mjsynth_mini",
+        "plates_cn",
+        "sroie_words",
+        "svt_test",
+        "svt_train",
+    ],
+)
+def test_tensorflow_agrees_on_real_crops(data_folder, tf_canvas, name):
+    paths = sorted((data_folder(name) / "images").iterdir())
+    paths = paths[:: max(len(paths) // 8, 1)][:8]
+    assert paths
+    for path, canvas in itertools.product(paths, (STRETCH, KEEP)):
         encoded = path.read_bytes()
         assert np.array_equal(to_canvas(encoded, canvas), tf_canvas(encoded, canvas)), path
 
 
-# What is no image.
+# Files and arrays that are no image.
 
 
-def test_a_image_of_40000_by_40000_is_refused_by_its_header(
-    tmp_path, encode, png_of_size, refused_by_tf
+def test_an_image_of_40000_by_40000_is_refused_by_its_header(
+    tmp_path, encode, png_of_size, tf_error
 ):
     encoded = png_of_size(40_000, 40_000)
     path = tmp_path / "huge.png"
     path.write_bytes(encoded)
-    for refuse in (open_image, to_gray, lambda source: to_canvas(source, STRETCH)):
-        with pytest.raises(ImageError, match=r"huge\.png has over 50,000,000 pixels\. Crop it"):
-            refuse(path)
-    with pytest.raises(ImageError, match="the image has over 50,000,000 pixels"):
+    for read in (open_image, to_gray, lambda source: to_canvas(source, STRETCH)):
+        with pytest.raises(ImageError, match=r"huge\.png .*50,000,000 pixels"):
+            read(path)
+    with pytest.raises(ImageError, match="the image .*50,000,000 pixels"):
         to_canvas(encoded, STRETCH)
-    assert "50,000,000 pixels" in refused_by_tf(encoded)
+    assert "50,000,000 pixels" in tf_error(encoded)
 
 
 @pytest.mark.parametrize("size", [(8000, 7000), (7000, 8000), (70_000, 1), (1, 70_000)])
-def test_a_image_over_our_own_limits_is_refused_by_its_header(png_of_size, refused_by_tf, size):
+def test_an_image_over_our_own_limits_is_refused_by_its_header(png_of_size, tf_error, size):
     encoded = png_of_size(*size)
-    message = rf"has {size[0]} x {size[1]} pixels.*50,000,000 in all or 65,535.*Crop it"
+    message = rf"{size[0]} x {size[1]} pixels.*50,000,000.*65,535"
     with pytest.raises(ImageError, match=message):
         to_canvas(encoded, STRETCH)
-    assert "65,535 at most along a side" in refused_by_tf(encoded)
+    assert "65,535" in tf_error(encoded)
 
 
 def test_the_limits_hold_for_images_and_arrays_in_memory():
@@ -401,62 +400,62 @@ def _broken(encode):
 
 
 @pytest.mark.parametrize("which", _broken(lambda *_: b"0" * 64))
-def test_a_file_that_is_no_whole_image_is_refused_by_name(tmp_path, encode, refused_by_tf, which):
+def test_a_damaged_file_is_refused_by_name(tmp_path, encode, tf_error, which):
     encoded = _broken(encode)[which]
     path = tmp_path / "word.png"
     path.write_bytes(encoded)
-    with pytest.raises(ImageError, match=r"word\.png (is not an image|cannot be)"):
+    with pytest.raises(ImageError, match=r"word\.png (is not|cannot)"):
         to_canvas(path, STRETCH)
-    with pytest.raises(ImageError, match=r"the image (is not an image|cannot be)"):
+    with pytest.raises(ImageError, match=r"the image (is not|cannot)"):
         to_canvas(encoded, STRETCH)
-    assert refused_by_tf(encoded)
+    assert tf_error(encoded)
 
 
-def test_damage_that_pillow_does_not_foresee_is_refused_too(encode):
+def test_damage_that_pillow_does_not_expect_is_refused_too(encode):
     # The pixels of this TIFF begin at a fraction of a byte: Pillow raises a TypeError.
     encoded = encode(_image(60, 200, "L"), "TIFF")
-    offset_tag, whole, real = 273, 4, 11
-    whole_offset = struct.pack("<HH", offset_tag, whole)
-    assert encoded.count(whole_offset) == 1
-    damaged = encoded.replace(whole_offset, struct.pack("<HH", offset_tag, real))
-    with pytest.raises(ImageError, match="the image cannot be decoded"):
+    offset_tag, integer, real = 273, 4, 11
+    integer_offset = struct.pack("<HH", offset_tag, integer)
+    assert encoded.count(integer_offset) == 1
+    damaged = encoded.replace(integer_offset, struct.pack("<HH", offset_tag, real))
+    with pytest.raises(ImageError, match="the image"):
         to_gray(damaged)
 
 
-def test_a_program_in_a_image_s_clothes_is_refused(tmp_path, refused_by_tf):
+def test_a_program_with_the_name_of_an_image_is_refused(tmp_path, tf_error):
     # Pillow would hand this one to Ghostscript.
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 9\n%%EndComments\nshowpage\n"
     path = tmp_path / "word.png"
     path.write_bytes(program)
-    with pytest.raises(ImageError, match=r"word\.png is not an image in BMP, GIF, JPEG"):
+    with pytest.raises(ImageError, match=r"word\.png .*BMP, GIF, JPEG"):
         open_image(path)
-    assert "jpeg, png or bmp" in refused_by_tf(program)
+    assert "jpeg, png or bmp" in tf_error(program)
 
 
 @pytest.mark.parametrize("image_format", ["GIF", "WEBP", "TIFF"])
-def test_pillow_alone_reads_the_other_formats(encode, refused_by_tf, image_format):
+def test_pillow_alone_reads_the_other_formats(encode, tf_error, image_format):
     options = {"lossless": True} if image_format == "WEBP" else {}
     image = _image(20, 40, "L")
     encoded = encode(image, image_format, **options)
     assert np.array_equal(to_canvas(encoded, STRETCH), to_canvas(image, STRETCH))
-    assert "jpeg, png or bmp" in refused_by_tf(encoded)
+    assert "jpeg, png or bmp" in tf_error(encoded)
 
 
 def test_a_path_that_leads_to_no_file_is_named(tmp_path):
-    with pytest.raises(ImageError, match=r"absent\.png does not exist"):
+    with pytest.raises(ImageError, match=r"absent\.png"):
         to_gray(tmp_path / "absent.png")
-    with pytest.raises(ImageError, match=rf"{tmp_path} cannot be opened"):
+    with pytest.raises(ImageError, match=str(tmp_path)):
         to_gray(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((4, 4), np.float32), "got float32 of shape"),
-        (np.zeros((4, 4), np.uint16), "got uint16 of shape"),
-        (np.zeros(4, np.uint8), r"got uint8 of shape \(4,\)"),
-        (np.zeros((4, 4, 4), np.uint8), r"got uint8 of shape \(4, 4, 4\)"),
-        (np.zeros((2, 4, 4, 3), np.uint8), r"got uint8 of shape \(2, 4, 4, 3\)"),
+        (np.zeros((4, 4), np.float32), r"float32 .*\(4, 4\)"),
+        (np.zeros((4, 4), np.uint16), r"uint16 .*\(4, 4\)"),
+        (np.zeros(4, np.uint8), r"uint8 .*\(4,\)"),
+        (np.zeros((4, 4, 4), np.uint8), r"uint8 .*\(4, 4, 4\)"),
+        (np.zeros((2, 4, 4, 3), np.uint8), r"uint8 .*\(2, 4, 4, 3\)"),
         (np.zeros((0, 4), np.uint8), "4 x 0 pixels"),
         (np.zeros((4, 0, 3), np.uint8), "0 x 4 pixels"),
     ],
@@ -468,5 +467,5 @@ def test_arrays_that_are_no_image(array, message):
 
 @pytest.mark.parametrize("size", [(0, 5), (5, 0)])
 def test_a_pillow_image_without_pixels_is_refused(size):
-    with pytest.raises(ImageError, match=f"{size[0]} x {size[1]} pixels. Expected at least 1 x 1"):
+    with pytest.raises(ImageError, match=f"{size[0]} x {size[1]} pixels.* 1 x 1"):
         to_canvas(Image.new("L", size), STRETCH)

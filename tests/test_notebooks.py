@@ -113,7 +113,8 @@ def test_own_labels_are_prepared_and_bad_rows_are_counted(workspace):
         "characters": "digits",
         "validation_split": 0.1,
         "test_split": 0.1,
-        "canvas": "keep 100",
+        "canvas_mode": "keep",
+        "canvas_width": 100,
     }
     walkthrough.run_notebooks("mine", parameters, only=["02"])
     results = json.loads((workspace / "reports/mine/results.json").read_text())["02_prepare_data"]

@@ -64,7 +64,7 @@ def test_the_check_finds_what_was_planted_and_nothing_else(tmp_path, seed):
 def test_with_the_labels_own_characters_the_forms_are_found(tmp_path):
     source = practice.write_set(tmp_path / "practice")
     found, _ = labels.read_splits(source, SHARES, seed=0)
-    own = CharDict.find("labels", [sample.text for sample in found.samples])
+    own = CharDict.from_labels(sample.text for sample in found.samples)
     _, checked = check(source, own)
     kinds = collections.Counter(finding.kind for finding in checked.findings)
     assert kinds["full-width and half-width mixed"] == 1

@@ -1,17 +1,15 @@
-"""Characters and their numbers: `CharDict` turns text into ids and ids into text.
+"""Characters and their ids: `CharDict` turns text into ids and ids into text.
 
 | file | subject |
 |---|---|
-| `char_dict` | `CharDict`: text <-> ids, blank = 0, saved as one readable file |
-| `checks` | what a dictionary refuses |
-| `normalization` | the forms a text may be written in: as it is, NFC, half width |
+| `char_dict` | `CharDict`: text <-> ids, blank = 0, one readable file; its sources |
+| `index` | the id of each character, and which characters are refused |
+| `normalization` | the normalizations of a text: none, NFC, half width |
 | `presets` | ready dictionaries, GB2312 among them |
 | `corpus` | the characters of a corpus, by how often they are used |
-| `lists` | lists of characters that others made |
-| `naming` | the one string by which a notebook names a dictionary |
-| `sources` | `CharDict.find` and its other makers: from a preset, labels, a corpus, a file |
-| `protocols` | the rules by which benchmarks compare texts |
+| `lists` | lists of characters made by others |
 | `old_dictionaries` | the json files of CRNN_Tensorflow |
+| `protocols` | the protocols by which benchmarks compare texts |
 """
 
 from crnn_keras.char_dict.char_dict import BLANK, CharDict, frames_needed

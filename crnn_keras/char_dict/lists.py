@@ -1,67 +1,79 @@
-"""Lists of characters that others made, and the form they allow."""
+"""Lists of characters made by others, and the normalization that they allow."""
 
-from crnn_keras.char_dict import normalization as forms
+from __future__ import annotations
+
+import os
+
+from crnn_keras.char_dict.normalization import (
+    check_normalization,
+    find_changed,
+    find_lost_in_nfc,
+    format_characters,
+    normalize_characters,
+)
 from crnn_keras.utils import files
 
 
-def read_list(path):
-    """Reads a text file of characters: one a line, or all in one; see `CharDict.from_file`.
+def read_list(path: str | os.PathLike) -> str:
+    """Reads a text file of characters, one a line or all in one line, see `CharDict.from_file`.
 
     Args:
-        path: text file in UTF-8, UTF-16 or GB18030.
+        path: Text file in UTF-8, UTF-16 or GB18030.
 
     Returns:
-        String of its characters, in order.
+        Its characters, in order.
 
     Raises:
-        ValueError: a character stands twice.
+        ValueError: If a character is repeated.
     """
     text, _ = files.read_text(path)
-    seen = {}
-    for number, line in enumerate(text.split("\n"), start=1):
+    lines = {}
+    for line_number, line in enumerate(text.split("\n"), start=1):
         for character in line:
-            if character in seen:
+            if character in lines:
                 raise ValueError(
-                    f"{path}, line {number}: character {character!r} "
-                    f"(U+{ord(character):04X}) stands twice, first in line "
-                    f"{seen[character]}. Remove one of them."
+                    f"{path}, line {line_number}: character {character!r} "
+                    f"(U+{ord(character):04X}) is repeated, first in line "
+                    f"{lines[character]}. Remove one of them."
                 )
-            seen[character] = number
-    return "".join(seen)
+            lines[character] = line_number
+    return "".join(lines)
 
 
-def settle(characters, normalization, label):
-    """Characters from elsewhere in the form that was chosen, or the form that they allow.
+def resolve_normalization(
+    characters: str, normalization: str | None, label: str | os.PathLike
+) -> tuple[str, str]:
+    """Normalizes a list of characters, or chooses the normalization that leaves it unchanged.
 
-    Lists of the field hold characters that a normal form writes otherwise: PP-OCR's has `郎` a
-    second time as U+F92C, and 76 full-width forms. With no form chosen such a list stays as it is,
-    because its ids matter, and the form is `"none"`. With a form chosen the list is written in it.
-    Both print a line that names the characters.
+    Published lists hold characters that NFC changes: PP-OCR's has `郎` a second time as U+F92C, and
+    76 full-width forms. Without a chosen normalization such a list stays as it is, because its ids
+    matter, and the normalization is `"none"`. With one the list is normalized. Both print a line
+    that names the characters.
 
     Args:
-        characters: string of distinct characters.
-        normalization: one of `NORMALIZATIONS`; None: `"nfc"` if nothing is lost by it.
-        label: what to call the source.
+        characters: Distinct characters.
+        normalization: One of `NORMALIZATIONS`, or `None`: `"nfc"` if it loses nothing.
+        label: Name of the source, for the printed line.
 
     Returns:
-        Tuple of the characters and the normalization.
+        Tuple `(characters, normalization)`.
     """
     if normalization is None:
-        lost = forms.lost_in_nfc(characters)
+        lost = find_lost_in_nfc(characters)
         if lost:
             print(
-                f"{label}: NFC would write {forms.named(lost)} otherwise, so the dictionary has "
-                "normalization='none'. To have its labels written in a normal form choose 'nfc' "
-                "or 'half_width'; the list is then written in it too, and becomes shorter.",
+                f"{label}: NFC would change {format_characters(lost)}, so the dictionary gets "
+                "normalization='none'. To have labels normalized choose 'nfc' or 'half_width'; "
+                "the list is then normalized too, and becomes shorter.",
                 flush=True,
             )
         return characters, "none" if lost else "nfc"
-    forms.check_normalization(normalization)
-    changed = forms.changed_by(characters, normalization)
-    kept = forms.distinct_in(characters, normalization)
+    check_normalization(normalization)
+    changed = find_changed(characters, normalization)
+    kept = normalize_characters(characters, normalization)
     if changed:
         print(
-            f"{label}: written in {normalization!r}: {forms.named(changed)}. "
+            f"{label}: normalization {normalization!r} changes {format_characters(changed)}; "
             f"{len(kept):,} of {len(characters):,} characters are left.",
             flush=True,
         )

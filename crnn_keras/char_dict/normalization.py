@@ -1,11 +1,14 @@
-"""The forms a text may be written in, so that one look has one spelling.
+"""Normalization of text, so that characters which look alike are spelled alike.
 
-`é` is one code point or two (`e` and an accent); `Ａ` of a Chinese keyboard looks like `A`. A
-reader cannot learn which of two spellings of one look was meant; so a dictionary states its form,
-and labels are written in it before they become ids.
+`é` is one code point or two (`e` and an accent); `Ａ` of a Chinese keyboard looks like `A`. A model
+cannot learn which of two spellings was meant, so a dictionary states its normalization, and labels
+are normalized before they become ids.
 """
 
+from __future__ import annotations
+
 import unicodedata
+from collections.abc import Sequence
 
 # "none": as it is. "nfc": Unicode's composed form. "half_width": NFC, and the full-width forms of
 # ASCII, with the ideographic space, as ASCII. NFKC is not among them on purpose: it would also
@@ -13,34 +16,35 @@ import unicodedata
 NORMALIZATIONS = ("none", "nfc", "half_width")
 
 _TO_HALF_WIDTH = {0xFF01 + i: 0x21 + i for i in range(0x5E)} | {0x3000: 0x20}
+# Number of characters that a message shows.
 _SHOWN = 20
 
 
-def check_normalization(normalization):
-    """Refuses a form that is unknown.
+def check_normalization(normalization: str) -> None:
+    """Checks the name of a normalization.
 
     Args:
-        normalization: string.
+        normalization: Name.
 
     Raises:
-        ValueError: it is not one of `NORMALIZATIONS`.
+        ValueError: If it is not one of `NORMALIZATIONS`.
     """
     if normalization not in NORMALIZATIONS:
         known = ", ".join(map(repr, NORMALIZATIONS))
         raise ValueError(f"Normalization {normalization!r} is unknown. Expected one of {known}.")
 
 
-def normalize_text(text, normalization, fold_case=False):
-    """The text in a normal form. Writing it twice changes nothing.
+def normalize_text(text: str, normalization: str, fold_case: bool = False) -> str:
+    """Normalizes a text. A normalized text stays as it is.
 
     Args:
-        text: string.
-        normalization: one of `NORMALIZATIONS`. `"half_width"` writes U+FF01 to U+FF5E as U+0021 to
+        text: Text.
+        normalization: One of `NORMALIZATIONS`. `"half_width"` writes U+FF01 to U+FF5E as U+0021 to
             U+007E and U+3000 as a space, in NFC; other wide forms (`￥`, `「`) stay.
-        fold_case: also write lower case.
+        fold_case: Whether to write lower case. Defaults to `False`.
 
     Returns:
-        String.
+        The normalized text.
     """
     if normalization == "half_width":
         # Before NFC: a wide e and an accent make one é.
@@ -50,45 +54,45 @@ def normalize_text(text, normalization, fold_case=False):
     return text.lower() if fold_case else text
 
 
-def distinct_in(characters, normalization, fold_case=False):
-    """Characters written in a normal form, each once, where the first of its spellings stood.
+def normalize_characters(characters: str, normalization: str, fold_case: bool = False) -> str:
+    """Normalizes a list of characters and keeps each once, where its first spelling was.
 
     Args:
-        characters: string.
-        normalization: see `normalize_text`.
-        fold_case: see `normalize_text`.
+        characters: Characters.
+        normalization: See `normalize_text`.
+        fold_case: See `normalize_text`. Defaults to `False`.
 
     Returns:
-        String.
+        Distinct characters.
     """
-    written = (normalize_text(character, normalization, fold_case) for character in characters)
-    return "".join(dict.fromkeys("".join(written)))
+    normalized = (normalize_text(character, normalization, fold_case) for character in characters)
+    return "".join(dict.fromkeys("".join(normalized)))
 
 
-def changed_by(characters, normalization):
-    """Characters that a normal form writes otherwise, so that no label in it could hold them.
+def find_changed(characters: str, normalization: str) -> str:
+    """Finds the characters that a normalization changes, so that no label could hold them.
 
     Args:
-        characters: string.
-        normalization: see `normalize_text`.
+        characters: Characters.
+        normalization: See `normalize_text`.
 
     Returns:
-        String of them, in order.
+        Those that change, in order.
     """
     return "".join(c for c in characters if normalize_text(c, normalization) != c)
 
 
-def lost_in_nfc(characters):
-    """What a dictionary could spell without a normal form, and no longer could in NFC.
+def find_lost_in_nfc(characters: str) -> list[str]:
+    """Finds what a dictionary can spell without a normalization, and cannot spell in NFC.
 
     Args:
-        characters: string of the dictionary's characters.
+        characters: Characters of the dictionary.
 
     Returns:
-        List of strings: characters that NFC writes otherwise, and pairs of a letter and a mark, or
-        of parts of a Hangul syllable, that NFC composes to one that the dictionary lacks.
+        List of strings: characters that NFC changes, and pairs of a letter and a mark, or of parts
+        of a Hangul syllable, that NFC composes to a character that the dictionary lacks.
     """
-    known, lost = set(characters), list(changed_by(characters, "nfc"))
+    known, lost = set(characters), list(find_changed(characters, "nfc"))
     for mark in filter(_composes, characters):
         for character in characters:
             pair = character + mark
@@ -98,19 +102,19 @@ def lost_in_nfc(characters):
     return lost
 
 
-def _composes(character):
-    """Whether a character may melt into the one before it."""
+def _composes(character: str) -> bool:
+    """Returns whether NFC may compose the character with the one before it."""
     return unicodedata.category(character).startswith("M") or "\u1161" <= character <= "\u11c2"
 
 
-def named(characters):
-    """Characters with their code points for a message, the first 20 of them.
+def format_characters(characters: Sequence[str]) -> str:
+    """Formats characters with their code points for a message, the first 20 of them.
 
     Args:
-        characters: sequence of strings.
+        characters: Strings of one or more code points.
 
     Returns:
-        String such as `"'Ａ' (U+FF21), '１' (U+FF11) and 3 others"`.
+        A string such as `"'Ａ' (U+FF21), '１' (U+FF11) and 3 others"`.
     """
     shown = [f"{c!r} ({' '.join(f'U+{ord(p):04X}' for p in c)})" for c in characters[:_SHOWN]]
     others = len(characters) - len(shown)

@@ -1,84 +1,91 @@
-"""The character dictionaries of CRNN_Tensorflow and its Chinese branch.
+"""Character dictionaries of CRNN_Tensorflow and its Chinese branch.
 
-They are json files of code points: `{"48_ord": "0"}` says that character `0` has index 0 (or, in
-`char_dict.json`, that code point 48 is `0`), `{"0_index": "48"}` says the same the other way. Some
-versions leave out `_ord` and `_index`.
+They are json files of code points. `{"48_ord": "0"}` says that character `0` has index 0 (in
+`char_dict.json`: that code point 48 is `0`), `{"0_index": "48"}` says the same in the other
+direction. Some versions omit `_ord` and `_index`.
 """
 
+from __future__ import annotations
+
 import itertools
+import os
 import pathlib
+from collections.abc import Iterable
 
 from crnn_keras.utils import files
 
 
-def read_characters(path):
+def read_characters(path: str | os.PathLike) -> tuple[pathlib.Path, str]:
     """Reads the characters of an old dictionary in the order of its indices.
 
     Args:
-        path: a file whose name begins with `ord_2_index_map` or `index_2_ord_map` (the Chinese
+        path: A file whose name begins with `ord_2_index_map` or `index_2_ord_map` (the Chinese
             branch), `ord_map` (the main branch: `ord_map_en.json`), or `char_dict`, which has no
             indices: its order is that of the file. Or a folder of such files: the first of these
-            that is there is read.
+            that exists is read.
 
     Returns:
-        Tuple of the file's path and a string of its characters.
+        Tuple of the file's path and its characters.
 
     Raises:
-        ValueError: no such file, or a file that does not hold what its name says.
+        ValueError: If there is no such file, or its content is not what its name says.
 
     Reference:
         `local_utils/establish_char_dict.py` of CRNN_Tensorflow.
     """
     path = pathlib.Path(path)
-    for beginning, reader in _READERS.items():
-        named = [path] if path.name.startswith(beginning) else []
-        found = sorted(path.glob(f"{beginning}*.json")) if path.is_dir() else named
+    for prefix, parse in _PARSERS.items():
+        file = [path] if path.name.startswith(prefix) else []
+        found = sorted(path.glob(f"{prefix}*.json")) if path.is_dir() else file
         if len(found) > 1:
-            raise ValueError(f"{path} holds {', '.join(p.name for p in found)}. Name one of them.")
+            names = ", ".join(p.name for p in found)
+            raise ValueError(f"{path} holds {names}. Pass the path of one of them.")
         if found:
             content = files.read_json(found[0])
             with files.prefix_errors(found[0]):
                 if not isinstance(content, dict):
-                    raise ValueError('expected a JSON object such as {"48_ord": "0"}.')
-                return found[0], reader(content)
-    names = ", ".join(f"{beginning}*.json" for beginning in _READERS)
-    raise ValueError(f"{path} is none of the old project's files, and holds none: {names}.")
+                    raise ValueError('Expected a JSON object such as {"48_ord": "0"}.')
+                return found[0], parse(content)
+    names = ", ".join(f"{prefix}*.json" for prefix in _PARSERS)
+    raise ValueError(
+        f"{path} is no json dictionary of CRNN_Tensorflow, and holds none. Expected {names}."
+    )
 
 
-def _number(key):
-    """The number in an old key, which is "97", "97_ord" or "3_index"."""
+def _parse_key(key: str) -> int:
+    """Returns the integer of an old key, which is "97", "97_ord" or "3_index"."""
     try:
         return int(str(key).split("_")[0])
     except ValueError:
         raise ValueError(f"{key!r} is not of the form 97, 97_ord or 3_index.") from None
 
 
-def _in_order(pairs):
-    """The characters of `(index, code)` pairs, by index."""
+def _sort_by_index(pairs: Iterable[tuple[int, int]]) -> str:
+    """Returns the characters of `(index, code point)` pairs, by index."""
     pairs = sorted(pairs)
     for (index, code), (following, other) in itertools.pairwise(pairs):
         if index == following:
-            raise ValueError(f"index {index} stands for both {chr(code)!r} and {chr(other)!r}.")
+            raise ValueError(f"Index {index} belongs to both {chr(code)!r} and {chr(other)!r}.")
     return "".join(chr(code) for _, code in pairs)
 
 
-def _from_ord_to_index(content):
-    return _in_order((_number(index), _number(code)) for code, index in content.items())
+def _parse_ord_to_index(content: dict[str, str]) -> str:
+    return _sort_by_index((_parse_key(index), _parse_key(code)) for code, index in content.items())
 
 
-def _from_index_to_ord(content):
+def _parse_index_to_ord(content: dict[str, str]) -> str:
     # The main branch's ord_map.json holds both directions in one file.
     pairs = {k: v for k, v in content.items() if not str(k).endswith("_ord")}
-    return _in_order((_number(index), _number(code)) for index, code in pairs.items())
+    return _sort_by_index((_parse_key(index), _parse_key(code)) for index, code in pairs.items())
 
 
-def _from_ord_to_char(content):
-    return "".join(chr(_number(code)) for code in content)
+def _parse_ord_to_char(content: dict[str, str]) -> str:
+    return "".join(chr(_parse_key(code)) for code in content)
 
 
-_READERS = {
-    "ord_2_index_map": _from_ord_to_index,
-    "index_2_ord_map": _from_index_to_ord,
-    "ord_map": _from_index_to_ord,
-    "char_dict": _from_ord_to_char,
+_PARSERS = {
+    "ord_2_index_map": _parse_ord_to_index,
+    "index_2_ord_map": _parse_index_to_ord,
+    "ord_map": _parse_index_to_ord,
+    "char_dict": _parse_ord_to_char,
 }

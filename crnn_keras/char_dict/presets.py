@@ -4,32 +4,40 @@ GB2312 is the national standard of 1980 for simplified Chinese. It puts characte
 Python's codec knows them, so only their frequencies are kept in a file.
 """
 
+from __future__ import annotations
+
 import pathlib
 import string
+from collections.abc import Callable, Iterable
 
 # GB2312 rows 16 to 55, ordered by pinyin, and 56 to 87, ordered by radical; a byte is row + 0xA0.
 _LEVEL_1, _LEVEL_2 = range(0xB0, 0xD8), range(0xD8, 0xF8)
 
 
-def _gb2312(rows):
-    """The characters of some rows of GB2312, in its order; cells without one are skipped."""
+def _gb2312(rows: Iterable[int]) -> str:
+    """Returns the characters of some rows of GB2312, in its order, without the empty cells."""
     cells = (bytes((row, cell)) for row in rows for cell in range(0xA1, 0xFF))
     return b"".join(cells).decode("gb2312", errors="ignore")
 
 
-def chinese_frequencies():
-    """How often Chinese characters occur, the most frequent first.
+def chinese_frequencies() -> dict[str, int]:
+    """Returns how often Chinese characters occur, the most frequent first.
 
     Returns:
-        Dict of `character: count` of 6,705 characters of GB2312, from the word list of jieba (see
-        `words/COPYING`).
+        Dict of `character: count` of 6,705 characters of GB2312, from the word list of jieba, whose
+        license is in `synth/assets/words/COPYING`.
+
+    Example:
+
+    >>> list(chinese_frequencies())[:3]
+    ['一', '是', '人']
     """
     path = pathlib.Path(__file__).with_name("chinese.tsv")
     rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
     return {character: int(count) for character, count in rows}
 
 
-PRESETS = {
+PRESETS: dict[str, Callable[[], str]] = {
     "digits": lambda: string.digits,
     "alphanumeric36": lambda: string.digits + string.ascii_lowercase,
     "ascii": lambda: "".join(map(chr, range(0x20, 0x7F))),
@@ -38,11 +46,11 @@ PRESETS = {
     "gb2312": lambda: _gb2312(_LEVEL_1) + _gb2312(_LEVEL_2),
 }
 # Presets that read and write lower case only.
-FOLDED = ("alphanumeric36",)
+FOLD_CASE_PRESETS = ("alphanumeric36",)
 
 
-def preset_characters(name):
-    """The characters of a preset.
+def preset_characters(name: str) -> str:
+    """Returns the characters of a preset.
 
     Args:
         name: `"digits"` (10), `"alphanumeric36"` (digits and letters, case folded), `"ascii"` (95
@@ -51,10 +59,10 @@ def preset_characters(name):
             pinyin) or `"gb2312"` (6,763: level 1, then the 3,008 of level 2).
 
     Returns:
-        String.
+        The characters.
 
     Raises:
-        ValueError: no such preset.
+        ValueError: If there is no such preset.
     """
     if name not in PRESETS:
         raise ValueError(f"No preset {name!r}. Expected one of {', '.join(PRESETS)}.")

@@ -1,18 +1,27 @@
-"""The rules by which benchmarks compare texts."""
+"""Protocols by which benchmarks compare texts."""
+
+from __future__ import annotations
 
 import string
+from collections.abc import Callable
 
 _ALPHANUMERIC = set(string.digits + string.ascii_lowercase)
 
 
-def alphanumeric(text):
-    """The text by the rule of the field's benchmarks: lower case, letters a-z and digits only."""
+def alphanumeric(text: str) -> str:
+    """Returns a text by the protocol of the field's benchmarks: lower-case letters and digits.
+
+    Example:
+
+    >>> alphanumeric("It's 5")
+    'its5'
+    """
     return "".join(character for character in text.lower() if character in _ALPHANUMERIC)
 
 
-def exact(text):
-    """The text as it is."""
+def exact(text: str) -> str:
+    """Returns a text as it is."""
     return text
 
 
-PROTOCOLS = {"exact": exact, "alphanumeric": alphanumeric}
+PROTOCOLS: dict[str, Callable[[str], str]] = {"exact": exact, "alphanumeric": alphanumeric}

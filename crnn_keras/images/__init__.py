@@ -1,10 +1,11 @@
-"""Any image to its canvas: the one place that decides size, mode and scale.
+"""Images to canvases: the one place that decides size, mode and scale.
 
 | file | subject |
 |---|---|
-| `canvas` | `Canvas`, `to_canvas`: by Pillow, for training and reading |
+| `canvas` | `Canvas`, `to_canvas`: by Pillow, for training and inference |
 | `tf_ops` | the same canvas by TensorFlow ops, for serving |
-| `tta` | canvases turned and leaning, for test-time augmentation |
+| `augment` | canvases changed at random, for training |
+| `tta` | canvases turned and sheared, for test-time augmentation |
 """
 
 from crnn_keras.images.canvas import (
@@ -14,7 +15,6 @@ from crnn_keras.images.canvas import (
     SUFFIXES,
     Canvas,
     ImageError,
-    find_canvas,
     make_canvas,
     open_image,
     to_canvas,
@@ -28,7 +28,6 @@ __all__ = [
     "SUFFIXES",
     "Canvas",
     "ImageError",
-    "find_canvas",
     "make_canvas",
     "open_image",
     "to_canvas",

@@ -1,59 +1,80 @@
-"""From any image to its canvas: the one place that decides size, mode and scale.
+"""Canvases: the one place that decides size, mode and scale of an image, by Pillow.
 
 A canvas is a uint8 array of shape `(height, width, 1)`. Its width depends on the image alone,
-never on its neighbours in a batch. `tf_images` makes the same canvas by TensorFlow ops, for
-serving; the two agree to the last bit.
+never on its neighbors in a batch. `tf_ops` makes the same canvas by TensorFlow ops, for serving;
+the two agree to the last bit.
 """
 
+from __future__ import annotations
+
 import io
-import pathlib
+import os
 import struct
 import threading
 import warnings
 from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-# Four pixels of the canvas make one frame of the network: it halves the width twice.
+# Four pixels of the canvas make one frame of the network, which halves the width twice.
 PIXELS_PER_FRAME = 4
-# A larger image is no cropped word; its decoding could eat the machine's memory.
+# A larger image is no cropped word; decoding it could use up the machine's memory.
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 65_535
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
-# Pillow would give others, such as EPS, to programs outside: no way to treat a stranger's file.
+# Pillow opens other formats, such as EPS, with external programs: unsafe for files of strangers.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-# What Pillow's readers raise at damaged files.
+# What Pillow's decoders raise for damaged files.
 _DAMAGE = (OSError, ValueError, SyntaxError, TypeError, IndexError, EOFError, struct.error)
 # The filters of warnings belong to the whole process, and images are read by several threads.
 _FILTERS = threading.Lock()
 
 
+class Readable(Protocol):
+    """An object that returns the bytes of an encoded image: an open file, a `Sample`."""
+
+    def read(self) -> bytes: ...
+
+
+ImageSource = str | os.PathLike | bytes | Image.Image | np.ndarray | Readable
+
+
 class ImageError(ValueError):
-    """An image that cannot be read; the message says why."""
+    """Error for an image that cannot be read; the message says why."""
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """Size and mode of the images a model sees.
+    """Size and mode of the images that a model reads.
 
     Args:
         mode: `"stretch"`: every image is scaled to `height` x `widths[0]`, as in the paper.
-            `"keep"`: scaled to `height` with its aspect kept, and padded on the right with its
-            last column to the next of `widths`; an image wider than the last is squeezed to it.
-        height: height in pixels.
-        widths: allowed widths in pixels, ascending, each a multiple of 4.
+            `"keep"`: it is scaled to `height` with its aspect kept, and padded on the right with
+            its last column to the next of `widths`; an image wider than the last is squeezed to
+            it. Defaults to `"stretch"`.
+        height: Height in pixels, a multiple of 16. Defaults to `32`.
+        widths: Allowed widths in pixels, ascending, each a multiple of 4. Defaults to `(100,)`.
 
     Raises:
-        ValueError: an argument is none of these.
+        ValueError: If an argument is none of these.
+
+    Example:
+
+    >>> canvas = Canvas("keep", 32, (64, 128))
+    >>> canvas.fit(height=48, width=120)
+    (80, 128)
+    >>> canvas.frames(height=48, width=120)
+    32
     """
 
     mode: str = "stretch"
     height: int = 32
-    widths: tuple = (100,)
+    widths: tuple[int, ...] = (100,)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
         if self.mode not in ("stretch", "keep"):
             raise ValueError(f"Canvas mode {self.mode!r} is unknown. Expected 'stretch' or 'keep'.")
@@ -69,50 +90,60 @@ class Canvas:
         if self.mode == "stretch" and len(self.widths) != 1:
             raise ValueError(f"Canvas mode 'stretch' has one width, got {self.widths}.")
 
-    def fit(self, height, width):
-        """Where an image lies on its canvas.
+    def fit(self, height: int, width: int) -> tuple[int, int]:
+        """Returns where an image lies on its canvas.
 
         Args:
-            height: the image's height in pixels.
-            width: the image's width in pixels.
+            height: Height of the image in pixels.
+            width: Width of the image in pixels.
 
         Returns:
-            Tuple `(inner, outer)`: the width in pixels that the image is scaled to, and the
-            width of its canvas.
+            Tuple `(inner, outer)`: the width in pixels to which the image is scaled, and the width
+            of its canvas.
         """
         if self.mode == "stretch":
             return self.widths[0], self.widths[0]
-        scaled = max(-(-width * self.height // height), 1)
+        scaled = max(-(-width * self.height // height), 1)  # rounded up
         inner = min(scaled, self.widths[-1])
         return inner, next(outer for outer in self.widths if outer >= inner)
 
-    def frames(self, height, width):
-        """Frames that the network makes of an image of this size.
+    def frames(self, height: int, width: int) -> int:
+        """Returns the number of frames that the network makes of an image.
 
         Args:
-            height: the image's height in pixels.
-            width: the image's width in pixels.
+            height: Height of the image in pixels.
+            width: Width of the image in pixels.
 
         Returns:
-            Canvas width / 4.
+            The canvas width divided by 4.
         """
         return self.fit(height, width)[1] // PIXELS_PER_FRAME
 
-    def get_config(self):
-        """Plain dict from which `Canvas(**config)` makes this canvas again."""
+    def get_config(self) -> dict[str, Any]:
+        """Returns a plain dict from which `Canvas(**config)` makes this canvas again."""
         return {**asdict(self), "widths": list(self.widths)}
 
 
-def make_canvas(mode="stretch", width=100, height=32):
-    """A canvas from one width.
+def make_canvas(mode: str = "stretch", width: int = 100, height: int = 32) -> Canvas:
+    """Makes a canvas from its largest width.
 
     Args:
-        mode: `"stretch"` or `"keep"`, see `Canvas`.
-        width: width in pixels; in mode `"keep"` the largest of several: 64, 96, 144, 216, ...
-        height: height in pixels.
+        mode: `"stretch"` or `"keep"`, see `Canvas`. Defaults to `"stretch"`.
+        width: Width in pixels; in mode `"keep"` the largest of several, which begin at
+            `2 * height`, each half as wide again as the one before: 64, 96, 144, ... Defaults to
+            `100`.
+        height: Height in pixels. Defaults to `32`.
 
     Returns:
-        `Canvas`.
+        A `Canvas`.
+
+    Raises:
+        ValueError: If an argument is not as `Canvas` expects it.
+
+    Example:
+
+    >>> make_canvas("keep", 216).widths
+    (64, 96, 144, 216)
     """
     widths = [width]
     step = 2 * height
@@ -123,51 +154,31 @@ def make_canvas(mode="stretch", width=100, height=32):
     return Canvas(mode, height, tuple(widths))
 
 
-def find_canvas(text):
-    """A canvas from a mode and a width in words.
-
-    Args:
-        text: `"stretch 100"`, `"keep 256"`; see `make_canvas`.
-
-    Returns:
-        `Canvas`.
-
-    Raises:
-        ValueError: it is not of this form.
-    """
-    mode, _, width = text.strip().partition(" ")
-    if not width.strip().isdecimal():
-        raise ValueError(
-            f"{text!r} is no canvas. Expected a mode and a width in pixels, such as "
-            "'stretch 100' or 'keep 256'."
-        )
-    return make_canvas(mode, int(width))
+def _label(source: object) -> str:
+    return str(source) if isinstance(source, str | os.PathLike) else "the image"
 
 
-def _label(source):
-    return str(source) if isinstance(source, str | pathlib.Path) else "the image"
-
-
-def _check_size(width, height, label):
+def _check_size(width: int, height: int, label: str) -> None:
     if 0 in (width, height) or width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise ImageError(
-            f"{label} has {width} x {height} pixels. Expected at least 1 x 1, not over "
-            f"{MAX_PIXELS:,} in all or {MAX_SIDE:,} along a side. Crop it to one word or line first"
+            f"{label} has {width} x {height} pixels. Expected at least 1 x 1, and at most "
+            f"{MAX_PIXELS:,} in all and {MAX_SIDE:,} along a side. Crop it to one word or line "
+            "first"
         )
 
 
-def open_image(source):
+def open_image(source: str | os.PathLike | bytes) -> Image.Image:
     """Reads the header of an image, without its pixels.
 
     Args:
-        source: path, or bytes of an encoded image.
+        source: Path, or bytes of an encoded image.
 
     Returns:
-        Pillow image, not loaded yet.
+        A Pillow image that is not loaded yet.
 
     Raises:
-        ImageError: no such file, not an image, more than `MAX_PIXELS` pixels in all or `MAX_SIDE`
-            along a side.
+        ImageError: If there is no such file, it is not an image, or it has more than `MAX_PIXELS`
+            pixels in all or `MAX_SIDE` along a side.
     """
     try:
         with _FILTERS, warnings.catch_warnings():
@@ -179,7 +190,7 @@ def open_image(source):
     except UnidentifiedImageError:
         raise ImageError(f"{_label(source)} is not an image in {', '.join(_FORMATS)}") from None
     except Image.DecompressionBombError:
-        # Pillow has a limit of its own, above ours, and does not tell width and height.
+        # Pillow has a limit of its own, above ours, and does not report width and height.
         raise ImageError(
             f"{_label(source)} has over {MAX_PIXELS:,} pixels. Crop it to one word or line first"
         ) from None
@@ -193,19 +204,25 @@ def open_image(source):
     return image
 
 
-def to_gray(source):
-    """Reads an image and makes it gray.
+def to_gray(source: ImageSource) -> Image.Image:
+    """Reads an image and converts it to gray.
 
     Args:
-        source: path, bytes of an encoded image, Pillow image, uint8 array of shape `(height,
-            width)`, `(height, width, 1)` or `(height, width, 3)` in RGB, or an object whose
-            `read()` gives bytes: an open file, a `samples.Sample`.
+        source: Path, bytes of an encoded image, Pillow image, uint8 array of shape
+            `(height, width)`, `(height, width, 1)` or `(height, width, 3)` in RGB, or an object
+            whose `read()` returns bytes: an open file, a `Sample`.
 
     Returns:
-        Gray Pillow image (mode L). Transparency is ignored; 16-bit images are scaled to 8 bits.
+        A gray Pillow image (mode L). Transparency is ignored; 16-bit images are scaled to 8 bits.
 
     Raises:
-        ImageError: it cannot be read, is truncated, has no pixels or too many.
+        ImageError: If the image cannot be read, is truncated, has no pixels or too many.
+
+    Example:
+
+    >>> import numpy as np
+    >>> to_gray(np.full((20, 50, 3), 255, "uint8")).size
+    (50, 20)
     """
     if isinstance(source, np.ndarray):
         return _array_to_gray(source)
@@ -219,13 +236,13 @@ def to_gray(source):
             if opened.mode.startswith("I;16"):
                 # The upper byte, as libpng and TensorFlow take it.
                 return Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
-            # Of a palette with transparency Pillow warns, but on the way to RGBA.
+            # Pillow warns about a palette with transparency, but not on the way to RGBA.
             return (opened.convert("RGBA") if opened.mode == "P" else opened).convert("L")
     except (*_DAMAGE, Image.DecompressionBombError) as error:
         raise ImageError(f"{_label(source)} cannot be decoded: {error}") from None
 
 
-def _array_to_gray(array):
+def _array_to_gray(array: np.ndarray) -> Image.Image:
     array = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     if array.dtype != np.uint8 or not (array.ndim == 2 or array.shape[2:] == (3,)):
         raise ImageError(
@@ -236,18 +253,24 @@ def _array_to_gray(array):
     return Image.fromarray(array).convert("L")
 
 
-def to_canvas(source, canvas):
+def to_canvas(source: ImageSource, canvas: Canvas) -> np.ndarray:
     """Puts an image on its canvas, by Pillow.
 
     Args:
-        source: anything that `to_gray` takes.
-        canvas: a `Canvas`.
+        source: Anything that `to_gray` reads.
+        canvas: A `Canvas`.
 
     Returns:
-        uint8 array of shape `(canvas.height, width, 1)`, `width` one of `canvas.widths`.
+        A uint8 array of shape `(canvas.height, width, 1)`; `width` is one of `canvas.widths`.
 
     Raises:
-        ImageError: as `to_gray`.
+        ImageError: As `to_gray`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> to_canvas(np.zeros((20, 50), "uint8"), Canvas()).shape
+    (32, 100, 1)
     """
     gray = to_gray(source)
     inner, outer = canvas.fit(gray.height, gray.width)

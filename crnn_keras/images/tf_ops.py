@@ -1,12 +1,14 @@
-"""The canvas of an image by TensorFlow ops, for graphs that must read encoded images themselves.
+"""Canvases by TensorFlow ops, for graphs that must read encoded images themselves.
 
-The pixels equal those of `images.to_canvas` to the last bit, which a test holds: the gray and the
-resize are Pillow's integer arithmetic, written with TensorFlow's ops.
+The pixels equal those of `images.to_canvas` to the last bit, as a test checks: gray and resize are
+Pillow's integer arithmetic, written with TensorFlow's ops.
 """
+
+from __future__ import annotations
 
 import tensorflow as tf
 
-from crnn_keras.images import MAX_PIXELS, MAX_SIDE
+from crnn_keras.images.canvas import MAX_PIXELS, MAX_SIDE, Canvas
 
 # Pillow's gray: ITU-R 601 weights as 16-bit integers.
 _GRAY = (19595, 38470, 7471)
@@ -14,21 +16,21 @@ _GRAY = (19595, 38470, 7471)
 _RESIZE_BITS = 22
 
 
-def to_canvas(encoded, canvas):
+def to_canvas(encoded: tf.Tensor, canvas: Canvas) -> tf.Tensor:
     """Puts an image on its canvas, by TensorFlow ops; the same pixels as `images.to_canvas`.
 
     Args:
-        encoded: scalar string tensor, the bytes of a jpeg, a png, or a bmp of 8, 24 or 32 bits.
-        canvas: an `images.Canvas`.
+        encoded: Scalar string tensor, the bytes of a jpeg, a png, or a bmp of 8, 24 or 32 bits.
+        canvas: A `Canvas`.
 
     Returns:
-        uint8 tensor of shape `(canvas.height, width, 1)`.
+        A uint8 tensor of shape `(canvas.height, width, 1)`.
 
     Raises:
-        tf.errors.InvalidArgumentError: when run on bytes that are no such image, are truncated or
-            have more pixels than `images.to_canvas` takes.
+        tf.errors.InvalidArgumentError: If it runs on bytes that are no such image, are truncated or
+            have more pixels than `images.to_canvas` reads.
     """
-    gray = _gray(encoded)
+    gray = _decode_gray(encoded)
     height, width = tf.shape(gray)[0], tf.shape(gray)[1]
     if canvas.mode == "stretch":
         inner = outer = tf.constant(canvas.widths[0])
@@ -42,8 +44,8 @@ def to_canvas(encoded, canvas):
     return tf.ensure_shape(tf.cast(pixels, tf.uint8)[..., None], (canvas.height, static_width, 1))
 
 
-def _gray(encoded):
-    """Decodes to int32 gray levels of shape `(height, width)`, refusing bombs by their header."""
+def _decode_gray(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes to int32 gray levels of shape `(height, width)`; checks the size in the header."""
     is_jpeg = tf.io.is_jpeg(encoded)
     is_png = tf.strings.substr(encoded, 0, 4) == b"\x89PNG"
     is_bmp = tf.strings.substr(encoded, 0, 2) == b"BM"
@@ -54,9 +56,9 @@ def _gray(encoded):
         size = tf.case(
             [
                 (is_jpeg, lambda: tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], tf.int64)),
-                (is_png, lambda: _integers(encoded, 16, 2, little_endian=False)),
+                (is_png, lambda: _read_integers(encoded, 16, 2, little_endian=False)),
             ],
-            default=lambda: _integers(encoded, 18, 2, little_endian=True),
+            default=lambda: _read_integers(encoded, 18, 2, little_endian=True),
         )
     sides = tf.abs(size)  # the height of a bmp may be negative
     small = tf.debugging.Assert(
@@ -65,7 +67,7 @@ def _gray(encoded):
         name="small",
     )
     with tf.control_dependencies([small]):
-        # Without INTEGER_ACCURATE, jpeg pixels differ from Pillow's by up to 20 grey levels.
+        # Without INTEGER_ACCURATE, jpeg pixels differ from Pillow's by up to 20 gray levels.
         pixels = tf.case(
             [
                 (
@@ -74,35 +76,37 @@ def _gray(encoded):
                 ),
                 (is_png, lambda: tf.io.decode_png(encoded, channels=3)),
             ],
-            default=lambda: _bmp(encoded),
+            default=lambda: _decode_bmp(encoded),
         )
     weighted = tf.cast(pixels, tf.int32) * tf.constant(_GRAY)
     return (tf.reduce_sum(weighted, axis=-1) + 0x8000) // 0x10000
 
 
-def _bmp(encoded):
-    """Decodes a bmp to RGB. TensorFlow shows the numbers of palette colours, not the colours."""
+def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes a bmp to RGB. Of a palette TensorFlow returns the indices, not the colors."""
     pixels = tf.image.decode_bmp(encoded, channels=3)
-    bits = _integers(encoded, 28, 1, little_endian=True)[0] % 0x10000
+    bits = _read_integers(encoded, 28, 1, little_endian=True)[0] % 0x10000
 
-    def colours():
-        start = 14 + _integers(encoded, 14, 1, little_endian=True)[0]
+    def look_up_colors():
+        start = 14 + _read_integers(encoded, 14, 1, little_endian=True)[0]
         palette = tf.strings.substr(encoded + b"\0" * 1024, tf.cast(start, tf.int32), 1024)
         blue_green_red = tf.reshape(tf.io.decode_raw(palette, tf.uint8), (256, 4))[:, :3]
         return tf.gather(blue_green_red[:, ::-1], tf.cast(pixels[..., 0], tf.int32))
 
-    return tf.cond(bits == 8, colours, lambda: pixels)
+    return tf.cond(bits == 8, look_up_colors, lambda: pixels)
 
 
-def _integers(encoded, position, count, little_endian):
-    """32-bit integers out of a header; zeros if the bytes end before."""
-    part = tf.strings.substr(encoded + b"\0" * 32, position, 4 * count)
-    numbers = tf.io.decode_raw(part, tf.int32, little_endian=little_endian)
-    return tf.ensure_shape(tf.cast(numbers, tf.int64), (count,))
+def _read_integers(
+    encoded: tf.Tensor, position: int, count: int, *, little_endian: bool
+) -> tf.Tensor:
+    """Reads 32-bit integers of a header; zeros if the bytes end before."""
+    header = tf.strings.substr(encoded + b"\0" * 32, position, 4 * count)
+    integers = tf.io.decode_raw(header, tf.int32, little_endian=little_endian)
+    return tf.ensure_shape(tf.cast(integers, tf.int64), (count,))
 
 
-def _resize(gray, height, width):
-    """Pillow's bilinear resize: first across, then down, each rounded to whole grey levels."""
+def _resize(gray: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+    """Resizes as Pillow's bilinear filter: across, then down, each rounded to whole gray levels."""
     across = _resize_weights(tf.shape(gray)[1], width)
     down = _resize_weights(tf.shape(gray)[0], height)
     half, one = 2.0 ** (_RESIZE_BITS - 1), 2.0**_RESIZE_BITS
@@ -112,8 +116,8 @@ def _resize(gray, height, width):
     return tf.floor((tf.matmul(down, pixels) + half) / one)
 
 
-def _resize_weights(size_in, size_out):
-    """Weights of Pillow's triangle filter as a float64 matrix `(size_out, size_in)` of integers."""
+def _resize_weights(size_in: tf.Tensor, size_out: tf.Tensor) -> tf.Tensor:
+    """Returns Pillow's triangle filter: a float64 matrix `(size_out, size_in)` of integers."""
     scale = tf.cast(size_in, tf.float64) / tf.cast(size_out, tf.float64)
     support = tf.maximum(scale, 1.0)
     centers = (tf.range(tf.cast(size_out, tf.float64), dtype=tf.float64) + 0.5)[:, None] * scale

@@ -26,7 +26,8 @@ def parse(arguments=None):
     parser.add_argument("--run", default="reader", help="folder in data/ (reader)")
     parser.add_argument("--also", nargs="*", default=[], help="runs whose words are seen as well")
     parser.add_argument("--characters", default="alphanumeric36", help="or ascii (alphanumeric36)")
-    parser.add_argument("--canvas", default="stretch 128", help="of the network (stretch 128)")
+    parser.add_argument("--canvas-mode", default="stretch", help="stretch or keep (stretch)")
+    parser.add_argument("--canvas-width", type=int, default=128, help="pixels (128)")
     parser.add_argument("--preset", default="deep", help="shape of the network (deep)")
     parser.add_argument("--reader", help="to go on from, of this shape or of one that it deepens")
     parser.add_argument("--precision", default="float32", help="of the training (float32)")
@@ -58,7 +59,7 @@ def render_sets(given, folder):
     """
     from crnn_keras.char_dict import CharDict
     from crnn_keras.data import build
-    from crnn_keras.images import find_canvas
+    from crnn_keras.images import make_canvas
     from tools.readers.recipe import find_fonts, make_recipe, write_words
 
     fonts, missing = find_fonts([name for name in given.fonts if pathlib.Path(name).is_dir()])
@@ -75,7 +76,8 @@ def render_sets(given, folder):
         print(said)
     write_words(folder / "words.txt")
     # The images serve every reader: each takes of the labels what it writes.
-    char_dict, canvas = CharDict.from_preset("ascii"), find_canvas(given.canvas)
+    char_dict = CharDict.from_preset("ascii")
+    canvas = make_canvas(given.canvas_mode, given.canvas_width)
     recipe = make_recipe(fonts, folder / "words.txt", given.seed)
     for part, words in (("train", given.words), ("validation", 4000)):
         # Another seed: the same index would be the same word.
@@ -93,13 +95,13 @@ def main(arguments=None):
         from crnn_keras.char_dict import CharDict
         from crnn_keras.data.batches import Batches
         from crnn_keras.data.records import ConcatRecords, open_records
-        from crnn_keras.images import find_canvas
+        from crnn_keras.images import make_canvas
         from crnn_keras.model.crnn import build_crnn
         from crnn_keras.training import train
         from crnn_keras.training.fine_tuning import load_for_fine_tuning
 
         char_dict = CharDict.from_preset(given.characters)
-        canvas = find_canvas(given.canvas)
+        canvas = make_canvas(given.canvas_mode, given.canvas_width)
         runs = [folder, *(folder.with_name(name) for name in given.also)]
         known = ConcatRecords([open_records(run / "records" / "train") for run in runs])
         unknown = open_records(folder / "records" / "validation")

@@ -7,8 +7,7 @@ import unicodedata
 import pytest
 
 from crnn_keras.char_dict import NORMALIZATIONS, CharDict
-from crnn_keras.char_dict.normalization import changed_by, lost_in_nfc, normalize_text
-from crnn_keras.inference.recognizer import Recognizer
+from crnn_keras.char_dict.normalization import find_changed, find_lost_in_nfc, normalize_text
 
 ACCENTED = "e\u0301"  # e and an accent, which is é in two code points
 
@@ -30,9 +29,9 @@ ACCENTED = "e\u0301"  # e and an accent, which is é in two code points
         ("￥｟ｱ「", "￥｟ｱ「", "￥｟ｱ「", "￥｟ｱ「"),
     ],
 )
-def test_forms_of_a_text(text, none, nfc, half_width):
-    written = [CharDict("x", normalization=form).normalize(text) for form in NORMALIZATIONS]
-    assert written == [none, nfc, half_width]
+def test_normalizations_of_a_text(text, none, nfc, half_width):
+    texts = [CharDict("x", normalization=name).normalize(text) for name in NORMALIZATIONS]
+    assert texts == [none, nfc, half_width]
 
 
 def test_half_width_is_ascii_moved_down_from_ff01():
@@ -47,7 +46,7 @@ def test_the_default_is_nfc():
     assert CharDict("é", normalization="none").unknown(ACCENTED) == ACCENTED
 
 
-def test_case_is_folded_after_the_form():
+def test_case_is_folded_after_the_normalization():
     folded = CharDict("aé", fold_case=True, normalization="half_width")
     assert folded.encode("ＡE\u0301É") == [1, 2, 2]
     assert "Ａ" in folded
@@ -55,37 +54,38 @@ def test_case_is_folded_after_the_form():
 
 
 @pytest.mark.parametrize("fold_case", [False, True])
-@pytest.mark.parametrize("form", NORMALIZATIONS)
-def test_any_text_is_written_once_and_comes_back(form, fold_case):
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_any_text_is_normalized_once_and_comes_back(normalization, fold_case):
     rng = random.Random(0)
     blocks = [(0x20, 0x7E), (0xA0, 0x24F), (0x300, 0x36F), (0x4E00, 0x4EFF), (0xF900, 0xF9FF)]
     blocks += [(0xFF01, 0xFF5E), (0x3000, 0x3000), (0x1100, 0x11FF), (0x900, 0x97F)]
     for _ in range(300):
         text = "".join(chr(rng.randint(*rng.choice(blocks))) for _ in range(rng.randint(1, 12)))
-        char_dict = CharDict.from_labels([text], fold_case, form)
-        written = char_dict.normalize(text)
-        assert char_dict.normalize(written) == written
-        assert char_dict.decode(char_dict.encode(text)) == written
-        assert form == "none" or unicodedata.is_normalized("NFC", written)
+        options = {"normalization": normalization, "fold_case": fold_case}
+        char_dict = CharDict.from_labels([text], **options)
+        normalized = char_dict.normalize(text)
+        assert char_dict.normalize(normalized) == normalized
+        assert char_dict.decode(char_dict.encode(text)) == normalized
+        assert normalization == "none" or unicodedata.is_normalized("NFC", normalized)
 
 
 @pytest.mark.parametrize(
-    ("characters", "form", "message"),
+    ("characters", "normalization", "message"),
     [
-        ("a\uf900", "nfc", r"'nfc' writes '\uf900' \(U\+F900\) otherwise.*as '豈' \(U\+8C48\)"),
-        ("aＡ１", "half_width", r"'Ａ' \(U\+FF21\), '１' \(U\+FF11\) otherwise.*'A' \(U\+0041\)"),
-        ("\u3000", "half_width", r"U\+3000\).*Write them so, remove.*normalization='none'"),
-        ("".join(map(chr, range(0xFF01, 0xFF20))), "half_width", "and 11 others otherwise"),
+        ("a\uf900", "nfc", r"'nfc'.*'\uf900' \(U\+F900\).*'豈' \(U\+8C48\)"),
+        ("aＡ１", "half_width", r"'Ａ' \(U\+FF21\), '１' \(U\+FF11\) .*'A' \(U\+0041\)"),
+        ("\u3000", "half_width", r"U\+3000\).*normalization='none'"),
+        ("".join(map(chr, range(0xFF01, 0xFF20))), "half_width", "and 11 others"),
         ("\u0958", "nfc", r"U\+0958\).*\(U\+0915 U\+093C\)"),
-        ("a", "nfkc", "'nfkc' is unknown.*'none', 'nfc', 'half_width'"),
+        ("a", "nfkc", "'nfkc'.*'none', 'nfc', 'half_width'"),
     ],
 )
-def test_characters_that_the_form_would_change_are_refused(characters, form, message):
+def test_characters_that_the_normalization_changes_are_refused(characters, normalization, message):
     with pytest.raises(ValueError, match=message):
-        CharDict(characters, normalization=form)
+        CharDict(characters, normalization=normalization)
 
 
-def test_the_form_is_part_of_the_dictionary(tmp_path):
+def test_the_normalization_is_part_of_the_dictionary(tmp_path):
     wide, half = CharDict("ab", normalization="none"), CharDict("ab", normalization="half_width")
     assert wide != half
     assert len({wide, half, CharDict("ab")}) == 3
@@ -97,7 +97,7 @@ def test_the_form_is_part_of_the_dictionary(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("characters", "form"),
+    ("characters", "normalization"),
     [
         ("abc", "nfc"),
         ("中省é", "nfc"),
@@ -105,13 +105,13 @@ def test_the_form_is_part_of_the_dictionary(tmp_path):
         ("郎\uf92c", "none"),
         ("e\u0301", "none"),
         ("e\u0301é", "nfc"),
-        ("\u0e01\u0e31", "nfc"),  # a Thai letter and a vowel sign, which never melt
+        ("\u0e01\u0e31", "nfc"),  # a Thai letter and a vowel sign, which NFC never composes
         ("\u1112\u1161", "none"),
     ],
 )
-def test_a_dictionary_saved_before_there_were_forms(tmp_path, characters, form):
+def test_a_dictionary_saved_before_there_were_normalizations(tmp_path, characters, normalization):
     config = {"characters": characters, "fold_case": False}
-    expected = CharDict(characters, normalization=form)
+    expected = CharDict(characters, normalization=normalization)
     assert CharDict.from_config(config) == expected
     saved = {"format": "crnn_keras.CharDict", **config}
     (tmp_path / "old.json").write_text(json.dumps(saved), encoding="utf-8")
@@ -121,14 +121,16 @@ def test_a_dictionary_saved_before_there_were_forms(tmp_path, characters, form):
     assert [expected.encode(c) for c in characters] == [[i + 1] for i in range(len(characters))]
 
 
-def test_changed_and_lost_characters_are_named():
-    assert changed_by("aＡ\uf900", "none") == ""
-    assert changed_by("aＡ\uf900", "nfc") == "\uf900"
-    assert changed_by("aＡ\uf900", "half_width") == "Ａ\uf900"
-    assert lost_in_nfc("ae\u0301") == ["a\u0301", "e\u0301"]
-    assert lost_in_nfc("aeáé\u0301") == []
+def test_changed_and_lost_characters_are_found():
+    assert find_changed("aＡ\uf900", "none") == ""
+    assert find_changed("aＡ\uf900", "nfc") == "\uf900"
+    assert find_changed("aＡ\uf900", "half_width") == "Ａ\uf900"
+    assert find_lost_in_nfc("ae\u0301") == ["a\u0301", "e\u0301"]
+    assert find_lost_in_nfc("aeáé\u0301") == []
     assert normalize_text("ÀＡ", "half_width", fold_case=True) == "àa"
 
 
-def test_the_shipped_reader_is_of_before_and_has_its_dictionary():
+def test_the_shipped_reader_has_no_normalization_and_keeps_its_dictionary():
+    from crnn_keras.inference.recognizer import Recognizer
+
     assert Recognizer.load("words").char_dict == CharDict.from_preset("alphanumeric36")
