@@ -1,9 +1,9 @@
-"""What the numbered notebooks share; nothing else in the package imports it.
+"""What the numbered notebooks share.
 
 | file | subject |
 |---|---|
-| `run` | `start` and `finish`: parameters checked, folders, figures, results |
-| `walkthrough` | runs the notebooks in order and writes a page |
+| `run` | `start` and `NotebookRun`: parameters, folders, figures, results |
+| `walkthrough` | runs the notebooks in order and writes a page about the run |
 | `practice` | a small labelled set with planted faults |
 """
 

@@ -1,73 +1,95 @@
 """What every notebook does at its start and at its end."""
 
+from __future__ import annotations
+
 import ast
 import io
 import os
 import pathlib
 import re
-import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import PIL.Image
+import PIL.PngImagePlugin
 
 from crnn_keras.utils import files
+from crnn_keras.utils.quiet import import_keras_quietly
+
+if TYPE_CHECKING:
+    import IPython.display
+    from matplotlib.figure import Figure
 
 _INJECTED = "# Parameters"
 
 
 class ParameterError(ValueError):
-    """A parameter that the notebook does not have, or of another type than its default."""
+    """A parameter that a notebook does not have, or whose value it cannot use."""
 
 
 @dataclass(frozen=True)
 class NotebookRun:
-    """Where a notebook of a run reads and writes.
+    """Names the folders of a run and keeps what a notebook shows and measures.
 
     Args:
-        notebook: the notebook's name, such as `"04_train"`.
-        name: the run's name.
+        notebook: Name of the notebook, such as `"04_train"`.
+        name: Name of the run, of letters, digits, `-`, `_` and `.`.
+
+    Raises:
+        ParameterError: The run's name has other characters, such as those of a path.
     """
 
     notebook: str
     name: str
 
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise ParameterError(
+                f"The run is called {self.name!r}. Expected letters, digits, '-', '_' and '.'."
+            )
+
     @property
-    def data(self):
+    def data(self) -> pathlib.Path:
         """Folder of what notebooks read: records, readers, exports."""
         return pathlib.Path("data") / self.name
 
     @property
-    def reports(self):
+    def reports(self) -> pathlib.Path:
         """Folder of what people read: executed notebooks, figures, `results.json`."""
         return pathlib.Path("reports") / self.name
 
-    def show(self, figure, name):
-        """Saves a figure among the reports and shows it.
+    def show(self, figure: Figure, name: str) -> IPython.display.Image:
+        """Saves a figure in the run's reports and shows it.
+
+        The figure's title becomes the image's alternative text, and its caption on the run's page.
 
         Args:
-            figure: a matplotlib `Figure`.
-            name: name of the image, without suffix.
+            figure: A matplotlib `Figure`.
+            name: Name of the image, without suffix.
 
         Returns:
             The image, for Jupyter to show.
         """
         from IPython.display import Image
 
-        drawn, buffer = io.BytesIO(), io.BytesIO()
-        figure.savefig(drawn, format="png")
-        # 128 colours are plenty for these figures, and make half of the bytes.
-        PIL.Image.open(drawn).convert("RGB").quantize(128, dither=0).save(
-            buffer, "PNG", optimize=True
-        )
+        title = _title(figure) or name.replace("_", " ")
+        saved, content = io.BytesIO(), io.BytesIO()
+        figure.savefig(saved, format="png")
+        info = PIL.PngImagePlugin.PngInfo()
+        info.add_itxt("Title", title)
+        # 128 colors are enough for these figures, and halve the bytes.
+        image = PIL.Image.open(saved).convert("RGB").quantize(128, dither=0)
+        image.save(content, "PNG", optimize=True, pnginfo=info)
         path = self.reports / "figures" / f"{self.notebook}_{name}.png"
-        files.write_atomic(path, buffer.getvalue())
-        return Image(buffer.getvalue())
+        files.write_atomic(path, content.getvalue())
+        return Image(content.getvalue(), alt=title)
 
-    def finish(self, **results):
-        """Puts a notebook's results into the run's `results.json`, beside the other notebooks'.
+    def finish(self, **results: object) -> None:
+        """Puts results into the run's `results.json`, beside those of other notebooks, and prints.
 
         Args:
-            results: plain data.
+            **results: Plain data: numbers, strings, lists.
         """
         path = self.reports / "results.json"
         content = files.read_json(path) if path.exists() else {}
@@ -77,67 +99,78 @@ class NotebookRun:
             print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
 
 
-def start(notebook, run):
-    """Checks the parameters that papermill passed, and goes to the project's folder.
+def start(notebook: str, run: str) -> NotebookRun:
+    """Checks the parameters that papermill passed, and changes to the project's folder.
 
-    JupyterLab starts a notebook in its own folder, papermill in that of the caller; from here on
-    paths start from the project's folder in both.
+    JupyterLab starts a notebook in its own folder, papermill in that of the caller. After this
+    call, paths start from the project's folder in both. The cell that calls it can run again.
 
     Args:
-        notebook: the notebook's name, such as `"04_train"`.
-        run: the run's name, of letters, digits, `-`, `_` and `.`.
+        notebook: Name of the notebook, such as `"04_train"`.
+        run: Name of the run, of letters, digits, `-`, `_` and `.`.
 
     Returns:
-        `NotebookRun`.
+        The `NotebookRun`. Keep it under another name than the parameter's: `this_run`.
 
     Raises:
         ParameterError: papermill passed a parameter that the notebook does not have (papermill
-            itself only logs it), or one of another type; or the run's name is no name.
+            itself only logs it) or whose type differs from its default's; or the run's name is
+            not allowed.
     """
     check_parameters(_executed_cells())
-    _import_keras_quietly()
-    if not re.fullmatch(r"\w[\w.-]*", run):
-        raise ParameterError(f"Run name {run!r}: expected letters, digits, '-', '_' and '.'.")
+    this_run = NotebookRun(notebook, run)
+    import_keras_quietly()
     folder = pathlib.Path.cwd()
     if folder.name == "notebooks" and (folder.parent / "pyproject.toml").exists():
+        # The folder of a kernel is its notebook's own affair: no library code calls `start`.
         os.chdir(folder.parent)
-    return NotebookRun(notebook, run)
+    return this_run
 
 
-def _import_keras_quietly():
-    """Imports Keras and wakes its parts without the lines TensorFlow writes about itself.
+def check_parameters(cells: Iterable[str]) -> None:
+    """Compares the parameters that papermill injected with the cell of parameters before them.
 
-    They come from C++ straight to file descriptor 2, before any setting is read.
+    Args:
+        cells: Sources of the executed cells, in order.
+
+    Raises:
+        ParameterError: A name is unknown, or a value has another type than the default.
     """
-    with tempfile.TemporaryFile() as kept:
-        stderr = os.dup(2)
-        os.dup2(kept.fileno(), 2)
-        try:
-            import keras
+    cells = list(cells)
+    injected = [i for i, cell in enumerate(cells) if cell.startswith(_INJECTED) and i > 0]
+    if not injected:
+        return
+    defaults, passed = _assignments(cells[injected[-1] - 1]), _assignments(cells[injected[-1]])
+    unknown = sorted(set(passed) - set(defaults))
+    if unknown:
+        raise ParameterError(
+            f"Unknown parameter {', '.join(unknown)}. This notebook has: {', '.join(defaults)}."
+        )
+    for name, value in passed.items():
+        default = defaults[name]
+        accepted = (int, float) if isinstance(default, float) else type(default)
+        if not isinstance(value, accepted) or isinstance(value, bool) != isinstance(default, bool):
+            advice = " With papermill, -r passes text." if isinstance(default, str) else ""
+            raise ParameterError(
+                f"Parameter {name} is {value!r}. Expected the type {type(default).__name__} of its "
+                f"default {default!r}.{advice}"
+            )
 
-            from crnn_keras.utils.backend import tensorflow_for_input
 
-            tf = tensorflow_for_input()
-            keras.ops.add(1.0, 1.0)
-            signature = tf.TensorSpec((), tf.int32)
-            next(iter(tf.data.Dataset.from_generator(lambda: [0], output_signature=signature)))
-        except BaseException:
-            kept.seek(0)
-            os.write(stderr, kept.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+def _title(figure: Figure) -> str:
+    """Title of a figure, or of its first axes that have one. Those of tiles are centered."""
+    titles = [figure.get_suptitle(), *(axes.get_title(loc="left") for axes in figure.axes)]
+    return next((" ".join(title.split()) for title in titles if title.strip()), "")
 
 
-def _executed_cells():
+def _executed_cells() -> list[str]:
     from IPython import get_ipython
 
     shell = get_ipython()
     return shell.user_ns.get("In", [])[1:] if shell else []
 
 
-def _assignments(source):
+def _assignments(source: str) -> dict[str, object]:
     """Names and literal values that a cell of parameters assigns."""
     return {
         target.id: ast.literal_eval(statement.value)
@@ -145,32 +178,3 @@ def _assignments(source):
         if isinstance(statement, ast.Assign)
         for target in statement.targets
     }
-
-
-def check_parameters(cells):
-    """Compares what papermill injected with the cell of parameters before it.
-
-    Args:
-        cells: sources of the executed cells, in order.
-
-    Raises:
-        ParameterError: an unknown name, or a value of another type than the default's.
-    """
-    injected = [i for i, cell in enumerate(cells) if cell.startswith(_INJECTED) and i > 0]
-    if not injected:
-        return
-    known, given = _assignments(cells[injected[-1] - 1]), _assignments(cells[injected[-1]])
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise ParameterError(
-            f"Unknown parameter {', '.join(unknown)}. This notebook knows: {', '.join(known)}."
-        )
-    for name, value in given.items():
-        default = known[name]
-        accepted = (int, float) if isinstance(default, float) else type(default)
-        if not isinstance(value, accepted) or isinstance(value, bool) != isinstance(default, bool):
-            advice = " Pass text with -r instead of -p." if isinstance(default, str) else ""
-            raise ParameterError(
-                f"Parameter {name} is {value!r}. Expected a {type(default).__name__}, "
-                f"such as its default {default!r}.{advice}"
-            )

@@ -1,196 +1,259 @@
-"""Runs the numbered notebooks in order and makes a page of what came out.
+"""Runs of the numbered notebooks by papermill, and the page about such a run."""
 
-    python -m crnn_keras.notebook.walkthrough --run walkthrough -p epochs 6 -p words 20000
+from __future__ import annotations
 
-A parameter goes to every notebook that has it. What each notebook left out of its table of
-parameters stays at its default.
-"""
-
-import argparse
 import ast
-import html
 import os
 import pathlib
 import sys
 import time
+from collections.abc import Mapping, Sequence
 
+import jinja2
+import nbformat
+import pandas as pd
 import papermill
-import yaml
+import PIL.Image
 
+from crnn_keras.notebook.run import NotebookRun, ParameterError
 from crnn_keras.utils import files
 from crnn_keras.utils.progress import HEADLESS
 
 NOTEBOOKS = pathlib.Path(__file__).parents[2] / "notebooks"
 
+Parameters = Mapping[str, object]
 
-def list_notebooks(only=()):
-    """The numbered notebooks.
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+# Fewer images than this make an interval too wide to compare readers by.
+_FEW_IMAGES = 100
+
+
+class NotebookError(RuntimeError):
+    """A cell of a notebook failed; the message names the executed copy."""
+
+
+def list_notebooks(
+    only: Sequence[str] = (), folder: str | os.PathLike = NOTEBOOKS
+) -> list[pathlib.Path]:
+    """Lists the numbered notebooks of a folder.
 
     Args:
-        only: numbers such as `["02", "04"]`; all notebooks if empty.
+        only: Numbers of notebooks such as `["02", "4"]`. Defaults to all.
+        folder: Folder of the notebooks. Defaults to that of this repository.
 
     Returns:
         Sorted list of paths.
 
     Raises:
-        ValueError: there is no notebook of such a number.
+        ValueError: There is no notebook, or none of such a number.
     """
-    paths = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-    chosen = [p for p in paths if not only or p.name[:2] in only]
-    if len(chosen) < len(only):
-        raise ValueError(f"Of {list(only)}, found {[p.name for p in chosen]} in {NOTEBOOKS}.")
-    return chosen
+    paths = sorted(pathlib.Path(folder).glob("[0-9][0-9]*_*.ipynb"))
+    if not paths:
+        raise ValueError(
+            f"{folder} holds no numbered notebooks. They come with the repository, not with the "
+            "installed package: pass the folder 'notebooks' of a clone."
+        )
+    numbers = [path.name.partition("_")[0] for path in paths]
+    chosen = {number.zfill(2) if number.isdecimal() else number.rjust(3, "0") for number in only}
+    if unknown := sorted(chosen - set(numbers)):
+        raise ValueError(f"No notebook {', '.join(unknown)}. {folder} has {', '.join(numbers)}.")
+    return [p for p, number in zip(paths, numbers, strict=True) if not only or number in chosen]
 
 
-def deal_parameters(notebooks, parameters):
-    """Which notebook gets which parameters.
+def assign_parameters(
+    notebooks: Sequence[pathlib.Path], parameters: Parameters
+) -> dict[pathlib.Path, dict[str, object]]:
+    """Assigns each parameter to the notebooks that have it.
+
+    A string is converted to the type of the parameter's default, so that `"4"` becomes an integer
+    for `epochs` and stays text for `text`.
 
     Args:
-        notebooks: list of paths.
-        parameters: dict of `name: value`.
+        notebooks: List of paths.
+        parameters: Dict of `name: value`.
 
     Returns:
         Dict of `path: parameters`.
 
     Raises:
-        ValueError: no notebook has a parameter of that name; the message lists those known.
+        ParameterError: No notebook has a parameter of that name, or the value cannot be converted.
     """
-    known = {path: papermill.inspect_notebook(path) for path in notebooks}
-    everywhere = set().union(*known.values())
-    unknown = sorted(set(parameters) - everywhere)
-    if unknown:
-        raise ValueError(
-            f"Unknown parameter {', '.join(unknown)}. The notebooks know: "
-            f"{', '.join(sorted(everywhere))}."
+    defaults = {path: _defaults(path) for path in notebooks}
+    known = set().union(*defaults.values())
+    if unknown := sorted(set(parameters) - known):
+        raise ParameterError(
+            f"Unknown parameter {', '.join(unknown)}. The notebooks have: "
+            f"{', '.join(sorted(known))}."
         )
     return {
-        path: {name: value for name, value in parameters.items() if name in names}
-        for path, names in known.items()
+        path: {
+            name: _convert(name, parameters[name], own[name]) for name in own if name in parameters
+        }
+        for path, own in defaults.items()
     }
 
 
-def run_notebooks(run, parameters, only=()):
+def run_notebooks(
+    run: str,
+    parameters: Parameters,
+    only: Sequence[str] = (),
+    *,
+    notebooks: str | os.PathLike = NOTEBOOKS,
+) -> pathlib.Path:
     """Runs notebooks with papermill; the executed copies go to `reports/<run>/`.
 
+    What the notebooks print goes to stderr.
+
     Args:
-        run: the run's name.
-        parameters: dict of `name: value`.
-        only: numbers of notebooks such as `["02", "04"]`; all if empty.
+        run: Name of the run.
+        parameters: Dict of `name: value`; see `assign_parameters`.
+        only: Numbers of notebooks such as `["02", "4"]`. Defaults to all.
+        notebooks: Folder of the notebooks. Defaults to that of this repository.
 
     Returns:
         Folder of the reports.
 
     Raises:
-        papermill.PapermillExecutionError: a cell failed; its copy in the reports shows where.
+        ParameterError: The run's name or a parameter is not allowed. Nothing has been written.
+        NotebookError: A cell failed.
     """
-    dealt = deal_parameters(list_notebooks(only), parameters)
-    folder = pathlib.Path("reports") / run
+    folder = NotebookRun("walkthrough", run).reports
+    assigned = assign_parameters(list_notebooks(only, notebooks), parameters)
     folder.mkdir(parents=True, exist_ok=True)
     os.environ[HEADLESS] = "1"
-    for path, own in dealt.items():
+    for path, own in assigned.items():
         started = time.monotonic()
-        print(f"== {path.name}", flush=True)
-        default = ast.literal_eval(papermill.inspect_notebook(path)["run"]["default"])
-        named = {} if run == default else {"run": run}
-        papermill.execute_notebook(
-            path,
-            folder / path.name,
-            parameters=named | own,
-            kernel_name="python3",
-            progress_bar=False,
-            stdout_file=sys.stdout,
-            # Without what it says of loopback TCP at its start and of its end.
-            extra_arguments=["--log-level=CRITICAL"],
-        )
-        print(f"== {path.name} took {time.monotonic() - started:.0f} s", flush=True)
+        print(f"== {path.name}", file=sys.stderr, flush=True)
+        named = {} if run == _defaults(path)["run"] else {"run": run}
+        _execute(path, folder / path.name, own | named)
+        seconds = time.monotonic() - started
+        print(f"== {path.name} took {seconds:.0f} s", file=sys.stderr, flush=True)
     return folder
 
 
-def result_table(folder):
-    """The figures of a run that a person asks for first.
+def result_table(folder: str | os.PathLike) -> list[tuple[str, str]]:
+    """Returns the results of a run that a person asks for first.
 
     Args:
-        folder: the run's reports.
+        folder: The run's reports.
 
     Returns:
-        List of `(name, value)` strings.
+        List of `(name, value)`.
     """
-    results = files.read_json(folder / "results.json")
-    read = results.get("05_evaluate", {})
+    folder = pathlib.Path(folder)
+    path = folder / "results.json"
+    results = files.read_json(path) if path.exists() else {}
+    measured = results.get("05_evaluate", {})
     rows = []
-    if read:
-        low, high = read["interval_95"]
-        accuracy = f"{read['word_accuracy']:.2%} ({low:.2%} to {high:.2%}), {read['images']} images"
+    if measured:
+        low, high = measured["interval_95"]
+        few = ": too few to compare" if measured["images"] < _FEW_IMAGES else ""
         rows += [
-            ("word accuracy", accuracy),
-            ("character error rate", f"{read['cer']:.2%}"),
-            ("images read a second", f"{read['images_per_second']:,.0f}"),
-            ("reader", read["model"]),
+            ("word accuracy", f"{measured['word_accuracy']:.2%} ({low:.2%} to {high:.2%})"),
+            ("measured on", f"{measured['images']:,} images{few}"),
+            ("character error rate", f"{measured['cer']:.2%}"),
+            ("images per second", f"{measured['images_per_second']:,.0f}"),
+            ("model", measured["model"]),
         ]
+    if "07_chinese" in results:
+        rows.append(("Chinese lines", f"{results['07_chinese']['word_accuracy']:.2%} correct"))
     if "06_export_and_serve" in results:
         rows.append(("SavedModel", results["06_export_and_serve"]["saved_model"]))
     return [*rows, ("page", str(folder / "index.html"))]
 
 
-def write_page(folder):
+def write_page(folder: str | os.PathLike) -> pathlib.Path:
     """Writes `index.html` beside the executed notebooks, and each notebook as a page.
 
     Args:
-        folder: the run's reports.
+        folder: The run's reports.
+
+    Returns:
+        Path of the page.
     """
     from nbconvert import HTMLExporter
 
-    sections = []
-    for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
+    folder = pathlib.Path(folder)
+    notebooks = []
+    for path in sorted(folder.glob("[0-9][0-9]*_*.ipynb")):
         body, _ = HTMLExporter(template_name="lab").from_filename(str(path))
         files.write_atomic(path.with_suffix(".html"), body.encode())
-        figures = (folder / "figures").glob(f"{path.stem}_*.png")
-        figures = sorted(figures, key=lambda figure: figure.stat().st_mtime_ns)
-        shown = "".join(f'<img src="figures/{f.name}" alt="{f.stem}">' for f in figures)
-        title = path.stem.replace("_", " ")
-        sections.append(f'<h2><a href="{path.stem}.html">{title}</a></h2>{shown}')
-    rows = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
-        for name, value in result_table(folder)
+        notebooks.append(_describe(path))
+    pages = {f"{notebook['name']}.html" for notebook in notebooks} | {"index.html"}
+    others = [p.name for p in folder.iterdir() if p.suffix in (".html", ".tsv", ".json")]
+    results = [row for row in result_table(folder) if row[0] != "page"]
+    columns = {"title": "notebook", "minutes": "minutes", "parameters": "parameters"}
+    executed = pd.DataFrame(notebooks, columns=list(columns)).rename(columns=columns)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent), autoescape=True
     )
-    style = (
-        "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
-        "th{text-align:left;padding-right:2rem}img{display:block;max-width:100%;margin:.7rem 0}"
-    )
-    page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{folder.name}</title>'
-        f"<style>{style}</style><h1>crnn_keras: {folder.name}</h1><table>{rows}</table>"
-        f"{''.join(sections)}</html>\n"
+    page = environment.get_template("page.html").render(
+        run=folder.resolve().name,
+        results=_html(pd.DataFrame(results), header=False) if results else "",
+        executed=_html(executed),
+        notebooks=notebooks,
+        others=sorted(set(others) - pages),
     )
     files.write_atomic(folder / "index.html", page.encode())
+    return folder / "index.html"
 
 
-def main(arguments=None):
-    """Runs the notebooks, writes the page and prints the table.
+def _defaults(path: pathlib.Path) -> dict[str, object]:
+    """Parameters of a notebook and their defaults."""
+    found = papermill.inspect_notebook(path)
+    return {name: ast.literal_eval(each["default"]) for name, each in found.items()}
 
-    Args:
-        arguments: list of command line words; those of the process if None.
-    """
-    parser = argparse.ArgumentParser(prog="crnn_keras.notebook.walkthrough", description=__doc__)
-    parser.add_argument("--run", default="walkthrough", help="name of the run")
-    parser.add_argument("--only", nargs="*", default=[], help="numbers of notebooks, such as 02 04")
-    parser.add_argument(
-        "-p", dest="parameters", nargs=2, action="append", default=[], metavar=("NAME", "VALUE")
-    )
-    options = parser.parse_args(arguments)
-    parameters = {name: yaml.safe_load(value) for name, value in options.parameters}
-    started = time.monotonic()
+
+def _convert(name: str, value: object, default: object) -> object:
+    """A value of the command line as one of the default's type."""
+    if not isinstance(value, str) or isinstance(default, str):
+        return value
     try:
-        folder = run_notebooks(options.run, parameters, options.only)
-    except ValueError as error:
-        parser.error(str(error))
+        return _BOOLEANS[value.lower()] if isinstance(default, bool) else type(default)(value)
+    except (KeyError, ValueError):
+        raise ParameterError(
+            f"Parameter {name} is {value!r}. Expected the type {type(default).__name__} of its "
+            f"default {default!r}."
+        ) from None
+
+
+def _execute(path: pathlib.Path, copy: pathlib.Path, parameters: Parameters) -> None:
+    try:
+        papermill.execute_notebook(
+            path,
+            copy,
+            parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            stdout_file=sys.stderr,
+            # Without what it says about loopback TCP at its start and about its end.
+            extra_arguments=["--log-level=CRITICAL"],
+        )
     except papermill.PapermillExecutionError as error:
-        sys.exit(f"{error.ename}: {error.evalue}")
-    write_page(folder)
-    print(f"\nAll done in {time.monotonic() - started:.0f} s.")
-    for name, value in result_table(folder):
-        print(f"  {name:22} {value}")
+        raise NotebookError(
+            f"{path.name} stopped. {error.ename}: {error.evalue} (the executed copy: {copy})"
+        ) from error
 
 
-if __name__ == "__main__":
-    main()
+def _describe(path: pathlib.Path) -> dict[str, object]:
+    """Title, minutes, parameters and figures of an executed notebook."""
+    notebook = nbformat.read(path, as_version=4)
+    own = notebook.metadata.get("papermill", {})
+    figures = (path.parent / "figures").glob(f"{path.stem}_*.png")
+    figures = sorted(figures, key=lambda figure: figure.stat().st_mtime_ns)
+    return {
+        "name": path.stem,
+        "title": path.stem.replace("_", " "),
+        "minutes": f"{(own.get('duration') or 0) / 60:.1f}",
+        "parameters": ", ".join(f"{k} = {v!r}" for k, v in own.get("parameters", {}).items()),
+        "figures": [{"file": figure.name, "caption": _caption(figure)} for figure in figures],
+    }
+
+
+def _caption(figure: pathlib.Path) -> str:
+    with PIL.Image.open(figure) as image:
+        return image.info.get("Title", figure.stem)
+
+
+def _html(table: pd.DataFrame, header: bool = True) -> str:
+    return table.to_html(index=False, header=header, border=0, escape=True)

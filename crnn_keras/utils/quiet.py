@@ -1,0 +1,31 @@
+"""The import of Keras without what TensorFlow writes about itself."""
+
+import os
+import tempfile
+
+
+def import_keras_quietly() -> None:
+    """Imports Keras and its backend, and starts the parts that write to stderr when they start.
+
+    The lines come from C++ straight to file descriptor 2, before any setting is read. They are
+    shown if the import fails.
+    """
+    with tempfile.TemporaryFile() as kept:
+        stderr = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            import keras
+
+            from crnn_keras.utils.backend import tensorflow_for_input
+
+            tf = tensorflow_for_input()
+            keras.ops.add(1.0, 1.0)
+            signature = tf.TensorSpec((), tf.int32)
+            next(iter(tf.data.Dataset.from_generator(lambda: [0], output_signature=signature)))
+        except BaseException:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -1,0 +1,159 @@
+"""The choice of notebooks, their parameters, and the page about a run; no notebook is executed."""
+
+import json
+
+import nbformat
+import PIL.Image
+import PIL.PngImagePlugin
+import pytest
+
+from crnn_keras.notebook import ParameterError, walkthrough
+
+CELL = 'run = "walkthrough"  # name\nepochs = 4\nrate = 0.003\nclean = False\ntext = "hello"'
+
+
+def write_notebook(path, *sources, metadata=None):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    for cell in cells:
+        cell.pop("id")
+    made = nbformat.v4.new_notebook(cells=cells, metadata=metadata or {}, nbformat_minor=4)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "", "language": "python"}
+    nbformat.write(made, path)
+    return path
+
+
+@pytest.fixture
+def notebooks(tmp_path, monkeypatch):
+    """Folder of three notebooks; the working folder is the one above."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notebooks").mkdir()
+    for name in ("01_one", "04_four", "04b_more"):
+        write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", CELL)
+    return tmp_path / "notebooks"
+
+
+def stems(paths):
+    return [path.stem for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("only", "names"),
+    [
+        ([], ["01_one", "04_four", "04b_more"]),
+        (["4"], ["04_four"]),
+        (["04", "1"], ["01_one", "04_four"]),
+        (["4b"], ["04b_more"]),
+        (["04b"], ["04b_more"]),
+    ],
+)
+def test_notebooks_are_chosen_by_number(notebooks, only, names):
+    assert stems(walkthrough.list_notebooks(only, notebooks)) == names
+
+
+def test_an_unknown_number_is_refused_with_those_known(notebooks):
+    with pytest.raises(ValueError, match="07.*01, 04, 04b"):
+        walkthrough.list_notebooks(["4", "7"], notebooks)
+
+
+def test_a_folder_without_notebooks_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="clone"):
+        walkthrough.list_notebooks(folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("text", "2015", "2015"),
+        ("text", "no", "no"),
+        ("epochs", "6", 6),
+        ("rate", "1", 1.0),
+        ("rate", "1e-3", 0.001),
+        ("clean", "True", True),
+        ("clean", "no", False),
+        ("epochs", 6, 6),
+    ],
+)
+def test_a_value_becomes_of_the_type_of_its_default(notebooks, name, text, value):
+    path = notebooks / "01_one.ipynb"
+    assigned = walkthrough.assign_parameters([path], {name: text})[path]
+    assert assigned == {name: value} and type(assigned[name]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [("epochs", "many", "int"), ("epochs", "1.5", "int"), ("rate", "x", "float")]
+    + [("clean", "maybe", "bool")],
+)
+def test_a_value_of_another_type_is_refused(notebooks, name, text, kind):
+    with pytest.raises(ParameterError, match=f"{name} is '{text}'.*{kind}"):
+        walkthrough.assign_parameters([notebooks / "01_one.ipynb"], {name: text})
+
+
+def test_an_unknown_parameter_is_refused_before_anything_is_written(notebooks, tmp_path):
+    with pytest.raises(ParameterError, match=r"epoch\..*clean, epochs, rate, run, text"):
+        walkthrough.run_notebooks("mine", {"epoch": "5"}, notebooks=notebooks)
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_run_called_by_a_path_is_refused_before_anything_is_written(notebooks, tmp_path):
+    with pytest.raises(ParameterError, match=r"\.\./x"):
+        walkthrough.run_notebooks("../x", {}, notebooks=notebooks)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notebooks"]
+
+
+def write_run(folder, **results):
+    """Folder of reports with one executed notebook, one figure and a data check."""
+    (folder / "figures").mkdir(parents=True)
+    metadata = {"papermill": {"duration": 90.0, "parameters": {"epochs": 2, "text": "<b>"}}}
+    write_notebook(folder / "04_train.ipynb", CELL, metadata=metadata)
+    info = PIL.PngImagePlugin.PngInfo()
+    info.add_itxt("Title", "Loss & accuracy")
+    PIL.Image.new("L", (4, 4)).save(folder / "figures" / "04_train_curves.png", pnginfo=info)
+    for name in ("data_check.html", "issues.tsv"):
+        (folder / name).touch()
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
+MEASURED = {"word_accuracy": 0.5, "interval_95": [0.1, 0.9], "images": 4, "cer": 0.25}
+MEASURED |= {"images_per_second": 812.4, "model": "data/mine/train/model.keras"}
+
+
+def test_the_page_has_results_captions_and_links(tmp_path):
+    folder = write_run(tmp_path / "mine", **{"05_evaluate": MEASURED})
+    page = walkthrough.write_page(folder).read_text()
+    for fact in ("50.00%", "4 images", "25.00%", "812", "data/mine/train/model.keras"):
+        assert fact in page
+    assert "<figcaption>Loss &amp; accuracy</figcaption>" in page
+    assert 'alt="Loss &amp; accuracy"' in page
+    assert 'name="viewport"' in page and '<html lang="en">' in page
+    for link in ("04_train.html", "data_check.html", "issues.tsv", "results.json", "#04_train"):
+        assert f'href="{link}"' in page
+    assert "1.5" in page and "epochs = 2" in page
+    assert "<b>" not in page
+    assert (folder / "04_train.html").is_file()
+
+
+def test_a_measurement_on_few_images_says_so(tmp_path):
+    folder = write_run(tmp_path / "few", **{"05_evaluate": MEASURED})
+    assert "few" in dict(walkthrough.result_table(folder))["measured on"]
+    folder = write_run(tmp_path / "many", **{"05_evaluate": MEASURED | {"images": 1600}})
+    assert dict(walkthrough.result_table(folder))["measured on"] == "1,600 images"
+
+
+def test_a_run_without_results_has_a_page_too(tmp_path):
+    folder = write_run(tmp_path / "mine")
+    (folder / "results.json").unlink()
+    assert "04_train.html" in walkthrough.write_page(folder).read_text()
+
+
+def test_a_failing_notebook_names_its_executed_copy(notebooks, tmp_path, capsys):
+    path = write_notebook(notebooks / "05_five.ipynb", CELL, "1 / (epochs - 2)")
+    with pytest.raises(walkthrough.NotebookError) as caught:
+        walkthrough.run_notebooks("mine", {"epochs": "2"}, ["5"], notebooks=notebooks)
+    assert path.name in str(caught.value) and "ZeroDivisionError" in str(caught.value)
+    copy = tmp_path / "reports" / "mine" / path.name
+    assert str(copy.relative_to(tmp_path)) in str(caught.value) and copy.is_file()
+    output = capsys.readouterr()
+    assert not output.out and path.name in output.err
