@@ -1,4 +1,4 @@
-"""Imports between the wings of the package go one way; see the table in `crnn_keras/__init__.py`."""
+"""Imports between the wings of the package go one way: see `crnn_keras/__init__.py`."""
 
 import ast
 import pathlib
