@@ -1,4 +1,6 @@
-"""Files written whole or not at all, and read with errors that name them."""
+"""Files that are written atomically, and read with errors that name them."""
+
+from __future__ import annotations
 
 import contextlib
 import errno
@@ -6,106 +8,109 @@ import json
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator
+from typing import Any, BinaryIO, TextIO
 
 # Characters read at a time where a file may be long.
-_PIECE = 1 << 16
+_CHUNK = 1 << 16
 
 
 @contextlib.contextmanager
-def atomic(path):
-    """Opens a file for writing bytes that appears under its name only when it is whole.
+def atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Opens a file for writing bytes that appears under its name only when it is complete.
 
-    The bytes go to `<path>.part`, are flushed to the disk and renamed; on any error (a full disk
-    too) the part is removed and what stood under the name before stands there still.
+    The bytes go to `<path>.part`, are flushed to the disk, and the file is renamed. After any error
+    (a full disk too) the temporary file is removed, and the earlier file of that name is unchanged.
 
     Args:
-        path: file to write; its folder is made.
+        path: File to write; its folder is made.
 
     Yields:
         A binary file object.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    temporary = path.with_name(path.name + ".part")
     try:
-        with open(part, "wb") as file:
+        with open(temporary, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        os.replace(temporary, path)
         sync(path.parent)
     except BaseException:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def sync(path):
+def sync(path: str | os.PathLike) -> None:
     """Flushes a file, or the names in a folder, to the disk.
 
-    A renamed file outlasts a power cut only when the folder was flushed after the renaming.
+    A renamed file survives a power failure only if the folder was flushed after the renaming.
 
     Args:
-        path: file or folder.
+        path: File or folder.
     """
     # Windows opens no folders; its file system keeps a journal of names instead.
     if os.name == "nt" and os.path.isdir(path):
         return
-    number = os.open(path, os.O_RDONLY if os.path.isdir(path) else os.O_RDWR)
+    descriptor = os.open(path, os.O_RDONLY if os.path.isdir(path) else os.O_RDWR)
     try:
-        os.fsync(number)
+        os.fsync(descriptor)
     finally:
-        os.close(number)
+        os.close(descriptor)
 
 
-def write_atomic(path, content):
-    """Writes bytes to a file, whole or not at all.
+def write_atomic(path: str | os.PathLike, content: bytes) -> None:
+    """Writes bytes to a file, atomically.
 
     Args:
-        path: file to write; its folder is made.
-        content: bytes.
+        path: File to write; its folder is made.
+        content: Bytes.
     """
     with atomic(path) as file:
         file.write(content)
 
 
 @contextlib.contextmanager
-def new_folder(path):
-    """Makes a folder that appears under its name only when it is whole.
+def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Makes a folder that appears under its name only when it is complete.
 
-    It is filled as `<path>.part` and renamed; what stood under the name before is replaced then,
-    and stands there still after any error. What a killed run left half replaced is put back first.
+    It is filled as `<path>.part` and renamed. Then it replaces the earlier folder of that name,
+    which is unchanged after any error. A folder that a killed run left half replaced is restored
+    first.
 
     Args:
-        path: folder to make.
+        path: Folder to make.
 
     Yields:
         Path of the folder to fill.
     """
     path = pathlib.Path(path)
     restore_folder(path)
-    part = path.with_name(path.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    temporary = path.with_name(path.name + ".part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
     try:
-        yield part
-        replace_folder(part, path)
+        yield temporary
+        replace_folder(temporary, path)
     except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def replace_folder(new, folder):
+def replace_folder(new: str | os.PathLike, folder: str | os.PathLike) -> None:
     """Renames a folder to a name that another may have; that one is removed.
 
     Between the two renames no folder has the name. A run that is killed there leaves the earlier
     one as `<folder>.replaced`, see `restore_folder`.
 
     Args:
-        new: the folder.
-        folder: its name to be, on the same disk.
+        new: The folder.
+        folder: Its new name, on the same disk.
 
     Raises:
-        OSError: it cannot be renamed; what stood there before stands there still.
+        OSError: If it cannot be renamed; the earlier folder is restored.
     """
     folder = pathlib.Path(folder)
     old = replaced_folder(folder)
@@ -120,55 +125,55 @@ def replace_folder(new, folder):
     shutil.rmtree(old, ignore_errors=True)
 
 
-def replaced_folder(folder):
-    """Where `replace_folder` keeps what it is about to replace.
+def replaced_folder(folder: str | os.PathLike) -> pathlib.Path:
+    """Returns where `replace_folder` keeps the folder that it is about to replace.
 
     Args:
-        folder: its name.
+        folder: Name of the folder.
 
     Returns:
-        `<folder>.replaced`; a person's own copy would rather end in `.old` or `.bak`.
+        `<folder>.replaced`; a person's own copy more likely ends in `.old` or `.bak`.
     """
     folder = pathlib.Path(folder)
     return folder.with_name(folder.name + ".replaced")
 
 
-def restore_folder(folder):
-    """Gives a folder its name back where a run was killed while it was being replaced.
+def restore_folder(folder: str | os.PathLike) -> None:
+    """Restores the name of a folder if a run was killed while it replaced that folder.
 
     Args:
-        folder: its name.
+        folder: Name of the folder.
     """
     folder = pathlib.Path(folder)
     if folder.name and not folder.exists() and replaced_folder(folder).is_dir():
         os.rename(replaced_folder(folder), folder)
 
 
-def write_json(path, content):
-    """Writes plain data as readable JSON, whole or not at all.
+def write_json(path: str | os.PathLike, content: Any) -> None:
+    """Writes plain data as readable JSON, atomically.
 
-    Half a character, as names of files that are no UTF-8 have it, is written as JSON's escape.
+    Lone surrogates, which file names outside UTF-8 have, are written as escapes of JSON.
 
     Args:
-        path: file to write.
-        content: what `json.dumps` takes.
+        path: File to write; its folder is made.
+        content: What `json.dumps` takes.
     """
     text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
     write_atomic(path, text.encode("utf-8", "backslashreplace"))
 
 
-def read_json(path):
+def read_json(path: str | os.PathLike) -> Any:
     """Reads a JSON file.
 
     Args:
-        path: file to read.
+        path: File to read.
 
     Returns:
         Plain data.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not JSON.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not JSON.
     """
     try:
         return json.loads(pathlib.Path(path).read_bytes())
@@ -176,50 +181,50 @@ def read_json(path):
         raise ValueError(f"{path} is not a JSON file: {error}") from None
 
 
-def read_text(path):
-    """Reads a text file in the encodings that label files come in.
+def read_text(path: str | os.PathLike) -> tuple[str, str]:
+    """Reads a text file in one of the usual encodings of label files.
 
     Tried in this order: UTF-16 if it begins with that byte order mark, UTF-8 with or without one,
     GB18030 (which includes GBK and GB2312). Line ends of Windows and of old Macs become `\\n`.
 
     Args:
-        path: file to read.
+        path: File to read.
 
     Returns:
         Tuple of the text and the name of its encoding.
 
     Raises:
-        ValueError: the file is in none of them.
+        ValueError: If the file is in none of these encodings.
     """
     with open_text(path) as file:
         return file.read(), file.encoding
 
 
-def open_text(path, encoding=None):
-    """Opens a text file as `read_text` reads it, to be gone through line by line.
+def open_text(path: str | os.PathLike, encoding: str | None = None) -> TextIO:
+    """Opens a text file, in an encoding that `read_text` knows, to be read line by line.
 
-    The encoding is found by a first pass over the whole file, a piece at a time: memory stays
-    flat however long it is.
+    To find the encoding the file is read once before, in chunks, so the memory does not grow with
+    its length.
 
     Args:
-        path: file to read.
-        encoding: the encoding, where it is known from an earlier look.
+        path: File to read.
+        encoding: Encoding, if it is known already. Defaults to `None`: it is found.
 
     Returns:
-        File object, a context manager; its `encoding` is the name of the encoding.
+        A file object, which is a context manager; its `encoding` is the name of the encoding.
 
     Raises:
-        ValueError: the file is in none of the encodings.
+        ValueError: If the file is in none of the encodings.
     """
-    return open(path, encoding=encoding or _encoding(path), newline=None)
+    return open(path, encoding=encoding or _find_encoding(path), newline=None)
 
 
-def _encoding(path):
+def _find_encoding(path: str | os.PathLike) -> str:
     with open(path, "rb") as file:
         utf16 = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
     for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "gb18030"):
         with contextlib.suppress(UnicodeDecodeError), open(path, encoding=encoding) as file:
-            if all("\0" not in piece for piece in iter(lambda: file.read(_PIECE), "")):
+            if all("\0" not in chunk for chunk in iter(lambda: file.read(_CHUNK), "")):
                 return encoding
             break
     raise ValueError(
@@ -229,11 +234,11 @@ def _encoding(path):
 
 
 @contextlib.contextmanager
-def prefix_errors(path):
-    """Puts the file's name before the message of any ValueError raised inside.
+def prefix_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Puts a file's name before the message of any ValueError raised inside.
 
     Args:
-        path: the file that the work inside is about.
+        path: File that the code inside reads.
     """
     try:
         yield
@@ -242,16 +247,16 @@ def prefix_errors(path):
 
 
 @contextlib.contextmanager
-def explain_full_disk(what, folder, size):
+def explain_full_disk(what: str, folder: str | os.PathLike, size: int) -> Iterator[None]:
     """Adds to the error of a full disk what was written, how large it is, and what is free.
 
     Args:
-        what: what is being written, in a word or two.
-        folder: where it is written.
-        size: its size in bytes.
+        what: What is being written, in a word or two.
+        folder: Folder that it is written to.
+        size: Its size in bytes.
 
     Raises:
-        OSError: the disk is full. Other errors pass unchanged.
+        OSError: If the disk is full. Other errors pass unchanged.
     """
     try:
         yield
@@ -262,6 +267,6 @@ def explain_full_disk(what, folder, size):
         raise OSError(
             error.errno,
             f"No space left on the disk or in the quota: {what} takes {size:,} bytes, and the "
-            f"disk of {folder} has {free:,} free. What was saved before is untouched: make room "
-            "and try again. A training continues after its newest state",
+            f"disk of {folder} has {free:,} free. What was saved before is untouched. Make room "
+            "and try again; a training continues from its newest state",
         ) from error
