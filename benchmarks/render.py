@@ -96,7 +96,7 @@ def our_turn(texts, fonts, style, start, count):
     from crnn_keras import synth
 
     began = time.process_time()
-    images = [synth.render_jpeg(texts[i], fonts, style, 0, i) for i in range(start, start + count)]
+    images = [synth.render_jpeg(texts[i], fonts, style, index=i) for i in range(start, start + count)]
     speed = count / (time.process_time() - began)
     widths = [Image.open(io.BytesIO(image)).width for image in images]
     return speed, statistics.mean(widths)

@@ -1,5 +1,10 @@
+"""Rendered images: size, contrast, the same bytes for the same seed, many on all cores."""
+
+import doctest
 import hashlib
+import importlib
 import io
+import re
 import string
 from dataclasses import fields
 
@@ -8,9 +13,8 @@ import pytest
 from PIL import Image, features
 
 from crnn_keras.synth import Style, bundled_fonts, render_jpeg, render_many, render_word, rendering
-from crnn_keras.synth.degrade import noise
+from crnn_keras.synth.degrade import make_noise
 from crnn_keras.synth.style import _LIMITS
-from crnn_keras.utils import parallel
 
 LETTERS_AND_DIGITS = string.digits + string.ascii_letters
 PLAIN = Style.plain()
@@ -21,16 +25,20 @@ LARGEST = {name: high for name, (_, high) in _LIMITS.items() if name not in ("he
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
     paths = []
-    for number in range(2):
-        path = tmp_path_factory.mktemp("photographs") / f"{number}.png"
+    for index in range(2):
+        path = tmp_path_factory.mktemp("photographs") / f"{index}.png"
         Image.effect_noise((600, 400), 60).save(path)
         paths.append(str(path))
     return paths
 
 
+def options(seed, index, photographs):
+    return {"seed": seed, "index": index, "photographs": photographs}
+
+
 @pytest.mark.parametrize("text", ["i", "W", "Word", "two words", "0123456789" * 3, "."])
 @pytest.mark.parametrize("height", [16, 36, 61])
-def test_a_image_has_the_height_of_its_style(text, height):
+def test_an_image_has_the_height_of_its_style(text, height):
     for index in range(4):
         image = render_word(text, FONTS[index], Style(height=height), seed=1, index=index)
         assert image.mode == "L" and image.height == height
@@ -47,20 +55,22 @@ def test_each_effect_at_its_largest_still_draws(name, text, photographs):
     plain = Style.plain(**changes)
     images = set()
     for index in range(6):
-        image = render_word(text, FONTS[3 * index], style, 2, index, photographs)
+        image = render_word(text, FONTS[3 * index], style, **options(2, index, photographs))
         assert image.height == 36 and 8 <= image.width <= 40 * 36
         low, high = image.getextrema()
-        assert high > low, "nothing is to be seen"
+        assert high > low, "the image is empty"
         images.add((image.size, image.tobytes()))
-    undone = [render_word(text, FONTS[3 * i], plain, 2, i, photographs) for i in range(6)]
-    assert images != {(image.size, image.tobytes()) for image in undone}
+    without = [
+        render_word(text, FONTS[3 * i], plain, **options(2, i, photographs)) for i in range(6)
+    ]
+    assert images != {(image.size, image.tobytes()) for image in without}
 
 
 @pytest.mark.parametrize("text", ["i", ".", "W", "rhododendronwellingt", "a b"])
 def test_all_effects_at_their_largest_still_draw(text, photographs):
     for index in range(40):
         style = Style(**LARGEST, height=32, quality=1)
-        image = render_word(text, FONTS[index % 20], style, 5, index, photographs)
+        image = render_word(text, FONTS[index % 20], style, **options(5, index, photographs))
         assert image.height == 32 and 8 <= image.width <= 40 * 32
 
 
@@ -79,26 +89,27 @@ def test_longer_words_make_wider_images():
 
 @pytest.mark.parametrize("text", ["", " ", "\t\n"])
 def test_nothing_to_draw_is_refused(text):
-    with pytest.raises(ValueError, match="Nothing to draw"):
+    with pytest.raises(ValueError, match=re.escape(repr(text))):
         render_word(text, FONTS[0])
 
 
 @pytest.mark.parametrize("contrast", [20, 60, 127])
-def test_ink_and_paper_differ_by_the_contrast_at_least(contrast):
+def test_ink_and_background_differ_by_the_contrast_at_least(contrast):
     darker = 0
     for index in range(60):
-        image = render_word("HELLO", FONTS[index % 20], Style.plain(contrast=contrast), 0, index)
+        style = Style.plain(contrast=contrast)
+        image = render_word("HELLO", FONTS[index % 20], style, index=index)
         pixels = np.asarray(image).astype(int)
-        paper = np.bincount(pixels[[0, -1]].ravel()).argmax()
-        ink = pixels.ravel()[np.abs(pixels - paper).argmax()]
-        assert abs(ink - paper) >= contrast - 2
-        darker += bool(ink < paper)
+        background = np.bincount(pixels[[0, -1]].ravel()).argmax()
+        ink = pixels.ravel()[np.abs(pixels - background).argmax()]
+        assert abs(ink - background) >= contrast - 2
+        darker += bool(ink < background)
     assert 10 < darker < 50
 
 
 @pytest.mark.parametrize("contrast", [-1, 128, 255])
-def test_a_contrast_that_cannot_be_had_is_refused(contrast):
-    with pytest.raises(ValueError, match=f"Contrast {contrast} is outside 0 to 127"):
+def test_a_contrast_that_is_out_of_range_is_refused(contrast):
+    with pytest.raises(ValueError, match=f"contrast is {contrast}.* 0 to 127"):
         Style(contrast=contrast)
 
 
@@ -113,10 +124,11 @@ def test_the_whole_text_is_in_the_image():
     # The ink of both ends: a T's bar is the widest thing there is.
     for index in range(40):
         style = Style.plain(slant=0.3, slope=0.12, tilt=0.1, curve=1)
-        pixels = np.asarray(render_word("TooT", FONTS[index % 20], style, 1, index)).astype(int)
+        image = render_word("TooT", FONTS[index % 20], style, seed=1, index=index)
+        pixels = np.asarray(image).astype(int)
         edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-        paper = np.bincount(edge).argmax()
-        assert (np.abs(edge - paper) > 30).mean() < 0.1
+        background = np.bincount(edge).argmax()
+        assert (np.abs(edge - background) > 30).mean() < 0.1
 
 
 def test_the_same_seed_gives_the_same_bytes():
@@ -132,11 +144,11 @@ def test_the_bytes_are_those_of_other_machines():
     if features.version("freetype2") != "2.14.3":
         pytest.skip("the expected bytes were made with FreeType 2.14.3, which draws the letters")
     fonts = [font for font in FONTS if "DejaVuSans" in font]
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     for index in range(200):
-        whole.update(render_jpeg(f"Word{index}", fonts, seed=7, index=index))
+        digest.update(render_jpeg(f"Word{index}", fonts, seed=7, index=index))
     expected = "dc3f0bf6e54d68ec9e529211a10b73b004cde5e9d9854907c70d2e2f89ee5cae"
-    assert whole.hexdigest() == expected
+    assert digest.hexdigest() == expected
 
 
 @pytest.mark.parametrize(
@@ -145,38 +157,38 @@ def test_the_bytes_are_those_of_other_machines():
     ids=lambda change: next(iter(change)),
 )
 def test_anything_else_gives_another_image(change):
-    asked = {"text": "Word", "fonts": FONTS, "seed": 3, "index": 8}
-    assert render_jpeg(**asked | change) != render_jpeg(**asked)
+    arguments = {"text": "Word", "fonts": FONTS, "seed": 3, "index": 8}
+    assert render_jpeg(**arguments | change) != render_jpeg(**arguments)
 
 
 def test_images_of_a_seed_are_all_different_and_use_all_fonts(monkeypatch):
-    used, draw = set(), rendering._draw
+    used, render = set(), rendering._render
 
-    def note(text, font, *arguments):
+    def note(text, font, style, **options):
         used.add(font)
-        return draw(text, font, *arguments)
+        return render(text, font, style, **options)
 
-    monkeypatch.setattr(rendering, "_draw", note)
-    images = {render_jpeg("Word", FONTS, Style(), 0, index) for index in range(300)}
+    monkeypatch.setattr(rendering, "_render", note)
+    images = {render_jpeg("Word", FONTS, index=index) for index in range(300)}
     assert len(images) == 300
     assert used == set(FONTS)
 
 
-def test_a_image_is_a_gray_jpeg():
+def test_an_image_is_a_grey_jpeg():
     image = Image.open(io.BytesIO(render_jpeg("Word", FONTS)))
     assert (image.format, image.mode, image.height) == ("JPEG", "L", 36)
 
 
 def test_a_lower_quality_makes_smaller_files():
     sizes = [
-        sum(len(render_jpeg("Word", FONTS, Style(quality=quality), 0, i)) for i in range(40))
+        sum(len(render_jpeg("Word", FONTS, Style(quality=quality), index=i)) for i in range(40))
         for quality in (5, 50, 95)
     ]
     assert sizes == sorted(set(sizes))
 
 
 def test_noise_is_even_around_0_with_its_deviation():
-    drawn = noise((400, 500), 10, np.random.default_rng(0))
+    drawn = make_noise((400, 500), 10, np.random.default_rng(0))
     assert abs(drawn.mean()) < 0.1
     assert abs(drawn.std() - 10) < 0.1
     assert np.abs(drawn).max() <= 30
@@ -185,12 +197,16 @@ def test_noise_is_even_around_0_with_its_deviation():
 # Many images.
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 7, 250])
-def test_image_i_of_many_is_the_one_of_index_i(chunk, photographs):
+@pytest.mark.parametrize("chunk_size", [1, 2, 7, 250])
+def test_image_i_of_many_is_the_one_of_index_i(chunk_size, photographs):
     texts = ["one", "Two", "3", "four", "FIVE"]
     style = Style(background=1, photographs=1)
-    expected = [render_jpeg(t, FONTS, style, 6, i, photographs) for i, t in enumerate(texts)]
-    images = render_many(texts, FONTS, style, 6, chunk=chunk, photographs=photographs)
+    expected = [
+        render_jpeg(text, FONTS, style, **options(6, i, photographs))
+        for i, text in enumerate(texts)
+    ]
+    common = {"seed": 6, "photographs": photographs}
+    images = render_many(texts, FONTS, style, chunk_size=chunk_size, **common)
     assert list(images) == expected
 
 
@@ -199,25 +215,25 @@ def test_no_texts_make_no_images(processes):
     assert list(render_many([], FONTS, processes=processes)) == []
 
 
-def test_two_processes_draw_the_same_as_one_with_few_chunks_under_way(monkeypatch):
-    started, asked = [], []
+def test_two_processes_draw_the_same_as_one(monkeypatch):
+    used, parallel_map = [], rendering.parallel_map
 
-    class Pool(parallel.ProcessPoolExecutor):
-        def __init__(self, processes, context, **options):
-            started.append(processes)
-            super().__init__(processes, context, **options)
+    def note(function, jobs, *, processes):
+        used.append(processes)
+        return parallel_map(function, jobs, processes=processes)
 
-        def submit(self, *arguments):
-            asked.append(arguments)
-            return super().submit(*arguments)
-
-    monkeypatch.setattr(parallel, "ProcessPoolExecutor", Pool)
-    texts = [LETTERS_AND_DIGITS[number % 62] for number in range(2000)]
+    monkeypatch.setattr(rendering, "parallel_map", note)
+    texts = [LETTERS_AND_DIGITS[i % 62] for i in range(2000)]
     style = Style(height=16)
-    alone = list(render_many(texts, FONTS, style, seed=2, processes=1))
-    assert started == []
-    images = render_many(texts, FONTS, style, seed=2, processes=2, chunk=50)
-    first = next(images)
-    assert len(asked) <= 6
-    assert [first, *images] == alone
-    assert started == [2] and len(asked) == 40
+    drawn = [list(render_many(texts, FONTS, style, seed=2, processes=count)) for count in (1, 2)]
+    assert drawn[0] == drawn[1]
+    assert used == [1, 2]
+
+
+MODULES = ["chinese", "font_report", "recipe", "rendering", "style", "texts"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_print_what_they_say(name):
+    result = doctest.testmod(importlib.import_module(f"crnn_keras.synth.{name}"))
+    assert result.attempted and not result.failed

@@ -1,23 +1,23 @@
-"""Texts drawn as images: many fonts, bent, blurred and noisy, the same for the same seed.
+"""Renders texts as images: many fonts, warped, blurred and noisy, the same for the same seed.
 
 Every text and every image is a pure function of its arguments, seed and index: no clock, no
 global state, so any process of any machine with the same fonts can draw it again, in any order.
-To that end greys pass through sums, products and roots of single numbers only: sums over many
-floats, powers and logarithms differ between machines in their last digits.
+For that reason greys pass through sums, products and roots of single numbers only: sums of many
+floats, powers and logarithms differ between machines in the last digits.
 
 | file | takes | gives |
 |---|---|---|
 | `fonts` | folders, characters | fonts of the machine, and which of them can draw a text |
-| `font_report` | characters, fonts | what was found, and which packages bring more fonts |
+| `font_report` | characters, fonts | a summary, and packages that bring more fonts |
 | `texts` | a word list | words in the cases of signs, numbers, codes |
-| `chinese` | characters, a corpus or frequencies | lines in which rare characters come up too |
-| `style` | | a share or strength for every effect |
-| `letters` | text, font | ink, outline and shadow on a sheet |
-| `bend` | a sheet | perspective, slant, arcs and waves, on the image's size |
-| `paper` | a size, photographs | what lies behind the letters |
-| `camera` | the scene | light, blur, lost resolution, noise |
-| `image` | a text, a seed, an index | the image; many images on all cores |
-| `recipe` | all of these as plain data | samples by index, and a fingerprint of what decides them |
+| `chinese` | characters, a corpus or frequencies | lines that contain rare characters too |
+| `style` | | a probability or a largest strength for every effect |
+| `letters` | a text, a font | ink, outline and shadow |
+| `warp` | letters | perspective, slant, arcs and waves, at the image's size |
+| `background` | a size, photographs | the background of the letters |
+| `degrade` | the image | light, blur, lost resolution, noise |
+| `rendering` | a text, a seed, an index | the image; many images on all cores |
+| `recipe` | all of these as plain data | samples by index, and a fingerprint of the set |
 """
 
 from crnn_keras.synth.background import find_photographs

@@ -1,120 +1,125 @@
-"""What light and camera do to an image: uneven light, blur, lost resolution, noise, specks."""
+"""Degrades rendered images like a camera: uneven light, blur, lost resolution, noise, specks."""
 
 import functools
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from crnn_keras.synth.background import slant_light
+from crnn_keras.synth.background import make_gradient
+from crnn_keras.synth.style import Style
 
-# A prime number of pixels, lest rows of large images repeat.
-_POOL = 1_048_573
+# A prime number of values, so that the rows of large images do not repeat.
+_NOISE_POOL_SIZE = 1_048_573
 _DIRECTIONS = ((1, 0), (0, 1), (1, 1), (1, -1))
 
 
 @functools.lru_cache(maxsize=1)
 def _noise_pool():
-    """Noise of deviation 1 to take pieces of: to make it anew would be a tenth of all the work.
+    """Makes noise of standard deviation 1 once; fresh noise would take a tenth of the time.
 
-    Sums of three bytes are near enough to Gaussian, and logarithms differ between machines.
+    Sums of three bytes are close enough to Gaussian, and logarithms differ between machines.
     """
-    drawn = np.random.default_rng(8).integers(0, 256, (3, _POOL), np.uint8)
-    # Three bytes have a mean of 382.5 and a standard deviation of 128.
+    drawn = np.random.default_rng(8).integers(0, 256, (3, _NOISE_POOL_SIZE), np.uint8)
+    # Sums of three bytes have a mean of 382.5 and a standard deviation of 128.
     return (drawn.sum(axis=0, dtype=np.float32) - np.float32(382.5)) * np.float32(1 / 128)
 
 
-def noise(shape, deviation, rng):
-    """Noise of a bell curve.
+def make_noise(shape: tuple[int, int], deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """Draws noise that is nearly Gaussian.
 
     Args:
-        shape: height and width in pixels.
-        deviation: standard deviation in grey levels.
-        rng: numpy's Generator.
+        shape: Tuple of height and width in pixels.
+        deviation: Standard deviation in grey levels.
+        rng: NumPy random generator.
 
     Returns:
-        Float32 array of that shape, at most 3 deviations from 0.
+        float32 array `(height, width)`, at most 3 deviations from 0.
     """
-    start = int(rng.random() * _POOL)
-    places = np.arange(start, start + shape[0] * shape[1]).reshape(shape)
-    return _noise_pool().take(places, mode="wrap") * np.float32(deviation)
+    start = int(rng.random() * _NOISE_POOL_SIZE)
+    indices = np.arange(start, start + shape[0] * shape[1]).reshape(shape)
+    return _noise_pool().take(indices, mode="wrap") * np.float32(deviation)
 
 
-def _smear(image, rng):
-    """The mean of the image and of copies moved by a pixel, two pixels, ..."""
-    across, down = _DIRECTIONS[int(rng.random() * 4)]
+def _blur_motion(image, rng):
+    """Returns the mean of the image and of copies shifted by one pixel, two pixels, ..."""
+    dx, dy = _DIRECTIONS[int(rng.random() * 4)]
     steps = 1 + int(rng.random() * 3)
     height, width = image.shape
     padded = np.pad(image, steps, mode="edge")
     total = image.copy()
     for step in range(1, steps + 1):
-        x, y = steps + across * step, steps + down * step
+        x, y = steps + dx * step, steps + dy * step
         total += padded[y : y + height, x : x + width]
     return total * np.float32(1 / (steps + 1))
 
 
-def _blur(image, radius):
-    """A Gaussian blur; small ones by means of neighbours, in a third of Pillow's time."""
+def _blur_gaussian(image, radius):
+    """Blurs; a small radius by means of neighbours, which takes a third of Pillow's time."""
     if radius > 1.2:
         blurred = _to_image(image).filter(ImageFilter.GaussianBlur(radius))
         return np.asarray(blurred, np.float32)
-    # Each turn adds a variance of twice the neighbours' weight.
-    turns = 1 if radius < 0.7 else 2
-    weight = np.float32(radius * radius / 2 / turns)
+    # Each round adds a variance of twice the neighbours' weight.
+    rounds = 1 if radius < 0.7 else 2
+    weight = np.float32(radius * radius / 2 / rounds)
     image = image.copy()
-    for _ in range(turns):
-        for line in (image, image.T):
-            inner = line[1:-1]
-            inner += weight * (line[:-2] + line[2:] - (inner + inner))
+    for _ in range(rounds):
+        for lines in (image, image.T):
+            inner = lines[1:-1]
+            inner += weight * (lines[:-2] + lines[2:] - (inner + inner))
     return image
 
 
-def _to_image(image):
-    image = np.minimum(np.maximum(image, 0), 255).astype(np.uint8)
-    return Image.frombuffer("L", image.shape[::-1], image, "raw", "L", 0, 1)
+def _to_image(array):
+    array = np.minimum(np.maximum(array, 0), 255).astype(np.uint8)
+    return Image.frombuffer("L", array.shape[::-1], array, "raw", "L", 0, 1)
 
 
-def photograph(image, span, detail, style, rng):
-    """Takes an image of the scene.
+def degrade_image(
+    image: np.ndarray, style: Style, rng: np.random.Generator, *, contrast: float, detail: float
+) -> Image.Image:
+    """Adds what a camera adds: uneven light, blur, lost resolution, noise and specks.
 
     Args:
         image: float32 array `(height, width)` of greys.
-        span: difference of ink and paper in grey levels; noise has at most a quarter of it.
-        detail: size of the letters as a share of the usual, 1 at most: small ones are blurred less.
-        style: a `Style`.
-        rng: numpy's Generator.
+        style: A `Style`.
+        rng: NumPy random generator.
+        contrast: Difference between ink and background in grey levels. The standard deviation of
+            the noise is at most a quarter of it.
+        detail: Size of the letters relative to the usual size, at most 1. Small letters are
+            blurred less.
 
     Returns:
-        Gray Pillow image of the same size.
+        Grey Pillow image of the same size.
     """
     if rng.random() < style.light:
         strength = np.float32(0.1 + 0.35 * rng.random())
-        shade = slant_light(image.shape[::-1], rng)
-        image = image * (np.float32(1) + strength * (shade - np.float32(0.5)))
+        gradient = make_gradient(image.shape[::-1], rng)
+        image = image * (np.float32(1) + strength * (gradient - np.float32(0.5)))
     height, width = image.shape
-    sharp = rng.random() < style.sharp
-    if not sharp and rng.random() < style.motion:
-        image = _smear(image, rng)
+    is_sharp = rng.random() < style.sharp
+    if not is_sharp and rng.random() < style.motion:
+        image = _blur_motion(image, rng)
     radius = style.blur * rng.random() * detail
-    if not sharp and radius > 0.25:
-        image = _blur(image, radius)
+    if not is_sharp and radius > 0.25:
+        image = _blur_gaussian(image, radius)
     if rng.random() < style.halo:
-        # An unsharp mask, as cameras and image programs have it.
+        # An unsharp mask, as cameras and image editors apply it.
         strength = np.float32(0.5 + 1.5 * rng.random())
-        image = image + strength * (image - _blur(image, 0.8 + rng.random()))
-    if not sharp and rng.random() < style.resolution:
-        share = 1 - detail * (0.2 + 0.4 * rng.random())
-        # Nobody reads less than ten rows.
-        smaller = tuple(max(int(side * share), min(side, 10)) for side in (width, height))
-        taken = _to_image(image).resize(smaller, Image.Resampling.BOX)
-        image = np.asarray(taken, np.float32)
-    # Most cameras are better than that.
-    deviation = min(style.noise * min(rng.random(), rng.random()), 0.25 * span)
+        image = image + strength * (image - _blur_gaussian(image, 0.8 + rng.random()))
+    if not is_sharp and rng.random() < style.resolution:
+        scale = 1 - detail * (0.2 + 0.4 * rng.random())
+        # Text of fewer than ten rows cannot be read.
+        smaller = tuple(max(int(side * scale), min(side, 10)) for side in (width, height))
+        scaled = _to_image(image).resize(smaller, Image.Resampling.BOX)
+        image = np.asarray(scaled, np.float32)
+    # The smaller of two draws: most cameras have little noise.
+    deviation = min(style.noise * min(rng.random(), rng.random()), 0.25 * contrast)
     if deviation > 1:
-        image = image + noise(image.shape, deviation, rng)
+        image = image + make_noise(image.shape, deviation, rng)
     image = _to_image(image)
     if image.size != (width, height):
-        way = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BILINEAR
-        image = image.resize((width, height), way)
+        method = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BILINEAR
+        image = image.resize((width, height), method)
     if rng.random() < style.salt:
         pixels = np.array(image)
         specks = rng.integers(pixels.size, size=1 + pixels.size // 100)

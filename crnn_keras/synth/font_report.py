@@ -1,11 +1,12 @@
-"""Which fonts the machine has for some characters, and which packages bring more."""
+"""Reports which fonts have given characters, and which packages bring more fonts."""
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crnn_keras.synth.fonts import FontError, is_han, missing_characters
 
-# Packages whose names were looked up in Debian 12 and on npm; each brings TrueType or OpenType.
+# Packages of Debian 12 and npm; each brings TrueType or OpenType fonts.
 DEBIAN_LATIN = (
     "fonts-dejavu fonts-liberation fonts-lato fonts-roboto-unhinted fonts-roboto-slab "
     "fonts-open-sans fonts-urw-base35 fonts-texgyre fonts-freefont-otf fonts-linuxlibertine "
@@ -33,30 +34,30 @@ NPM_CHINESE = (
 _FEW_LATIN, _FEW_CHINESE = 100, 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FontReport:
-    """Fonts for some characters; shows itself as text.
+    """Holds which fonts have given characters; its string is a readable summary.
 
     Args:
-        usable: list of paths of fonts that have every character.
-        refused: dict of `font path: missing characters`.
-        unreadable: dict of `font path: reason`.
-        advice: how to install more fonts; empty if there are many.
+        usable: List of paths of fonts that have every character.
+        incomplete: Dict of `font path: missing characters`.
+        unreadable: Dict of `font path: reason`.
+        advice: How to install more fonts; empty if there are many.
     """
 
-    usable: list
-    refused: dict
-    unreadable: dict
+    usable: list[str]
+    incomplete: dict[str, str]
+    unreadable: dict[str, str]
     advice: str
 
-    def __str__(self):
-        count = len(self.usable) + len(self.refused) + len(self.unreadable)
+    def __str__(self) -> str:
+        count = len(self.usable) + len(self.incomplete) + len(self.unreadable)
         lines = [f"{count} fonts found, {len(self.usable)} have every character"]
-        if self.refused:
-            font, gap = min(self.refused.items(), key=lambda item: len(item[1]))
+        if self.incomplete:
+            font, missing = min(self.incomplete.items(), key=lambda item: len(item[1]))
             lines.append(
-                f"{len(self.refused)} refused for lack of characters; the closest, {font}, lacks "
-                f"{len(gap)}: {gap[:20]!r}"
+                f"{len(self.incomplete)} lack characters; the closest, {font}, lacks "
+                f"{len(missing)}: {missing[:20]!r}"
             )
         if self.unreadable:
             font, reason = next(iter(self.unreadable.items()))
@@ -66,23 +67,23 @@ class FontReport:
     __repr__ = __str__
 
 
-def describe_fonts(characters, fonts):
-    """Says how many fonts have the characters, which do not, and where more are to be had.
+def describe_fonts(characters: str, fonts: Sequence[str]) -> FontReport:
+    """Reports how many fonts have the characters, which do not, and how to install more.
 
     Args:
-        characters: string of the characters that will be drawn.
-        fonts: list of font paths, for example `find_fonts()`.
+        characters: String of the characters that will be drawn.
+        fonts: List of font paths, for example `find_fonts()`.
 
     Returns:
         `FontReport`. Print it, or take its `usable` fonts.
 
     Example:
-        ```python
-        report = describe_fonts("abc", find_fonts())
-        print(report)
-        ```
+
+        >>> from crnn_keras.synth import bundled_fonts
+        >>> len(describe_fonts("abc省", bundled_fonts()).usable)
+        0
     """
-    needed, usable, refused, unreadable = frozenset(characters), [], {}, {}
+    needed, usable, incomplete, unreadable = frozenset(characters), [], {}, {}
     for font in fonts:
         try:
             missing = missing_characters(font, needed)
@@ -90,24 +91,24 @@ def describe_fonts(characters, fonts):
             unreadable[font] = str(error)
             continue
         if missing:
-            refused[font] = missing
+            incomplete[font] = missing
         else:
             usable.append(font)
-    return FontReport(usable, refused, unreadable, _advice(needed, usable))
+    advice = _advise(needed, usable)
+    return FontReport(usable=usable, incomplete=incomplete, unreadable=unreadable, advice=advice)
 
 
-def _advice(needed, usable):
-    chinese = any(map(is_han, needed))
-    if len(usable) >= (_FEW_CHINESE if chinese else _FEW_LATIN):
+def _advise(needed, usable):
+    has_han = any(map(is_han, needed))
+    if len(usable) >= (_FEW_CHINESE if has_han else _FEW_LATIN):
         return ""
-    debian, npm = (DEBIAN_CHINESE, NPM_CHINESE) if chinese else (DEBIAN_LATIN, NPM_LATIN)
-    commands = (
-        "More fonts make a better reader. On Debian and Ubuntu:",
+    debian, npm = (DEBIAN_CHINESE, NPM_CHINESE) if has_han else (DEBIAN_LATIN, NPM_LATIN)
+    lines = (
+        "More fonts make a better model. On Debian and Ubuntu:",
         f"  sudo apt-get install {debian}",
         "From npm, without root, into a folder for `find_fonts([folder])`:",
         f"  npm install --prefix fonts {npm}",
     )
     return "\n".join(
-        textwrap.fill(command, 98, subsequent_indent="    ", break_on_hyphens=False)
-        for command in commands
+        textwrap.fill(line, 98, subsequent_indent="    ", break_on_hyphens=False) for line in lines
     )

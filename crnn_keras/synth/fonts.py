@@ -1,5 +1,6 @@
-"""Fonts: those that are always there, those of the machine, and which of them have a character."""
+"""Finds the bundled fonts, the fonts of the machine, and the characters that a font has."""
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -7,26 +8,25 @@ import os
 import pathlib
 import re
 import warnings
+from collections.abc import Iterable, Sequence
 
 import matplotlib
 from fontTools.ttLib import TTFont
 from PIL import ImageFont
 
 SUFFIXES = (".ttf", ".otf", ".ttc")
-# It warns of oddities in tables that nothing here reads.
-logging.getLogger("fontTools").setLevel(logging.ERROR)
-# Families in matplotlib's folder that hold formulas, not text.
+# Families of matplotlib's folder that have letters; the others have mathematical symbols.
 _BUNDLED_TEXT_FONTS = ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "cmb10", "cmr10", "cmss", "cmtt")
-_CHINESE_FOLDER = pathlib.Path(__file__).parent / "assets" / "fonts"
+_CHINESE_FONTS = pathlib.Path(__file__).parent / "assets" / "fonts"
 _FACE = re.compile(r"^(?P<path>.+)#(?P<face>\d+)$")
 
 
 class FontError(ValueError):
-    """A font that cannot be read or lacks characters; the message names the file."""
+    """Reports a font that cannot be read or lacks characters; the message names the file."""
 
 
-def bundled_fonts():
-    """Text fonts that matplotlib carries: 20 faces of free licence, the same on every machine.
+def bundled_fonts() -> list[str]:
+    """Returns the text fonts of matplotlib: 20 faces with a free licence.
 
     Returns:
         Sorted list of paths.
@@ -39,20 +39,20 @@ def bundled_fonts():
     )
 
 
-def bundled_chinese_fonts():
-    """A sans and a serif with the characters of GB2312, ASCII and punctuation, of free licence.
+def bundled_chinese_fonts() -> list[str]:
+    """Returns the package's sans and serif fonts with GB2312, ASCII and Chinese punctuation.
 
     Returns:
         Sorted list of paths.
     """
-    return sorted(map(str, _CHINESE_FOLDER.glob("*.otf")))
+    return sorted(map(str, _CHINESE_FONTS.glob("*.otf")))
 
 
-def font_folders():
-    """Folders in which a machine keeps its fonts, as fontconfig and other systems have them.
+def font_folders() -> list[str]:
+    """Returns the font folders of this machine, as fontconfig and other systems define them.
 
     Returns:
-        List of the paths of those that exist.
+        List of the paths that exist.
     """
     home = pathlib.Path.home()
     data = os.environ.get("XDG_DATA_HOME") or home / ".local" / "share"
@@ -66,36 +66,36 @@ def font_folders():
     return [str(folder) for folder in dict.fromkeys(folders) if folder.is_dir()]
 
 
-def find_fonts(folders=None):
-    """Every TrueType and OpenType font of the machine.
+def find_fonts(folders: Iterable[str | os.PathLike] | None = None) -> list[str]:
+    """Finds every TrueType and OpenType font of the machine.
 
-    Two packages often bring the same file: of files with the same content the first path is
-    kept. Each face of a collection is a font of its own: `path.ttc#2` is its third. Files that
-    cannot be read are left out, and a warning names them.
+    Packages often bring the same file: of files with the same content only the first path is
+    kept. Each face of a collection is a font of its own: `path.ttc#2` is the third face. Files that
+    cannot be read are skipped, and a warning names them.
 
     Args:
-        folders: folders to search beside `font_folders()`, for example one into which fonts
-            of npm were installed.
+        folders: Folders to search besides `font_folders()`, for example one into which fonts
+            of npm were installed. Defaults to none.
 
     Returns:
         Sorted list of paths.
 
     Raises:
-        FontError: a given folder does not exist.
+        FontError: One of `folders` does not exist.
     """
-    given = [pathlib.Path(folder) for folder in folders or ()]
-    for folder in given:
+    extra = [pathlib.Path(folder) for folder in folders or ()]
+    for folder in extra:
         if not folder.is_dir():
-            raise FontError(f"{folder} is no folder. Expected one that holds fonts.")
+            raise FontError(f"{folder} is not a folder. Expected a folder of fonts.")
     paths, visited = set(), set()
-    for folder in [*given, *font_folders()]:
-        for root, inner, names in os.walk(folder, followlinks=True):
+    for folder in [*extra, *font_folders()]:
+        for root, subfolders, names in os.walk(folder, followlinks=True):
             # Links may lead in a circle.
-            place = os.path.realpath(root)
-            if place in visited:
-                inner.clear()
+            real = os.path.realpath(root)
+            if real in visited:
+                subfolders.clear()
                 continue
-            visited.add(place)
+            visited.add(real)
             found = (name for name in names if name.lower().endswith(SUFFIXES))
             paths.update(os.path.join(root, name) for name in found)
     fonts, contents, unreadable = [], set(), []
@@ -110,21 +110,22 @@ def find_fonts(folders=None):
         fonts.extend(faces)
     if unreadable:
         warnings.warn(
-            f"{len(unreadable)} fonts cannot be read and are left out: {', '.join(unreadable)}.",
+            f"{len(unreadable)} fonts cannot be read and are skipped: {', '.join(unreadable)}.",
             stacklevel=2,
         )
     return sorted(fonts)
 
 
 def _faces(path):
+    """Returns the font of a file, or all fonts of a collection."""
     faces = []
-    for number in range(64):
-        face = f"{path}#{number}" if path.lower().endswith(".ttc") else path
+    for index in range(64):
+        face = f"{path}#{index}" if path.lower().endswith(".ttc") else path
         try:
-            # A page of glyphs may be damaged behind a sound head: try to draw.
+            # The glyphs may be damaged behind a valid header: try to draw.
             load_font(face, 16).getbbox("a")
         except FontError:
-            if not number:
+            if not index:
                 raise
             break
         faces.append(face)
@@ -133,93 +134,111 @@ def _faces(path):
     return faces
 
 
-def is_han(character):
-    """Whether a character is Han, as Chinese and Japanese share them."""
+def is_han(character: str) -> bool:
+    """Tells whether a character is a Chinese ideograph."""
     return "\u3400" <= character <= "\u9fff" or "\U00020000" <= character <= "\U0003ffff"
 
 
-def split_face(font):
-    """Splits `path.ttc#2` into the file's path and the number of the face.
+def split_face(font: str | os.PathLike) -> tuple[str, int]:
+    """Splits `path.ttc#2` into the file's path and the index of the face.
 
     Args:
-        font: path of a font, with or without a face.
+        font: Path of a font, with or without `#index`.
 
     Returns:
-        Tuple of the path and the number, 0 if none is given.
+        Tuple of the path and the index; the index is 0 if the path has none.
     """
     match = _FACE.match(str(font))
     return (match["path"], int(match["face"])) if match else (str(font), 0)
 
 
 @functools.lru_cache(maxsize=8192)
-def file_hash(path):
-    """Sha256 of a file's content, as hex digits; computed once a process.
+def file_hash(path: str | os.PathLike) -> str:
+    """Returns the sha256 of a file's content; it is computed once a process.
 
     Args:
-        path: of a file, or of a font with `#number` for a face of a collection: all faces of a
-            file have its hash.
+        path: Path of a file, or of a font with `#index` for a face of a collection: all faces
+            have the hash of their file.
+
+    Returns:
+        64 hex digits.
+
+    Raises:
+        OSError: The file cannot be read.
     """
     with open(split_face(path)[0], "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-# Every open font holds a file open, and systems allow some thousand.
+# Every open font keeps a file open, and systems allow about a thousand.
 @functools.lru_cache(maxsize=200)
-def load_font(font, size):
-    """Opens a font; once a process while it is in use.
+def load_font(font: str, size: int) -> ImageFont.FreeTypeFont:
+    """Opens a font. The last 200 stay open.
 
     Args:
-        font: path, with `#number` for a face of a collection.
-        size: size in pixels.
+        font: Path, with `#index` for a face of a collection.
+        size: Size in pixels.
 
     Returns:
         Pillow's `FreeTypeFont`.
 
     Raises:
-        FontError: it cannot be read.
+        FontError: The font cannot be read.
     """
     path, face = split_face(font)
     try:
-        # The basic layout engine is always there; libraqm may or may not be, and draws otherwise.
+        # Always the basic layout engine: libraqm draws differently and is not always installed.
         return ImageFont.truetype(path, size, face, layout_engine=ImageFont.Layout.BASIC)
     except (OSError, ValueError) as error:
         raise FontError(f"{font} cannot be read as a font: {error}.") from None
 
 
+@contextlib.contextmanager
+def _silent_fonttools():
+    """Silences fontTools, which warns about tables that nothing here reads."""
+    logger = logging.getLogger("fontTools")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 @functools.lru_cache(maxsize=8192)
-def font_characters(font):
-    """Characters that a font has glyphs for.
+def font_characters(font: str) -> frozenset[str]:
+    """Returns the characters that a font has glyphs for.
 
     Args:
-        font: path, with `#number` for a face of a collection.
+        font: Path, with `#index` for a face of a collection.
 
     Returns:
         Frozen set of characters.
 
     Raises:
-        FontError: it cannot be read.
+        FontError: The font cannot be read.
     """
     path, face = split_face(font)
     try:
-        with TTFont(path, lazy=True, fontNumber=face) as opened:
+        with _silent_fonttools(), TTFont(path, lazy=True, fontNumber=face) as opened:
             return frozenset(map(chr, opened.getBestCmap() or ()))
-    except Exception as error:  # fontTools raises whatever its parsers meet in a damaged file.
+    except Exception as error:  # fontTools raises errors of any type for a damaged file.
         raise FontError(f"{font} cannot be read as a font: {error!r}.") from None
 
 
 @functools.lru_cache(maxsize=8192)
-def missing_characters(font, characters):
-    """Characters that a font cannot draw: it has no glyph, or an empty one.
+def missing_characters(font: str, characters: frozenset[str]) -> str:
+    """Returns the characters for which a font has no glyph, or an empty one.
 
     Args:
-        font: path, with `#number` for a face of a collection.
-        characters: frozen set of characters. White space needs no glyph.
+        font: Path, with `#index` for a face of a collection.
+        characters: Frozen set of characters. White space needs no glyph.
 
     Returns:
         String of the missing characters, sorted.
 
     Raises:
-        FontError: it cannot be read.
+        FontError: The font cannot be read.
     """
     needed = {character for character in characters if not character.isspace()}
     missing = needed - font_characters(font)
@@ -227,23 +246,23 @@ def missing_characters(font, characters):
     try:
         boxes = {character: opened.getbbox(character) for character in needed - missing}
     except OSError as error:
-        raise FontError(f"{font} cannot be drawn with: {error}.") from None
+        raise FontError(f"{font} cannot draw its characters: {error}.") from None
     empty = {c for c, (left, top, right, bottom) in boxes.items() if right <= left or bottom <= top}
     return "".join(sorted(missing | empty))
 
 
-def fonts_with(characters, fonts):
-    """Splits fonts by whether they have every character.
+def fonts_with(characters: str, fonts: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Separates the fonts that have every character from those that do not.
 
     Args:
-        characters: string of the characters that will be drawn. A space needs no glyph.
-        fonts: list of font paths.
+        characters: String of the characters that will be drawn. A space needs no glyph.
+        fonts: List of font paths.
 
     Returns:
-        Tuple of the usable fonts and a dict of `font path: missing characters`.
+        Tuple of the list of usable fonts and a dict of `font path: missing characters`.
 
     Raises:
-        FontError: no font has them all, or one cannot be read.
+        FontError: No font has all characters, or one cannot be read.
     """
     needed = frozenset(characters) - {" "}
     missing = {font: missing_characters(font, needed) for font in fonts}
@@ -254,6 +273,6 @@ def fonts_with(characters, fonts):
         raise FontError(
             f"None of {len(fonts)} fonts has all {len(needed)} characters.{closest} "
             "Give fonts that cover the text, for Chinese for example those of Debian's "
-            "fonts-noto-cjk, or draw fewer characters; `describe_fonts` names more."
+            "fonts-noto-cjk, or draw fewer characters; `describe_fonts` names more packages."
         )
-    return usable, {font: gap for font, gap in missing.items() if gap}
+    return usable, {font: characters for font, characters in missing.items() if characters}

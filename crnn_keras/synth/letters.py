@@ -1,4 +1,4 @@
-"""Letters on a sheet: glyphs laid side by side, bolder or thinner, outlined, with a shadow."""
+"""Draws text as letters: glyphs side by side, bolder or thinner, with outline, shadow or sides."""
 
 import functools
 from dataclasses import dataclass
@@ -7,34 +7,36 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from crnn_keras.synth.fonts import FontError, is_han, load_font
+from crnn_keras.synth.style import Style
 
-# Room around the ink for outlines and shadows, in fractions of the font's size.
-_ROOM = 0.2
-# Room where parts of other words may stand.
-_NEIGHBOURS_ROOM = 0.6
+# Margin around the ink for outlines and shadows, as a fraction of the font's size.
+_MARGIN = 0.2
+# Margin that shows parts of other words.
+_NEIGHBOURS_MARGIN = 0.6
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """Letters before they are bent.
+class Letters:
+    """Holds the drawn letters of a text before they are warped.
 
     Args:
-        layers: float32 array `(layers, height, width)` of 0 to 255: of one layer, the coverage by
-            ink; of two, the grey of ink, outline and shadow times their coverage, and the coverage.
-        box: left, top, width and height in pixels of the text's own ink.
+        layers: float32 array `(layers, height, width)` of 0 to 255. One layer is the coverage by
+            ink. Two layers are the grey of ink, outline and shadow times their coverage, and the
+            coverage.
+        box: Tuple of left, top, width and height of the text's own ink in pixels.
     """
 
     layers: np.ndarray
-    box: tuple
+    box: tuple[int, int, int, int]
 
 
-# Some hundred megabytes a process at most, as Chinese fonts or two thousand others fill it.
+# A few hundred megabytes a process at most, with Chinese fonts or two thousand others.
 @functools.lru_cache(maxsize=2**18)
 def _glyph(font, size, character):
-    """Ink of a character, its left and top seen from the pen, and how far the pen moves."""
+    """Returns a character's ink, its left and top relative to the pen, and the pen's advance."""
     opened = load_font(font, size)
     try:
-        # Drawn on too large a canvas and cropped: to ask for its size first takes as long again.
+        # Drawn on too large an image and cropped: asking for the size first takes twice the time.
         image = Image.new("L", (4 * size, 4 * size))
         ImageDraw.Draw(image).text((size, 2 * size), character, 255, opened, anchor="ls")
         box = image.getbbox() or (0, 0, 0, 0)
@@ -44,99 +46,107 @@ def _glyph(font, size, character):
         raise FontError(f"{font} cannot draw {character!r}: {error}.") from None
 
 
-def _lay_out(text, font, sizes, spacing):
-    """Places glyphs along a baseline; gives them and the box of their ink.
+def _lay_out(text, font, *, sizes, spacing):
+    """Places glyphs along a baseline.
 
     Args:
-        sizes: size in pixels of the first character, and of the others.
+        text: What to write.
+        font: Path of the font.
+        sizes: Tuple of the size of the first character and of the others, in pixels.
+        spacing: Extra space between letters in pixels.
+
+    Returns:
+        Tuple of a list of `(ink, x, y)`, and the box `(left, top, right, bottom)` of all ink.
     """
-    placed, x = [], 0.0
-    for number, character in enumerate(text):
-        ink, left, top, advance = _glyph(font, sizes[number > 0], character)
+    placed, pen = [], 0.0
+    for i, character in enumerate(text):
+        ink, left, top, advance = _glyph(font, sizes[i > 0], character)
         if ink.size:
-            placed.append((ink, int(x + 0.5) + left, top))
-        # However tight letters are set, each moves on.
-        x += max(advance + spacing, 0.4 * advance)
+            placed.append((ink, int(pen + 0.5) + left, top))
+        # Even tightly set letters advance.
+        pen += max(advance + spacing, 0.4 * advance)
     if not placed:
-        raise FontError(f"{font} draws nothing for {text!r}. `fonts_with` refuses such fonts.")
+        raise FontError(f"{font} draws nothing for {text!r}. Take only fonts of `fonts_with`.")
     left, top = min(x for _, x, _ in placed), min(y for _, _, y in placed)
     right = max(x + ink.shape[1] for ink, x, _ in placed)
     bottom = max(y + ink.shape[0] for ink, _, y in placed)
     return placed, (left, top, right, bottom)
 
 
-def _stamp(sheet, placed, across, down):
-    """Draws glyphs on the sheet, moved by so many pixels; what lies outside is cut off."""
-    height, width = sheet.shape
+def _paste(canvas, placed, offset):
+    """Draws glyphs, moved by an offset, on a uint8 array; what lies outside is cut off."""
+    height, width = canvas.shape
     for ink, x, y in placed:
-        x, y = x + across, y + down
+        x, y = x + offset[0], y + offset[1]
         tall, wide = ink.shape
         if x >= 0 and y >= 0 and x + wide <= width and y + tall <= height:
-            area = sheet[y : y + tall, x : x + wide]
+            area = canvas[y : y + tall, x : x + wide]
             np.maximum(area, ink, out=area)
             continue
         left, top = max(-x, 0), max(-y, 0)
         right, bottom = min(wide, width - x), min(tall, height - y)
         if left < right and top < bottom:
-            area = sheet[y + top : y + bottom, x + left : x + right]
+            area = canvas[y + top : y + bottom, x + left : x + right]
             np.maximum(area, ink[top:bottom, left:right], out=area)
 
 
-def _grow(ink, pixels, better=np.maximum):
-    """Ink dilated by so many pixels, in turns by a cross and a square; eroded by `np.minimum`."""
-    for turn in range(pixels):
-        grown = ink.copy()
-        better(grown[1:], ink[:-1], out=grown[1:])
-        better(grown[:-1], ink[1:], out=grown[:-1])
-        across = grown.copy() if turn % 2 else ink
-        better(grown[:, 1:], across[:, :-1], out=grown[:, 1:])
-        better(grown[:, :-1], across[:, 1:], out=grown[:, :-1])
-        ink = grown
+def _dilate(ink, pixels, extreme=np.maximum):
+    """Dilates ink by a cross and a square in turns; erodes it with `np.minimum`."""
+    for step in range(pixels):
+        result = ink.copy()
+        extreme(result[1:], ink[:-1], out=result[1:])
+        extreme(result[:-1], ink[1:], out=result[:-1])
+        source = result.copy() if step % 2 else ink
+        extreme(result[:, 1:], source[:, :-1], out=result[:, 1:])
+        extreme(result[:, :-1], source[:, 1:], out=result[:, :-1])
+        ink = result
     return ink
 
 
-def _shift(ink, across, down):
+def _shift(ink, dx, dy):
+    """Moves ink by whole pixels."""
     moved = np.zeros_like(ink)
     height, width = ink.shape
-    target = moved[max(down, 0) : height + min(down, 0), max(across, 0) : width + min(across, 0)]
-    target[:] = ink[max(-down, 0) : height - max(down, 0), max(-across, 0) : width - max(across, 0)]
+    target = moved[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+    target[:] = ink[max(-dy, 0) : height - max(dy, 0), max(-dx, 0) : width - max(dx, 0)]
     return moved
 
 
-def _weigh(ink, rng):
+def _change_weight(ink, rng):
     """Makes strokes bolder by up to three pixels or thinner by up to one."""
-    amount = np.float32(0.3 + 0.7 * rng.random())
-    bolder = rng.random() < 0.7
+    strength = np.float32(0.3 + 0.7 * rng.random())
+    is_bolder = rng.random() < 0.7
     pixels = 1 + int(3 * min(rng.random(), rng.random()))
-    other = _grow(ink, pixels) if bolder else _grow(ink, 1, np.minimum)
+    other = _dilate(ink, pixels) if is_bolder else _dilate(ink, 1, np.minimum)
     # Hairlines would vanish.
-    if not bolder and 2 * int(other.sum(dtype=np.int64)) < int(ink.sum(dtype=np.int64)):
+    if not is_bolder and 2 * int(other.sum(dtype=np.int64)) < int(ink.sum(dtype=np.int64)):
         return ink
-    return (ink + (other.astype(np.float32) - ink) * amount).astype(np.uint8)
+    return (ink + (other.astype(np.float32) - ink) * strength).astype(np.uint8)
 
 
-def _add_neighbours(sheet, text, font, size, origin, box, rng):
-    """Parts of other words near the text: a line above or below, or a letter at a side."""
+def _add_neighbours(canvas, text, font, *, size, origin, box, rng):
+    """Draws parts of other words near the text: a line above or below, or letters at a side."""
     left, top, right, bottom = box
     other = "".join(text[i] for i in rng.permutation(len(text)))
-    placed, (o_left, o_top, o_right, o_bottom) = _lay_out(other, font, (size, size), 0)
+    placed, other_box = _lay_out(other, font, sizes=(size, size), spacing=0)
+    other_left, other_top, other_right, other_bottom = other_box
     gap = int((0.12 + 0.25 * rng.random()) * size)
     side = rng.random()
     if side < 0.35:
-        across, down = left - o_left, top - gap - o_bottom
+        dx, dy = left - other_left, top - gap - other_bottom
     elif side < 0.7:
-        across, down = left - o_left, bottom + gap - o_top
+        dx, dy = left - other_left, bottom + gap - other_top
     else:
         gap += int(0.15 * size)
-        down = 0
-        across = right + gap - o_left if side < 0.85 else left - gap - o_right
+        dy = 0
+        dx = right + gap - other_left if side < 0.85 else left - gap - other_right
     if side < 0.7:
-        across += int((rng.random() - 0.5) * size)
-    _stamp(sheet, placed, across + origin[0], down + origin[1])
+        dx += int((rng.random() - 0.5) * size)
+    _paste(canvas, placed, (dx + origin[0], dy + origin[1]))
 
 
-def _add_rules(sheet, box, rng):
-    """A line under the text, over it, or both, of the ink."""
+def _add_rules(canvas, box, rng):
+    """Draws a line of ink under the text, over it, or both."""
     left, top, width, height = box
     thickness = 1 + int(0.1 * rng.random() * height)
     gap = 1 + int(0.15 * rng.random() * height)
@@ -144,25 +154,33 @@ def _add_rules(sheet, box, rng):
     rows = [top + height + gap] if kind < 0.8 else []
     rows += [top - gap - thickness] if kind > 0.6 else []
     for row in rows:
-        sheet[max(row, 0) : max(row + thickness, 0), left : left + width] = 255
+        canvas[max(row, 0) : max(row + thickness, 0), left : left + width] = 255
 
 
-def draw_letters(text, font, size, style, colors, rng):
-    """Writes a text with its outline and shadow.
+def draw_letters(
+    text: str,
+    font: str,
+    size: int,
+    *,
+    style: Style,
+    colors: tuple[float, float],
+    rng: np.random.Generator,
+) -> Letters:
+    """Draws a text with its outline and shadow.
 
     Args:
-        text: what to write.
-        font: path of a font that has its characters.
-        size: size of the font in pixels.
-        style: a `Style`.
-        colors: tuple of the ink's and the paper's grey, 0 to 255.
-        rng: numpy's Generator.
+        text: What to write.
+        font: Path of a font that has its characters.
+        size: Size of the font in pixels.
+        style: A `Style`.
+        colors: Tuple of the greys of ink and background, 0 to 255.
+        rng: NumPy random generator.
 
     Returns:
-        `Sheet`.
+        `Letters`.
 
     Raises:
-        FontError: the font cannot be read, or draws nothing for the text.
+        FontError: The font cannot be read, or draws nothing for the text.
     """
     spacing = 0.0
     if rng.random() < style.spacing:
@@ -174,106 +192,110 @@ def draw_letters(text, font, size, style, colors, rng):
     rules = rng.random() < style.rules
     sizes = (size, size)
     if rng.random() < style.initial and text.isupper():
-        # The sheet has room for letters of the usual size.
+        # The other letters shrink, so that the initial fits the margin.
         sizes = (size, int((0.6 + 0.25 * rng.random()) * size))
-    room = 3
+    margin = 3
     if neighbours or border or shadow or block or relief or rules:
-        room += int((_NEIGHBOURS_ROOM if neighbours else _ROOM) * size)
-    placed, box = _lay_out(text, font, sizes, spacing)
+        margin += int((_NEIGHBOURS_MARGIN if neighbours else _MARGIN) * size)
+    placed, box = _lay_out(text, font, sizes=sizes, spacing=spacing)
     left, top, right, bottom = box
-    origin = (room - left, room - top)
-    sheet = np.zeros((bottom - top + 2 * room, right - left + 2 * room), np.uint8)
-    _stamp(sheet, placed, *origin)
+    origin = (margin - left, margin - top)
+    own_box = (margin, margin, right - left, bottom - top)
+    ink = np.zeros((bottom - top + 2 * margin, right - left + 2 * margin), np.uint8)
+    _paste(ink, placed, origin)
     if neighbours:
-        _add_neighbours(sheet, text, font, size, origin, box, rng)
+        _add_neighbours(ink, text, font, size=size, origin=origin, box=box, rng=rng)
     if rng.random() < style.weight:
-        sheet = _weigh(sheet, rng)
+        ink = _change_weight(ink, rng)
     if rules:
-        _add_rules(sheet, (room, room, right - left, bottom - top), rng)
-    # Wide outlines fill dense characters.
+        _add_rules(ink, own_box, rng)
+    # Wide outlines would fill dense characters.
     widest = 1 if any(map(is_han, text)) else max(size // 14, 1)
     if relief:
-        layers = _emboss(sheet, widest, colors, rng)
+        layers = _emboss(ink, widest, colors=colors, rng=rng)
     else:
-        layers = _color(sheet, widest, border, shadow, block, style, colors, rng)
-    return Sheet(layers, (room, room, right - left, bottom - top))
+        effects = {"border": border, "shadow": shadow, "block": block}
+        layers = _color(ink, widest, contrast=style.contrast, colors=colors, rng=rng, **effects)
+    return Letters(layers, own_box)
 
 
-def _color(ink, widest, border, shadow, block, style, colors, rng):
-    """Lays shadow, sides, outline and ink over each other; plain ink stays a single layer."""
-    color, paper = colors
+def _color(ink, widest, *, border, shadow, block, contrast, colors, rng):
+    """Stacks shadow, sides, outline and ink; plain ink stays a single layer."""
+    color, background = colors
     stack = [(ink, color)]
     if border:
-        hollow = rng.random() < 0.25
-        grown = _grow(ink, 1 + (hollow and widest > 1) + int(rng.random() * widest))
-        if hollow:
-            stack = [(grown - ink, color)]
+        is_hollow = rng.random() < 0.25
+        outline = _dilate(ink, 1 + (is_hollow and widest > 1) + int(rng.random() * widest))
+        if is_hollow:
+            stack = [(outline - ink, color)]
         else:
-            # The outline has the ink's contrast to the paper; the ink takes another grey.
-            inner = paper if rng.random() < 0.5 else rng.random() * 255
-            far = abs(inner - color) >= max(style.contrast, 40)
-            stack = [(grown, color), (ink, inner if far else 255.0 if color < 128 else 0.0)]
+            # The outline has the ink's contrast to the background; the ink takes another grey.
+            inner = background if rng.random() < 0.5 else rng.random() * 255
+            is_far = abs(inner - color) >= max(contrast, 40)
+            inner = inner if is_far else 255.0 if color < 128 else 0.0
+            stack = [(outline, color), (ink, inner)]
     if block:
-        stack.insert(0, _sides(stack[0][0], widest, color, paper, rng))
+        stack.insert(0, _make_sides(stack[0][0], widest, colors=colors, rng=rng))
     if shadow:
-        stack.insert(0, _shadow(stack[0][0], widest, color, paper, rng))
+        stack.insert(0, _make_shadow(stack[0][0], widest, colors=colors, rng=rng))
     if len(stack) == 1:
         return stack[0][0].astype(np.float32)[None]
     return _flatten(stack)
 
 
-def _emboss(ink, widest, colors, rng):
-    """Letters of the paper's grey: seen are the edges that face the light, and those opposite."""
-    color, paper = colors
+def _emboss(ink, widest, *, colors, rng):
+    """Draws letters in the grey of the background with a lit and a shaded edge."""
+    color, background = colors
     steps = 1 + int(rng.random() * widest)
-    opposite = min(max(paper - 0.7 * (color - paper), 0.0), 255.0)
+    opposite = min(max(background - 0.7 * (color - background), 0.0), 255.0)
     edges = [(_shift(ink, steps, steps), color), (_shift(ink, -steps, -steps), opposite)]
-    return _flatten([*edges, (ink, paper)])
+    return _flatten([*edges, (ink, background)])
 
 
 def _flatten(stack):
-    """Two layers of coverages and their greys, the lowest first."""
+    """Merges pairs of coverage and grey, the lowest first, to premultiplied grey and coverage."""
     grey, covered = np.float32(0), np.float32(0)
     for coverage, value in stack:
-        share = coverage.astype(np.float32) * np.float32(1 / 255)
-        grey = grey + (np.float32(value) - grey) * share
-        covered = covered + (np.float32(255) - covered) * share
+        alpha = coverage.astype(np.float32) * np.float32(1 / 255)
+        grey = grey + (np.float32(value) - grey) * alpha
+        covered = covered + (np.float32(255) - covered) * alpha
     return np.stack([grey, covered])
 
 
-def _sides(ink, widest, color, paper, rng):
-    """Coverage and grey of the sides of thick letters, seen from beside, below or above."""
+def _make_sides(ink, widest, *, colors, rng):
+    """Returns coverage and grey of the sides of thick letters, seen from an angle."""
+    color, background = colors
     steps = 2 + int(rng.random() * 2 * widest)
-    across, down = ((1, 1), (-1, 1), (0, 1), (1, 0), (-1, 0), (1, -1), (-1, -1))[
-        int(rng.random() * 7)
-    ]
-    sides = _shift(ink, across, down)
+    dx, dy = ((1, 1), (-1, 1), (0, 1), (1, 0), (-1, 0), (1, -1), (-1, -1))[int(rng.random() * 7)]
+    sides = _shift(ink, dx, dy)
     for step in range(2, steps + 1):
-        np.maximum(sides, _shift(ink, across * step, down * step), out=sides)
-    # In their own shade they are darker than the front, whatever the paper is, or nearer to it.
-    part = 0.3 + 0.4 * rng.random()
-    return sides, color * part if rng.random() < 0.5 else color + (paper - color) * part
+        np.maximum(sides, _shift(ink, dx * step, dy * step), out=sides)
+    # Shaded sides are darker than the front; other sides are closer to the background.
+    weight = 0.3 + 0.4 * rng.random()
+    is_shaded = rng.random() < 0.5
+    return sides, color * weight if is_shaded else color + (background - color) * weight
 
 
-def _shadow(ink, widest, color, paper, rng):
-    """Coverage and grey of a shadow: soft, or hard as letters cut out of a board throw it."""
+def _make_shadow(ink, widest, *, colors, rng):
+    """Returns coverage and grey of a shadow: soft, or hard like the shadow of cut-out letters."""
+    color, background = colors
     steps = 1 + int(rng.random() * (widest + 1))
-    across, down = ((1, 1), (-1, 1), (1, 0), (0, 1), (1, -1), (-1, -1))[
+    dx, dy = ((1, 1), (-1, 1), (1, 0), (0, 1), (1, -1), (-1, -1))[
         int(min(rng.random(), rng.random()) * 6)
     ]
-    shadow = _shift(ink, across * steps, down * steps)
+    shadow = _shift(ink, dx * steps, dy * steps)
     if rng.random() < 0.5:
         for step in range(1, steps):
-            np.maximum(shadow, _shift(ink, across * step, down * step), out=shadow)
+            np.maximum(shadow, _shift(ink, dx * step, dy * step), out=shadow)
     else:
-        # A mean of neighbours, twice, in whole numbers.
+        # A mean of neighbours, twice, in integers.
         soft = shadow.astype(np.uint16)
         for _ in range(2):
             soft[1:-1] = (soft[:-2] + 2 * soft[1:-1] + soft[2:]) >> 2
             soft[:, 1:-1] = (soft[:, :-2] + 2 * soft[:, 1:-1] + soft[:, 2:]) >> 2
         shadow = soft.astype(np.uint8)
-    # Nearer to the paper than the ink is, or beyond the paper: lit from the other side.
-    part = 0.2 + 0.4 * rng.random()
+    # Closer to the background than the ink is, or, lit from the other side, beyond it.
+    weight = 0.2 + 0.4 * rng.random()
     if rng.random() < 0.3:
-        part = -part
-    return shadow, min(max(paper + (color - paper) * part, 0.0), 255.0)
+        weight = -weight
+    return shadow, min(max(background + (color - background) * weight, 0.0), 255.0)

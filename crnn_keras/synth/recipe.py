@@ -1,9 +1,11 @@
-"""All that decides a rendered set, as plain data: a machine that has it draws the same images."""
+"""The recipe of a rendered set, as plain data: every machine draws the same images from it."""
 
 import functools
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, asdict, dataclass, field
 
 import numpy as np
 from PIL import __version__ as pillow_version
@@ -43,76 +45,90 @@ _TEXTS = {
 }
 
 
-def _full(texts):
-    """The texts' settings with their defaults, checked and in one form."""
-    known = _TEXTS.get(texts.get("kind"))
-    if known is None:
-        raise ValueError(
-            f"Texts of kind {texts.get('kind')!r} are unknown. Expected {list(_TEXTS)}."
-        )
-    unknown = sorted(set(texts) - {"kind", *known})
+# Keys of recipes that were written before they were renamed.
+_OLD_KEYS = {"part": "split", "shares": "fractions"}
+
+
+def _complete(texts):
+    """Checks the settings of the texts and fills in the defaults."""
+    kind = texts.get("kind")
+    if kind not in _TEXTS:
+        raise ValueError(f"Texts of kind {kind!r} are unknown. Expected one of {list(_TEXTS)}.")
+    defaults = _TEXTS[kind]
+    unknown = sorted(set(texts) - {"kind", *defaults})
     if unknown:
-        raise ValueError(f"Texts have {unknown}, but know only {sorted(known)}.")
-    texts = texts | {"characters": "".join(texts["characters"])} if "characters" in texts else texts
-    given = {name: type(default)(texts.get(name) or default) for name, default in known.items()}
-    if given.get("labels", "exact") not in PROTOCOLS:
-        raise ValueError(f"Labels are {given['labels']!r}. Expected one of {list(PROTOCOLS)}.")
-    # A share of 0 is meant.
-    given |= {name: type(known[name])(texts[name]) for name in known if texts.get(name) == 0}
-    return {"kind": texts["kind"], **given}
+        raise ValueError(
+            f"Texts have unknown settings {unknown}. Expected some of {list(defaults)}."
+        )
+    # Joined, not `str`: the characters may be a list.
+    if "characters" in texts:
+        texts = {**texts, "characters": "".join(texts["characters"])}
+    complete = {"kind": kind}
+    for name, default in defaults.items():
+        value = default if texts.get(name) is None else texts[name]
+        # 0 and 0.0 are the same setting, in JSON too.
+        complete[name] = type(default)(value)
+    if complete.get("labels", "exact") not in PROTOCOLS:
+        raise ValueError(
+            f"The texts' labels are {complete['labels']!r}. Expected one of {list(PROTOCOLS)}."
+        )
+    return complete
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides rendered images.
+    """Holds everything that decides rendered images.
 
     Args:
-        texts: dict of the texts' kind and settings: `{"kind": "words", "file": path of a word
-            list}`, with the settings of `WordTexts` (an empty file stands for the English list of
-            the package); `"labels": "alphanumeric"` labels what is drawn by the rule of the
-            field's benchmarks, `Hello!` as `hello`. Or `{"kind": "chinese", "characters": string,
-            "corpus": path}`, with those of `ChineseTexts`. What is left out has its default.
-        fonts: paths of fonts that have the characters; see `find_fonts` and `fonts_with`.
-        backgrounds: paths of photographs; see `find_photographs`.
-        style: a `Style`.
-        seed: integer from 0.
-        part: the part whose texts are given; empty for all.
-        fractions: dict of `part name: share`.
+        texts: Dict of the texts' kind and settings; settings that are missing have their defaults.
+            `{"kind": "words", "file": path}` takes the words of a list, or of the package's English
+            list without a file, and the settings of `WordTexts`; `"labels": "alphanumeric"` labels
+            an image by the rule of the field's benchmarks, `Hello!` as `hello`.
+            `{"kind": "chinese", "characters": string, "corpus": path}` takes the settings of
+            `ChineseTexts`. Defaults to `{"kind": "words"}`.
+        fonts: Paths of fonts that have the characters; see `find_fonts` and `fonts_with`.
+        backgrounds: Paths of photographs; see `find_photographs`. Defaults to none.
+        style: A `Style`. Defaults to `Style()`.
+        seed: Integer from 0. Defaults to `0`.
+        split: Name of the split whose texts are drawn. Defaults to `""`: all texts.
+        fractions: Dict of `split name: fraction`. Defaults to `{}`.
 
     Raises:
-        ValueError: a setting of the texts is unknown, or there is no font.
+        ValueError: A setting of the texts is unknown, or there is no font.
 
     Example:
-        ```python
-        recipe = Recipe({"kind": "words"}, fonts=bundled_fonts(), seed=1)
-        jpeg, text = recipe.open().sample(0)
-        ```
+
+        >>> from crnn_keras.synth import bundled_fonts
+        >>> recipe = Recipe({"kind": "words"}, bundled_fonts(), seed=1)
+        >>> jpeg, text = recipe.open().sample(0)
+        >>> text
+        'FRYING'
     """
 
-    texts: dict = field(default_factory=lambda: {"kind": "words"})
-    fonts: tuple = ()
-    backgrounds: tuple = ()
+    texts: Mapping[str, object] = field(default_factory=lambda: {"kind": "words"})
+    fonts: Sequence[str] = ()
+    _: KW_ONLY
+    backgrounds: Sequence[str] = ()
     style: Style = Style()
     seed: int = 0
-    part: str = ""
-    fractions: dict = field(default_factory=dict)
+    split: str = ""
+    fractions: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
         if not self.fonts:
-            raise ValueError("A recipe without fonts draws nothing. Give `bundled_fonts()`.")
-        fractions = {name: float(share) for name, share in self.fractions.items()}
+            raise ValueError("A recipe needs at least one font. Give `bundled_fonts()`.")
         plain = {
-            "texts": _full(self.texts),
+            "texts": _complete(self.texts),
             "fonts": tuple(map(str, self.fonts)),
             "backgrounds": tuple(map(str, self.backgrounds)),
             "seed": int(self.seed),
-            "fractions": fractions,
+            "fractions": {name: float(value) for name, value in self.fractions.items()},
         }
         for name, value in plain.items():
             object.__setattr__(self, name, value)
 
-    def get_config(self):
-        """The recipe as data that JSON keeps.
+    def get_config(self) -> dict:
+        """Returns the recipe as data for JSON.
 
         Returns:
             Dict for `from_config`.
@@ -121,44 +137,62 @@ class Recipe:
         return config | {name: list(config[name]) for name in ("fonts", "backgrounds")}
 
     @classmethod
-    def from_config(cls, config):
-        """Makes the recipe of a `get_config`.
+    def from_config(cls, config: Mapping[str, object]) -> "Recipe":
+        """Makes the recipe that `get_config` returned.
 
         Args:
-            config: dict of the names and values of the arguments.
+            config: Dict of the names and values of the arguments.
 
         Returns:
             `Recipe`.
 
         Raises:
-            ValueError: a name or value is not known.
+            ValueError: A name or value is unknown.
         """
+        old = {name: new for name, new in _OLD_KEYS.items() if name in config}
+        if old:
+            renamings = ", ".join(f"{name!r} to {new!r}" for name, new in old.items())
+            raise ValueError(f"This recipe is of an earlier version. Rename its keys {renamings}.")
         try:
             return cls(**{**config, "style": Style(**config.get("style", {}))})
         except TypeError as error:
-            raise ValueError(f"This is no recipe of rendered texts: {error}.") from None
+            raise ValueError(f"This is not a recipe of rendered texts: {error}.") from None
 
-    def save(self, path):
-        """Writes the recipe as readable JSON, whole or not at all."""
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the recipe as readable JSON; an interrupted write leaves no partial file.
+
+        Args:
+            path: File to write.
+        """
         files.write_json(path, self.get_config())
 
     @classmethod
-    def load(cls, path):
-        """Reads a recipe that `save` wrote."""
+    def load(cls, path: str | os.PathLike) -> "Recipe":
+        """Reads a recipe that `save` wrote.
+
+        Args:
+            path: File to read.
+
+        Returns:
+            `Recipe`.
+
+        Raises:
+            ValueError: As `from_config`.
+        """
         return cls.from_config(files.read_json(path))
 
-    def fingerprint(self):
-        """Names the images: two machines with the same fingerprint draw the same bytes.
+    def fingerprint(self) -> str:
+        """Identifies the images: two machines with the same fingerprint draw the same bytes.
 
         It covers the contents, not the paths, of fonts, word list, corpus and photographs, all
-        settings, and the versions of what draws: Pillow, FreeType, the jpeg library and numpy's
+        settings, and the versions of what draws: Pillow, FreeType, the jpeg library and NumPy's
         random numbers.
 
         Returns:
             Sha256 as 64 hex digits.
 
         Raises:
-            OSError: a file is not there.
+            OSError: A file does not exist.
         """
         config = self.get_config()
         texts = config["texts"]
@@ -169,8 +203,10 @@ class Recipe:
         faces = map(split_face, self.fonts)
         config["fonts"] = [[file_hash(path), face] for path, face in faces]
         config["backgrounds"] = [file_hash(path) for path in self.backgrounds]
-        # The order of parts decides which text is whose, so fractions stay as they stand.
-        config["fractions"] = list(self.fractions.items())
+        # These two keep their first names, so that fingerprints of earlier sets stay valid.
+        config["part"] = config.pop("split")
+        # A list: the order of the splits decides which text belongs to which.
+        config["shares"] = list(config.pop("fractions").items())
         rng = np.random.default_rng([7, 7])
         config["drawing"] = {
             "crnn_keras": _DRAWING,
@@ -182,7 +218,7 @@ class Recipe:
         content = json.dumps(config, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
-    def open(self):
+    def open(self) -> "Renderer":
         """Makes the recipe ready to draw; files are read when they are first used.
 
         Returns:
@@ -190,11 +226,11 @@ class Recipe:
         """
         return Renderer(self)
 
-    def check(self):
-        """Opens every font and photograph; do it once, before many images are drawn.
+    def check(self) -> None:
+        """Opens every font and photograph; call it once before many images are drawn.
 
         Raises:
-            ValueError: a font cannot be read or lacks a character of the texts, a photograph is
+            ValueError: A font cannot be read or lacks a character of the texts, or a photograph is
                 damaged; the message names the file.
         """
         _, lacking = fonts_with(self.open().characters, self.fonts)
@@ -202,7 +238,7 @@ class Recipe:
             font, missing = next(iter(lacking.items()))
             raise ValueError(
                 f"{len(lacking)} of {len(self.fonts)} fonts lack characters of the texts. The "
-                f"first, {font}, lacks {missing[:20]!r}. Take only those of `fonts_with`."
+                f"first, {font}, lacks {missing[:20]!r}. Take only the fonts of `fonts_with`."
             )
         for path in self.backgrounds:
             load_photograph(path)
@@ -212,13 +248,13 @@ class Renderer:
     """Draws the samples of a recipe: sample `index` is a pure function of recipe and index.
 
     Args:
-        recipe: a `Recipe`.
+        recipe: A `Recipe`.
     """
 
-    def __init__(self, recipe):
+    def __init__(self, recipe: Recipe):
         self.recipe = recipe
-        # The parts of a set must not get the same dice.
-        name = f"{recipe.seed}/{recipe.part}".encode()
+        # Each split of a set has its own random numbers.
+        name = f"{recipe.seed}/{recipe.split}".encode()
         self._seed = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")
 
     def __reduce__(self):
@@ -228,49 +264,50 @@ class Renderer:
     def _texts(self):
         recipe, settings = self.recipe, dict(self.recipe.texts)
         settings.pop("labels", None)
-        shared = {"seed": recipe.seed, "part": recipe.part or None, "fractions": recipe.fractions}
+        settings |= {"seed": recipe.seed, "split": recipe.split or None}
+        settings["fractions"] = recipe.fractions
         if settings.pop("kind") == "words":
-            return WordTexts(read_words(settings.pop("file") or WORD_LIST), **settings, **shared)
+            return WordTexts(read_words(settings.pop("file") or WORD_LIST), **settings)
         for name in ("corpus", "frequencies"):
             settings[name] = settings[name] or None
-        return ChineseTexts(**settings, **shared)
+        return ChineseTexts(**settings)
 
     @property
-    def characters(self):
-        """Every character that may come up in a text, sorted."""
-        return self._texts.alphabet
+    def characters(self) -> str:
+        """Every character that a text may contain, sorted."""
+        return self._texts.characters
 
-    def text(self, index):
-        """The text that is drawn for an index.
+    def text(self, index: int) -> str:
+        """Returns the text that is drawn for an index.
 
         Args:
-            index: integer from 0.
+            index: Integer from 0.
 
         Returns:
             String.
         """
         return self._texts.text(index)
 
-    def label(self, text):
-        """What a drawn text is labelled with.
+    def label(self, text: str) -> str:
+        """Returns the label of a drawn text.
 
         Args:
-            text: string.
+            text: String.
 
         Returns:
             String.
         """
         return PROTOCOLS[self.recipe.texts.get("labels", "exact")](text)
 
-    def sample(self, index):
+    def sample(self, index: int) -> tuple[bytes, str]:
         """Draws a sample.
 
         Args:
-            index: integer from 0.
+            index: Integer from 0.
 
         Returns:
-            Tuple of the bytes of a gray jpeg and its label.
+            Tuple of the bytes of a grey jpeg and its label.
         """
         recipe, text = self.recipe, self.text(index)
-        jpeg = render_jpeg(text, recipe.fonts, recipe.style, self._seed, index, recipe.backgrounds)
-        return jpeg, self.label(text)
+        options = {"seed": self._seed, "index": index, "photographs": recipe.backgrounds}
+        return render_jpeg(text, recipe.fonts, recipe.style, **options), self.label(text)

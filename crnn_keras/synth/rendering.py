@@ -1,140 +1,192 @@
-"""One text as one image, and many of them on all cores."""
+"""Renders one text as one image, and many texts on all cores."""
 
+import functools
 import io
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from PIL import Image
 
-from crnn_keras.synth.background import add_bar, make_paper, slant_light, soft_noise
-from crnn_keras.synth.degrade import photograph
+from crnn_keras.synth.background import add_bar, make_background, make_blotches, make_gradient
+from crnn_keras.synth.degrade import degrade_image
 from crnn_keras.synth.fonts import is_han
 from crnn_keras.synth.letters import draw_letters
 from crnn_keras.synth.style import Style
-from crnn_keras.synth.warp import bend
-from crnn_keras.utils.parallel import in_processes
+from crnn_keras.synth.warp import warp_letters
+from crnn_keras.utils.parallel import parallel_map
 
-# Size of the font as a share of the image's height: most texts are then scaled by 0.6 to 1.2.
-_FONT_SHARE = 1.2
+# Size of the font relative to the image's height: most texts are then scaled by 0.6 to 1.2.
+_FONT_SCALE = 1.2
 _DEFAULT = Style()
 
 
-def _colors(style, rng):
-    """Greys of ink and paper, at least the style's contrast apart."""
+def _draw_colors(style, rng):
+    """Draws the greys of ink and background, at least the style's contrast apart."""
     if rng.random() < style.clean:
         dark = 50 * min(rng.random(), rng.random())
         light = 255 - 50 * min(rng.random(), rng.random())
         return (dark, light) if rng.random() < 0.6 else (light, dark)
-    paper = 255 * rng.random()
-    below, above = max(paper - style.contrast, 0.0), max(255 - style.contrast - paper, 0.0)
+    background = 255 * rng.random()
+    below = max(background - style.contrast, 0.0)
+    above = max(255 - style.contrast - background, 0.0)
     # The larger of two draws: signs are made to be read.
     far = max(rng.random(), rng.random())
     if rng.random() * (below + above) < below:
-        return below * (1 - far), paper
-    return paper + style.contrast + above * far, paper
+        return below * (1 - far), background
+    return background + style.contrast + above * far, background
 
 
-def render_word(text, font, style=_DEFAULT, seed=0, index=0, photographs=()):
-    """Draws one word or line.
+def render_word(
+    text: str,
+    font: str,
+    style: Style = _DEFAULT,
+    *,
+    seed: int = 0,
+    index: int = 0,
+    photographs: Sequence[str] = (),
+) -> Image.Image:
+    """Renders one word or line.
 
     Args:
-        text: what to write.
-        font: path of a font that has its characters.
-        style: a `Style`.
-        seed: integer from 0.
-        index: which image of this seed it is; each has its own random numbers.
-        photographs: paths of images that may lie behind the text.
+        text: What to write.
+        font: Path of a font that has its characters.
+        style: A `Style`. Defaults to `Style()`.
+        seed: Integer from 0. Defaults to `0`.
+        index: Index of the image among those of the seed; each has its own random numbers.
+            Defaults to `0`.
+        photographs: Paths of images for the background. Defaults to none.
 
     Returns:
-        Gray Pillow image, `style.height` pixels high and as wide as the text needs.
+        Grey Pillow image, `style.height` pixels high and as wide as the text needs.
 
     Raises:
-        ValueError: the text is empty, or a font or photograph cannot be read.
+        ValueError: The text is empty, or a font or photograph cannot be read.
+
+    Example:
+
+        >>> from crnn_keras.synth import bundled_fonts
+        >>> render_word("hotel", bundled_fonts()[0], seed=1).size
+        (120, 36)
     """
-    return _draw(text, font, style, photographs, np.random.default_rng([seed, 3, index]))
+    rng = np.random.default_rng([seed, 3, index])
+    return _render(text, font, style, photographs=photographs, rng=rng)
 
 
-def _draw(text, font, style, photographs, rng):
+def _render(text, font, style, *, photographs, rng):
     if not text.strip():
-        raise ValueError(f"Nothing to draw: the text is {text!r}. Expected at least one character.")
-    color, level = _colors(style, rng)
-    span = abs(color - level)
-    size = max(int(style.height * _FONT_SHARE), 12)
-    sheet = draw_letters(text, font, size, style, (color, level), rng)
-    layers, scale = bend(sheet, style, rng)
-    # Small letters, as on an arc, bear less blur, and so do dense ones.
-    detail = min(scale * sheet.box[3] / (0.7 * style.height), 1.0)
+        raise ValueError(f"The text to draw is {text!r}. Expected at least one visible character.")
+    colors = _draw_colors(style, rng)
+    ink, level = colors
+    contrast = abs(ink - level)
+    size = max(int(style.height * _FONT_SCALE), 12)
+    letters = draw_letters(text, font, size, style=style, colors=colors, rng=rng)
+    layers, scale = warp_letters(letters, style, rng)
+    # Small letters, as on an arc, stay readable with less blur only, and so do dense ones.
+    detail = min(scale * letters.box[3] / (0.7 * style.height), 1.0)
     if any(map(is_han, text)):
         detail *= 0.55
     count, height, width = layers.shape
     layers *= np.float32(1 / 255)
     coverage = layers[-1]
     if rng.random() < style.worn:
-        # Faint ink that fades as well would be gone.
-        strength = np.float32((0.3 + 0.5 * rng.random()) * min(span / 120, 1.0))
-        patches = np.abs(soft_noise(max(height // 4, 2), max(width // 4, 2), (width, height), rng))
+        # Faint ink would vanish if it faded as much.
+        strength = np.float32((0.3 + 0.5 * rng.random()) * min(contrast / 120, 1.0))
+        grid = (max(height // 4, 2), max(width // 4, 2))
+        patches = np.abs(make_blotches(grid, (width, height), rng))
         layers *= np.float32(1) - strength * np.minimum(patches, np.float32(1))
-    image = make_paper((width, height), level, span, style, photographs, rng)
+    image = make_background(
+        (width, height), level, contrast, style=style, photographs=photographs, rng=rng
+    )
     if count == 1:
-        ink = np.float32(color)
+        ink = np.float32(ink)
         if rng.random() < style.shading:
-            # Half of the way to the paper at most, so that the text can be read.
-            share = np.float32(0.25) * (slant_light((width, height), rng) + np.float32(1))
-            ink = ink + np.float32(level - color) * share
+            # Half of the way to the background at most, so that the text can be read.
+            weight = np.float32(0.25) * (make_gradient((width, height), rng) + np.float32(1))
+            ink = ink + np.float32(level - colors[0]) * weight
         image += (ink - image) * coverage
     else:
         image += layers[0] * np.float32(255) - image * coverage
     if rng.random() < style.bar:
         add_bar(image, rng)
-    return photograph(image, span, detail, style, rng)
+    return degrade_image(image, style, rng, contrast=contrast, detail=detail)
 
 
-def render_jpeg(text, fonts, style=_DEFAULT, seed=0, index=0, photographs=()):
-    """Draws one word or line in a font chosen by `(seed, index)` and encodes it.
+def render_jpeg(
+    text: str,
+    fonts: Sequence[str],
+    style: Style = _DEFAULT,
+    *,
+    seed: int = 0,
+    index: int = 0,
+    photographs: Sequence[str] = (),
+) -> bytes:
+    """Renders one word or line in a random font and encodes it as jpeg.
 
     Args:
-        text, style, seed, index, photographs: as in `render_word`.
-        fonts: list of font paths that have the characters.
+        text: What to write.
+        fonts: Paths of fonts that have its characters; `(seed, index)` decides which is used.
+        style: A `Style`. Defaults to `Style()`.
+        seed: Integer from 0. Defaults to `0`.
+        index: Index of the image among those of the seed. Defaults to `0`.
+        photographs: Paths of images for the background. Defaults to none.
 
     Returns:
-        Bytes of a gray jpeg of a quality from `style.quality` to 95, more often of a high one.
+        Bytes of a grey jpeg. Its quality is `style.quality` to 95; high ones are more frequent.
+
+    Raises:
+        ValueError: As `render_word`.
     """
-    # One source of chance for font, image and quality: each takes its time to begin.
+    # One generator for font, image and quality: each generator takes time to start.
     rng = np.random.default_rng([seed, 4, index])
     font = fonts[int(rng.random() * len(fonts))]
-    image = _draw(text, font, style, photographs, rng)
+    image = _render(text, font, style, photographs=photographs, rng=rng)
     quality = 95 - int((95 - style.quality) * min(rng.random(), rng.random()))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
-def _render_chunk(start, texts, fonts, style, seed, photographs):
-    return [
-        render_jpeg(text, fonts, style, seed, start + i, photographs)
-        for i, text in enumerate(texts)
-    ]
+def _render_chunk(chunk, *, fonts, options):
+    start, texts = chunk
+    return [render_jpeg(text, fonts, index=start + i, **options) for i, text in enumerate(texts)]
 
 
-def render_many(texts, fonts, style=_DEFAULT, seed=0, processes=1, chunk=250, photographs=()):
-    """Draws many words, on all cores if told to.
+def render_many(
+    texts: Sequence[str],
+    fonts: Sequence[str],
+    style: Style = _DEFAULT,
+    *,
+    seed: int = 0,
+    processes: int = 1,
+    chunk_size: int = 250,
+    photographs: Sequence[str] = (),
+) -> Iterator[bytes]:
+    """Renders many texts, optionally in several processes.
+
+    Image `i` is `render_jpeg(texts[i], fonts, style, seed=seed, index=i, ...)`, whatever the number
+    of processes.
 
     Args:
-        texts: list of strings.
-        fonts: list of font paths that have the characters.
-        style: a `Style`.
-        seed: integer. Image `i` is `render_jpeg(texts[i], fonts, style, seed, i, photographs)`.
-        processes: how many processes draw. The images do not depend on it.
-        chunk: images handed to a process at a time. A few chunks a process are under way, so
-            memory does not grow with the number of texts.
-        photographs: paths of images that may lie behind the texts.
+        texts: List of strings.
+        fonts: Paths of fonts that have the characters.
+        style: A `Style`. Defaults to `Style()`.
+        seed: Integer from 0. Defaults to `0`.
+        processes: Number of processes. Defaults to `1`: this one.
+        chunk_size: Images that a process renders at a time. Only a few chunks a process are in
+            memory. Defaults to `250`.
+        photographs: Paths of images for the background. Defaults to none.
 
     Yields:
         Bytes of a jpeg for each text, in order.
+
+    Raises:
+        ValueError: As `render_word`.
     """
-    jobs = (
-        (start, texts[start : start + chunk], fonts, style, seed, photographs)
-        for start in range(0, len(texts), chunk)
-    )
+    options = {"style": style, "seed": seed, "photographs": photographs}
+    render_chunk = functools.partial(_render_chunk, fonts=fonts, options=options)
+    starts = range(0, len(texts), chunk_size)
+    chunks = ((start, texts[start : start + chunk_size]) for start in starts)
     # A process takes a second or two to start.
     processes = min(processes, len(texts) // 1000)
-    for images in in_processes(_render_chunk, jobs, processes):
+    for images in parallel_map(render_chunk, chunks, processes=processes):
         yield from images

@@ -1,8 +1,8 @@
-"""How rough the rendered images are: a share or a largest strength for every effect."""
+"""The style of rendered images: a probability or a largest strength for every effect."""
 
 from dataclasses import dataclass, fields
 
-# What each setting may be. Shares are probabilities.
+# Smallest and largest value of each setting. A range of 0 to 1 is mostly a probability.
 _LIMITS = {
     "height": (8, 256),
     "contrast": (0, 127),
@@ -40,48 +40,78 @@ _LIMITS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Style:
-    """How rough the rendered images are: fractions of images, or the largest strength drawn.
+    """Sets how strongly rendered images are varied.
+
+    Every setting is the fraction of the images that show an effect, or the largest strength of an
+    effect that is drawn at random for each image.
 
     Args:
-        height: height of the images in pixels.
-        contrast: smallest difference between ink and paper in grey levels, 127 at most.
-        clean: share of images in full contrast, as print and screens have it.
-        tilt: perspective: largest shift of each corner, as a share of the text's height.
-        slope: largest rise of the baseline over its run.
-        slant: largest lean of upright strokes, as a share of their height.
-        curve: share of images whose baseline is an arc or a wave.
-        squeeze: largest stretch or squeeze of the width, as a share of it.
-        crop: share of images that are cropped loosely or into the ink.
-        spacing: share of texts whose letters are set wider or tighter than the font has them.
-        weight: share of texts whose strokes are made bolder or thinner.
-        border: share of texts with an outline, a quarter of them hollow inside.
-        shadow: share of texts that throw a shadow.
-        block: share of texts with sides, as thick letters have them that are seen from beside.
-        initial: share of texts in capitals whose first letter is larger than the others.
-        relief: share of texts in the grey of the paper, seen by their lit and shaded edges only.
-        shading: share of texts whose ink goes over into another grey, as chrome does.
-        rules: share of texts with a line under or over them.
-        worn: share of texts whose ink has faded in patches.
-        neighbours: share of images with the edge of another word or line.
-        background: share of images on a gradient, blotches, boards, the corner of something or
-            a photograph, not plain paper.
-        photographs: share of these on a photograph, if there are any.
-        panel: share of images that show a frame or the edge of the sign.
-        bar: share of images with a bar in front of the text: a pole, a branch, a wire.
-        light: share of images in uneven light.
-        sharp: share of images without blur, motion or loss of resolution, as screens have them.
-        halo: share of images with bright and dark fringes, as sharpening leaves them.
-        blur: largest radius of the Gaussian blur in pixels of the finished image.
-        motion: share of images smeared by motion, by 2 to 4 pixels.
-        resolution: share of images taken at 0.4 to 0.8 of their size and scaled up.
-        noise: largest standard deviation of the noise in grey levels of 255.
-        salt: share of images with white and black specks.
-        quality: lowest quality of the jpeg, 95 at most; the highest is 95.
+        height: int, height of the images in pixels. Defaults to `36`.
+        contrast: int, smallest difference between ink and background in grey levels, 0 to 127.
+            Defaults to `30`.
+        clean: float, fraction of images in full contrast, as in print and on screens. Defaults to
+            `0.3`.
+        tilt: float, perspective: the largest shift of each corner, as a fraction of the text's
+            height. Defaults to `0.1`.
+        slope: float, largest rise of the baseline over its run. Defaults to `0.12`.
+        slant: float, largest lean of upright strokes, as a fraction of their height. Defaults to
+            `0.3`.
+        curve: float, fraction of images whose baseline is an arc or a wave. Defaults to `0.15`.
+        squeeze: float, largest stretch or squeeze of the width, as a fraction of it. Defaults to
+            `0.32`.
+        crop: float, fraction of images that are cropped loosely or into the ink. Defaults to
+            `0.25`.
+        spacing: float, fraction of texts whose letters are set wider or tighter than the font
+            sets them. Defaults to `0.3`.
+        weight: float, fraction of texts whose strokes are made bolder or thinner. Defaults to
+            `0.35`.
+        border: float, fraction of texts with an outline; a quarter of them are hollow inside.
+            Defaults to `0.15`.
+        shadow: float, fraction of texts with a shadow. Defaults to `0.2`.
+        block: float, fraction of texts with sides, as thick letters show them from an angle.
+            Defaults to `0.05`.
+        initial: float, fraction of texts in capitals whose first letter is larger than the
+            others. Defaults to `0.1`.
+        relief: float, fraction of texts in the grey of the background, of which only the lit and
+            the shaded edges are visible. Defaults to `0.04`.
+        shading: float, fraction of texts whose ink fades into another grey, like chrome. Defaults
+            to `0.08`.
+        rules: float, fraction of texts with a line under or over them. Defaults to `0.06`.
+        worn: float, fraction of texts whose ink has faded in patches. Defaults to `0.1`.
+        neighbours: float, fraction of images with the edge of another word or line. Defaults to
+            `0.15`.
+        background: float, fraction of images whose background is not plain: a gradient, blotches,
+            stripes, an edge or a photograph. Defaults to `0.6`.
+        photographs: float, fraction of these backgrounds that are photographs, if any are passed.
+            Defaults to `0.6`.
+        panel: float, fraction of images that show a frame or the edge of the sign. Defaults to
+            `0.08`.
+        bar: float, fraction of images with a bar in front of the text: a pole, a branch, a wire.
+            Defaults to `0.02`.
+        light: float, fraction of images in uneven light. Defaults to `0.25`.
+        sharp: float, fraction of images without blur, motion or loss of resolution, like
+            screenshots. Defaults to `0.3`.
+        halo: float, fraction of images with bright and dark fringes, as sharpening leaves them.
+            Defaults to `0.1`.
+        blur: float, largest radius of the Gaussian blur in pixels of the finished image. Defaults
+            to `1.1`.
+        motion: float, fraction of images with motion blur of 2 to 4 pixels. Defaults to `0.08`.
+        resolution: float, fraction of images scaled down to 0.4 to 0.8 of their size and up again.
+            Defaults to `0.3`.
+        noise: float, largest standard deviation of the noise in grey levels of 255. Defaults to
+            `16.0`.
+        salt: float, fraction of images with white and black specks. Defaults to `0.04`.
+        quality: int, lowest jpeg quality, 1 to 95; the highest is 95. Defaults to `30`.
 
     Raises:
-        ValueError: a setting is outside its limits.
+        ValueError: A setting is outside its limits.
+
+    Example:
+
+        >>> Style(blur=3).quality, Style.plain(blur=3).quality
+        (30, 90)
     """
 
     height: int = 36
@@ -121,18 +151,21 @@ class Style:
     def __post_init__(self):
         if not 0 <= self.contrast <= 127:
             raise ValueError(
-                f"Contrast {self.contrast} is outside 0 to 127: on middle grey paper no ink has it."
+                f"contrast is {self.contrast}. Expected 0 to 127: no ink differs more than that "
+                "from a middle grey background."
             )
         for field in fields(self):
             value, (low, high) = getattr(self, field.name), _LIMITS[field.name]
             if not low <= value <= high:
-                raise ValueError(f"Style's {field.name} is {value}. Expected {low} to {high}.")
-            # 0 and 0.0 are the same style, also as JSON.
+                raise ValueError(f"{field.name} is {value}. Expected {low} to {high}.")
+            # 0 and 0.0 are the same style, in JSON too.
             object.__setattr__(self, field.name, field.type(value))
 
     @classmethod
-    def mild(cls):
-        """Words that a small reader learns in minutes; signs and photographs need `Style()`.
+    def mild(cls) -> "Style":
+        """Returns a style for words that a small model learns in minutes.
+
+        Signs and photographs need `Style()`.
 
         Returns:
             `Style`.
@@ -151,11 +184,12 @@ class Style:
         )
 
     @classmethod
-    def plain(cls, **settings):
-        """Evenly coloured text on even paper, nothing bent; give the effects that you want.
+    def plain(cls, **settings: float) -> "Style":
+        """Returns a style in which every effect that is not named is off.
 
         Args:
-            **settings: those of `Style`. Effects that are not named are off.
+            **settings: settings of `Style`. `height` defaults to `36`, `contrast` to `60`,
+                `quality` to `90`, all others to `0`.
 
         Returns:
             `Style`.

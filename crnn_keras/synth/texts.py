@@ -1,38 +1,43 @@
-"""Words to render: from any list, in the cases signs have them, with some numbers and codes."""
+"""Draws words to render from any list, in the cases of signs, with some numbers and codes."""
 
+import os
 import pathlib
 import string
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from crnn_keras.utils.hashing import assign_split
 
 WORD_LIST = pathlib.Path(__file__).parent / "assets" / "words" / "english.txt"
-# Texts drawn for one index before a word of the part is taken instead.
+# Texts drawn for one index before a word of the split is taken instead.
 _TRIES = 100
-# Share of words in the case of the list.
+# Fraction of words in the case of the list.
 _AS_LISTED = 0.05
-_LETTERS = sorted(set(string.ascii_lowercase + string.digits) - set("01oil"))
-# Marks after a word, around it and between two, as often as they stand here.
+# Characters of codes: none of those that look alike.
+_CODE_CHARACTERS = sorted(set(string.ascii_lowercase + string.digits) - set("01oil"))
+# Marks after a word, around it, before it and within it; frequent ones are repeated.
 _AFTER = (".", ".", ".", ",", ",", ",", "!", "!", "?", ":", ":", ";", "...", "!!", "*")
 _AROUND = ('""', '""', "''", "()", "()", "[]", "{}", "<>", "**", "__", "||", "``", "~~")
 _BEFORE = ("#", "@", "@", "&", "$", "*", "-", "'", "+", "=", "~", "%", "^")
 _BETWEEN = ("-", "-", "'", ".", "/", "&", "_", "@", "+", "|", "\\", ":")
+# Formats of amounts.
+_AMOUNTS = ("${}", "${}", "{}%", "#{}", "+{}", "-{}", "{}.", "({})", "{}")
 MARKS = "".join(sorted(set(string.punctuation)))
 
 
-def read_words(path=WORD_LIST):
+def read_words(path: str | os.PathLike = WORD_LIST) -> list[str]:
     """Reads a word list, one word a line.
 
     Args:
-        path: text file in UTF-8. The default holds 39,478 English words, a part of
-            SCOWL (see `words/COPYING`).
+        path: Text file in UTF-8. Defaults to the package's list of 39,478 English words, a part
+            of SCOWL (see `assets/words/COPYING`).
 
     Returns:
         List of distinct words in the file's order.
 
     Raises:
-        ValueError: the file holds no word.
+        ValueError: The file holds no word.
     """
     lines = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
     words = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
@@ -41,168 +46,183 @@ def read_words(path=WORD_LIST):
     return words
 
 
-class Part:
-    """The texts of one part of a set; no text, in any case, belongs to two parts.
+class Split:
+    """Decides which texts belong to a split of a set; no text, in any case, is in two splits.
 
     Args:
-        name: the part whose texts are given; None for all.
-        fractions: dict of `part name: share`, see `samples.assign_split`.
-        seed: integer that decides with the fractions which text belongs to which part.
+        name: Name of the split; None for all texts.
+        fractions: Dict of `split name: fraction`, see `assign_split`.
+        seed: Integer. Together with the fractions it decides which text belongs to which split.
 
     Raises:
-        ValueError: the fractions do not have the part, or give it nothing.
+        ValueError: The split has no fraction above 0.
     """
 
-    def __init__(self, name, fractions, seed):
+    def __init__(self, name: str | None, fractions: Mapping[str, float] | None, seed: int):
         if name is not None and not (fractions or {}).get(name, 0) > 0:
-            raise ValueError(f"Part {name!r} has no share in {fractions}. Expected one above 0.")
-        self.name, self.fractions, self.seed = name, fractions, seed
+            raise ValueError(
+                f"Split {name!r} has no fraction in {fractions}. Expected one above 0."
+            )
+        self.name, self._fractions, self._seed = name, fractions, seed
 
-    def __contains__(self, text):
-        return (
-            self.name is None or assign_split(text.lower(), self.fractions, self.seed) == self.name
-        )
+    def __contains__(self, text: str) -> bool:
+        if self.name is None:
+            return True
+        return assign_split(text.lower(), self._fractions, self._seed) == self.name
 
 
 class WordTexts:
-    """Texts to render: mostly words, in the cases signs have them, some numbers, some codes.
+    """Draws texts: mostly words, in the cases of signs, some numbers and some codes.
 
-    Text `index` is a pure function of the arguments and the index. One word in twenty comes as the
-    list has it. A code is 3 to 8 mixed letters and digits, in one case and, as on tickets, without
-    those that look alike (0 and o, 1 and i and l). Marks are what stands beside words and numbers
-    in print: `Hello!`, `(GST)`, `$12.50`, `10/03/2018`, `7-Eleven`.
+    Text `index` is a pure function of the arguments and the index. A code is 3 to 8 mixed letters
+    and digits, in one case and, as on tickets, without those that look alike (0 and o, 1 and i and
+    l). Marks are the punctuation beside words and numbers in print: `Hello!`, `(GST)`, `$12.50`,
+    `10/03/2018`, `7-Eleven`.
 
     Args:
-        words: list of distinct words.
-        seed: integer.
-        numbers: share of texts that are digits only, of 1 to 8.
-        codes: share of texts that are codes.
-        max_length: words longer than this many characters are not drawn; numbers and codes are
-            no longer either.
-        part: name of the part whose texts are given; None for all. Two parts of the same fractions
-            and seed have no text in common, whatever its case.
-        fractions: dict of `part name: share`.
-        common: words at the front of the list that come about equally often; one further back comes
-            as seldom as `1 / (place + common)` says, which is how often words are used in a list
-            that has the most frequent first. 0: all come equally often.
-        marks: share of texts with punctuation marks, where it keeps to `max_length`.
-        upper: share of words in upper case.
-        capital: share of words with a capital; those left over are in lower case.
+        words: List of distinct words.
+        seed: Integer. Defaults to `0`.
+        numbers: Fraction of texts that are 1 to 8 digits. Defaults to `0.08`.
+        codes: Fraction of texts that are codes. Defaults to `0.06`.
+        max_length: Longest text in characters; longer words are not drawn. Defaults to `14`.
+        split: Name of the split whose texts are drawn; None for all. Two splits of the same
+            fractions and seed have no text in common, in any case. Defaults to None.
+        fractions: Dict of `split name: fraction`. Defaults to None.
+        common: Number of words at the front of the list that are about equally frequent; a word
+            further back has a frequency of `1 / (rank + common)`, which suits a list with the most
+            frequent word first. Defaults to `0`: all words are equally frequent.
+        marks: Fraction of texts with punctuation marks, as far as `max_length` allows. Defaults to
+            `0.0`.
+        upper: Fraction of words in upper case. Defaults to `0.3`.
+        capital: Fraction of words with a capital. Defaults to `0.23`. One word in twenty keeps the
+            case of the list; the rest is in lower case.
 
     Raises:
-        ValueError: no word of the part is short enough, `common` is below 0, or `upper` and
-            `capital` leave nothing for the words as the list has them.
+        ValueError: No word of the split is short enough, `common` is below 0, or `upper` and
+            `capital` add up to more than 0.95.
 
     Reference:
         Mandelbrot, 1953, An informational theory of the statistical structure of language.
+
+    Example:
+
+        >>> texts = WordTexts(read_words(), seed=1, marks=0.2)
+        >>> [texts.text(index) for index in range(5)]
+        ['FRYI&NG', 'PERFECTER', 'ASKANCE', '9219', 'Scriptwriters']
     """
 
     def __init__(
         self,
-        words,
-        seed=0,
-        numbers=0.08,
-        codes=0.06,
-        max_length=14,
-        part=None,
-        fractions=None,
-        common=0,
-        marks=0.0,
-        upper=0.3,
-        capital=0.23,
+        words: Sequence[str],
+        seed: int = 0,
+        *,
+        numbers: float = 0.08,
+        codes: float = 0.06,
+        max_length: int = 14,
+        split: str | None = None,
+        fractions: Mapping[str, float] | None = None,
+        common: float = 0,
+        marks: float = 0.0,
+        upper: float = 0.3,
+        capital: float = 0.23,
     ):
         if common < 0:
             raise ValueError(f"common is {common}. Expected 0 (all words equally often) or more.")
         if min(upper, capital) < 0 or upper + capital > 1 - _AS_LISTED:
             raise ValueError(
-                f"upper is {upper} and capital {capital}. Expected fractions that make "
-                f"{1 - _AS_LISTED} at most: the rest is in lower case or as the list has it."
+                f"upper is {upper} and capital {capital}. Expected fractions that add up to "
+                f"{1 - _AS_LISTED} at most: the rest is in lower case or in the case of the list."
             )
-        self.part = Part(part, fractions, seed)
-        self.words = [word for word in words if len(word) <= max_length]
-        if not self.words:
+        self._split = Split(split, fractions, seed)
+        short = [word for word in words if len(word) <= max_length]
+        if not short:
             raise ValueError(f"No word has at most {max_length} characters. Give more words.")
-        self.words = [word for word in self.words if word in self.part]
-        if not self.words:
+        self._words = [word for word in short if word in self._split]
+        if not self._words:
             raise ValueError(
-                f"No word belongs to the part {part!r} of {fractions}. Give more words."
+                f"No word belongs to the split {split!r} of {fractions}. Give more words."
             )
-        self.seed, self.numbers, self.codes = seed, numbers, codes
-        self.common, self.marks = common, marks
-        self.lower = 1 - _AS_LISTED - upper - capital
-        self.not_capital = self.lower + upper
-        self.longest, self.max_length = min(max_length, 8), max_length
+        self._seed, self._numbers, self._codes = seed, numbers, codes
+        self._common, self._marks = common, marks
+        # Cumulative probabilities of lower case, and of lower or upper case.
+        self._until_lower = 1 - _AS_LISTED - upper - capital
+        self._until_upper = self._until_lower + upper
+        self._max_digits, self._max_length = min(max_length, 8), max_length
 
     @property
-    def alphabet(self):
-        """Every character that may come up, sorted."""
-        written = {c for word in self.words for c in word + word.upper() + word.capitalize()}
-        written |= {c for word in self.words for c in word.lower()}
-        written |= set(string.digits) if self.numbers else set()
-        written |= set("".join(_LETTERS) + "".join(_LETTERS).upper()) if self.codes else set()
-        written |= set(string.digits + MARKS) if self.marks else set()
-        return "".join(sorted(written))
+    def characters(self) -> str:
+        """Every character that a text may contain, sorted."""
+        used = {c for word in self._words for c in word + word.upper() + word.capitalize()}
+        used |= {c for word in self._words for c in word.lower()}
+        used |= set(string.digits) if self._numbers else set()
+        codes = "".join(_CODE_CHARACTERS)
+        used |= set(codes + codes.upper()) if self._codes else set()
+        used |= set(string.digits + MARKS) if self._marks else set()
+        return "".join(sorted(used))
 
-    def text(self, index):
-        """The text of an index, whatever was asked for before.
+    def text(self, index: int) -> str:
+        """Returns the text of an index, whatever was drawn before.
 
         Args:
-            index: integer from 0.
+            index: Integer from 0.
 
         Returns:
             String.
         """
-        rng = np.random.default_rng([self.seed, 1, index])
-        text = self._plain(rng)
-        if self.marks and rng.random() < self.marks:
-            return self._marked(text, rng)
+        rng = np.random.default_rng([self._seed, 1, index])
+        text = self._draw_plain(rng)
+        if self._marks and rng.random() < self._marks:
+            return self._add_marks(text, rng)
         return text
 
-    def _plain(self, rng):
+    def _draw_plain(self, rng):
         kind = rng.random()
-        if kind < self.numbers + self.codes:
-            write = self._number if kind < self.numbers else self._code
+        if kind < self._numbers + self._codes:
+            draw = self._draw_number if kind < self._numbers else self._draw_code
             for _ in range(_TRIES):
-                text = write(rng)
-                if text in self.part:
+                text = draw(rng)
+                if text in self._split:
                     return text
-        return self._word(rng)
+        return self._draw_word(rng)
 
-    def _number(self, rng):
+    def _draw_number(self, rng):
         return "".join(
-            str(digit) for digit in rng.integers(10, size=rng.integers(self.longest) + 1)
+            str(digit) for digit in rng.integers(10, size=rng.integers(self._max_digits) + 1)
         )
 
-    def _code(self, rng):
-        shortest = min(3, self.longest)
-        size = shortest + rng.integers(self.longest - shortest + 1)
-        text = "".join(_LETTERS[letter] for letter in rng.integers(len(_LETTERS), size=size))
+    def _draw_code(self, rng):
+        shortest = min(3, self._max_digits)
+        size = shortest + rng.integers(self._max_digits - shortest + 1)
+        drawn = rng.integers(len(_CODE_CHARACTERS), size=size)
+        text = "".join(_CODE_CHARACTERS[i] for i in drawn)
         return text.upper() if rng.random() < 0.5 else text
 
-    def _word(self, rng):
-        if not self.common:
-            word = self.words[rng.integers(len(self.words))]
+    def _draw_word(self, rng):
+        count, common = len(self._words), self._common
+        if not common:
+            word = self._words[rng.integers(count)]
         else:
-            place = self.common * (1 + len(self.words) / self.common) ** rng.random() - self.common
-            word = self.words[min(int(place), len(self.words) - 1)]
+            rank = common * (1 + count / common) ** rng.random() - common
+            word = self._words[min(int(rank), count - 1)]
         case = rng.random()
-        if case < self.lower:
+        if case < self._until_lower:
             text = word.lower()
-        elif case < self.not_capital:
+        elif case < self._until_upper:
             text = word.upper()
         elif case < 1 - _AS_LISTED:
             text = word.capitalize()
         else:
             return word
-        # A capital may be another word, or longer: straße and STRASSE.
-        same = text.lower() == word.lower() or (len(text) <= self.max_length and text in self.part)
-        return text if same else word
+        # A change of case may make another word, or a longer one: straße and STRASSE.
+        is_same = text.lower() == word.lower()
+        fits = is_same or (len(text) <= self._max_length and text in self._split)
+        return text if fits else word
 
-    def _marked(self, text, rng):
-        """The text with marks; no letter or digit is added or lost, so it stays in its part."""
-        kind, place = rng.random(), 1 + int(rng.integers(max(len(text) - 1, 1)))
+    def _add_marks(self, text, rng):
+        """Adds marks; letters and digits stay the same, so the text stays in its split."""
+        kind, position = rng.random(), 1 + int(rng.integers(max(len(text) - 1, 1)))
         if text.isdecimal() and kind < 0.7:
-            marked = self._amount(text, rng)
+            marked = self._format_amount(text, rng)
         elif kind < 0.5:
             marked = text + _pick(_AFTER, rng)
         elif kind < 0.65:
@@ -213,24 +233,22 @@ class WordTexts:
         elif kind < 0.85 and text[-1] in "sS" and len(text) > 2:
             marked = f"{text[:-1]}'{text[-1]}"
         else:
-            marked = text[:place] + _pick(_BETWEEN, rng) + text[place:]
-        return marked if len(marked) <= self.max_length else text
+            marked = text[:position] + _pick(_BETWEEN, rng) + text[position:]
+        return marked if len(marked) <= self._max_length else text
 
-    def _amount(self, digits, rng):
-        """Digits as a price, a share, a time or date, a telephone number."""
+    def _format_amount(self, digits, rng):
+        """Writes digits as a price, a percentage, a time, a date or a telephone number."""
         kind = rng.random()
         if kind < 0.35 and len(digits) > 2:
             digits = f"{digits[:-2]}.{digits[-2:]}"
         elif kind < 0.45 and len(digits) > 3:
             digits = f"{digits[:-3]},{digits[-3:]}"
         elif kind < 0.7 and len(digits) > 3:
-            parts = [digits[:2], digits[2:4], digits[4:]]
-            return _pick("/-.:", rng).join(filter(None, parts))
+            groups = [digits[:2], digits[2:4], digits[4:]]
+            return _pick("/-.:", rng).join(filter(None, groups))
         elif kind < 0.8 and len(digits) > 5:
             return f"{digits[:-4]}-{digits[-4:]}"
-        return _pick(("${}", "${}", "{}%", "#{}", "+{}", "-{}", "{}.", "({})", "{}"), rng).format(
-            digits
-        )
+        return _pick(_AMOUNTS, rng).format(digits)
 
 
 def _pick(choices, rng):
