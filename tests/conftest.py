@@ -69,8 +69,8 @@ def write_words(char_dict):
     def write(folder, texts, drawn=None):
         images = synth.render_many(drawn or texts, fonts, seed=0)
         made = [
-            records.make_record(image, text, f"word {number}")
-            for number, (image, text) in enumerate(zip(images, texts, strict=True))
+            records.make_record(image, text, f"word {index}")
+            for index, (image, text) in enumerate(zip(images, texts, strict=True))
         ]
         records.write_records(folder, made, char_dict, Canvas())
         return records.Records(folder)

@@ -134,8 +134,7 @@ class CharDict:
                 dictionary fold it. Defaults to `""`.
             normalization: See `CharDict`. Defaults to `None`: that of a saved dictionary, `"none"`
                 for a list that NFC would change, otherwise `"nfc"`.
-            fold_case: See `CharDict`. A source that folds case does so in any case. Defaults to
-                `False`.
+            fold_case: See `CharDict`. A source that folds case always does. Defaults to `False`.
 
         Returns:
             A `CharDict`.
