@@ -33,18 +33,16 @@ class RealSet:
     """The images of a set, their labels, and what the network makes of them."""
 
     def __init__(self, folder, recognizer):
-        from crnn_keras.inference.base import list_images, make_canvases
+        from crnn_keras.inference.loading import load_images
 
         self.folder, self.name, self.char_dict = folder, folder.name, recognizer.char_dict
         rows = (folder / "labels.tsv").read_text(encoding="utf-8").splitlines()
         self.paths, self.targets = zip(*(row.split("\t", 1) for row in rows), strict=True)
-        images = list_images([folder / path for path in self.paths])
-        _, _, canvases = make_canvases(list(images), recognizer.canvas)
+        window = load_images([folder / path for path in self.paths], recognizer.canvas)
         self.logits = [None] * len(rows)  # None stays where an image cannot be read
-        for queue in canvases.values():
-            for positions, batch in batches(queue):
-                for position, row in zip(positions, recognizer.logits(batch), strict=True):
-                    self.logits[position] = row
+        for positions, canvases in window.batches(BATCH):
+            for position, row in zip(positions, recognizer.predict_logits(canvases), strict=True):
+                self.logits[position] = row
 
     def readable(self):
         """Pairs of position and logits."""

@@ -49,27 +49,27 @@ def take_turns(read):
 KERAS = """
 from crnn_keras.inference.recognizer import Recognizer
 reader = Recognizer.load(sys.argv[1])
-take_turns(lambda paths: [reading.text for reading in reader.read(paths)])
+take_turns(lambda paths: [prediction.text for prediction in reader.read(paths)])
 """
 
 ONNX = """
 from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
 reader = OnnxRecognizer.load(sys.argv[1])
-take_turns(lambda paths: [reading.text for reading in reader.read(paths)])
+take_turns(lambda paths: [prediction.text for prediction in reader.read(paths)])
 """
 
 OPENVINO = """
 import openvino
 from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
 class OpenVinoReader(OnnxRecognizer):
-    _read_windows = OnnxRecognizer.__mro__[1]._read_windows
-    def logits(self, canvases):
+    _predict_in_threads = OnnxRecognizer.__mro__[1]._predict_in_threads
+    def predict_logits(self, canvases):
         return network.infer({0: canvases})[0].copy()
 reader = OpenVinoReader.load(sys.argv[1])
 hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
 core = openvino.Core()
 network = core.compile_model(core.read_model(sys.argv[1]), "CPU", hints).create_infer_request()
-take_turns(lambda paths: [reading.text for reading in reader.read(paths)])
+take_turns(lambda paths: [prediction.text for prediction in reader.read(paths)])
 """
 
 SAVED_MODEL = """

@@ -253,10 +253,10 @@ class Exported:
         self.canvases = make_batch()["canvas"]
 
     def predict(self):
-        self.reader.logits(self.canvases)
+        self.reader.predict_logits(self.canvases)
 
     def one(self):
-        self.reader.logits(self.canvases[:1])
+        self.reader.predict_logits(self.canvases[:1])
 
 
 class FromRecords:

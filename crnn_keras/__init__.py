@@ -49,6 +49,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "model.decoding.best_path": ["best_path"],
         "model.decoding.lexicon": ["Lexicon"],
         "model.calibration": ["Calibration"],
+        "model.saving": ["save_model"],
         "inference.base": ["Prediction"],
         "inference.recognizer": ["Recognizer"],
         "inference.onnx_recognizer": ["OnnxRecognizer"],
@@ -58,7 +59,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "evaluation.confidence.labelled": ["calibrate"],
         "evaluation.error_analysis.categorize": ["categorize_errors"],
         "training.loop": ["train"],
-        "training.outputs": ["save_model"],
         "training.fine_tuning": ["load_for_fine_tuning", "with_char_dict"],
     },
 )

@@ -1,4 +1,4 @@
-"""The exports answer as the Recognizer does: the SavedModel without Keras, ONNX on its runtime."""
+"""Exports predict what `Recognizer` predicts: a SavedModel without Keras, ONNX on its runtime."""
 
 import collections
 import json
@@ -8,19 +8,18 @@ import sys
 
 import numpy as np
 import pytest
+from keras import ops
 
 from crnn_keras import synth
 from crnn_keras.char_dict import CharDict
 from crnn_keras.data import records
-from crnn_keras.evaluation.confidence import Calibration
 from crnn_keras.images import Canvas, to_canvas
 from crnn_keras.inference.export import export_onnx, export_saved_model
-from crnn_keras.inference.export.confidence import calibrate, likelihoods
-from crnn_keras.inference.export.onnx import _in_eight_bits
+from crnn_keras.inference.export.confidence import calibrate, text_probability
 from crnn_keras.inference.recognizer import SHIPPED, Recognizer
 from crnn_keras.model import decoding
+from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import build_crnn
-from crnn_keras.model.decoding import ids_of
 from crnn_keras.model.decoding.best_path import best_path
 from crnn_keras.model.saving import save_model
 
@@ -63,13 +62,13 @@ def folder(tmp_path_factory, png_of_size):
     top = tmp_path_factory.mktemp("export")
     (top / "images").mkdir()
     words = synth.WordTexts(synth.read_words(), seed=99)
-    texts = [words.text(number) for number in range(COUNT)]
+    texts = [words.text(index) for index in range(COUNT)]
     fonts = synth.bundled_fonts()
-    for number, text in enumerate(texts):
-        font = fonts[number % len(fonts)]
-        suffix = ("jpg", "png", "bmp")[number % 3]
-        image = synth.render_word(text, font, seed=99, index=number)
-        image.save(top / "images" / f"{number:03d}.{suffix}")
+    for index, text in enumerate(texts):
+        font = fonts[index % len(fonts)]
+        suffix = ("jpg", "png", "bmp")[index % 3]
+        image = synth.render_word(text, font, seed=99, index=index)
+        image.save(top / "images" / f"{index:03d}.{suffix}")
     (top / "bad").mkdir()
     (top / "bad" / "text").write_text("no image")
     whole = (top / "images" / "001.png").read_bytes()
@@ -87,7 +86,7 @@ def ask(saved_model, folder):
     return json.loads(result.stdout)
 
 
-def test_answers_as_the_recognizer_on_200_images(folder, tmp_path):
+def test_a_saved_model_predicts_what_the_recognizer_predicts_on_200_images(folder, tmp_path):
     recognizer = Recognizer.load("words")
     recognizer.calibration = CALIBRATION
     save_model(recognizer.model, tmp_path / "words.keras")
@@ -97,11 +96,11 @@ def test_answers_as_the_recognizer_on_200_images(folder, tmp_path):
     assert [path.name for path in (tmp_path / "reader").iterdir()] == ["3"]
 
     answer = ask(saved_model, folder)
-    readings = recognizer.read(folder / "images")
-    assert answer["texts"] == [reading.text for reading in readings]
-    confidences = [reading.confidence for reading in readings]
+    predictions = recognizer.read(folder / "images")
+    assert answer["texts"] == [p.text for p in predictions]
+    confidences = [p.confidence for p in predictions]
     np.testing.assert_allclose(answer["confidences"], confidences, rtol=1e-3, atol=1e-6)
-    raw = [reading.raw_confidence for reading in readings]
+    raw = [p.raw_confidence for p in predictions]
     assert np.abs(np.subtract(confidences, raw)).max() > 0.1
     assert len(set(answer["texts"])) > COUNT / 2
     assert answer["one"] == answer["texts"][0]
@@ -119,43 +118,42 @@ def test_keeps_aspect_and_unicode(folder, tmp_path):
     kernel.assign(np.random.default_rng(0).normal(0, 3, kernel.shape))
     save_model(model, tmp_path / "keep.keras")
     answer = ask(export_saved_model(tmp_path / "keep.keras", tmp_path / "keep"), folder)
-    readings = Recognizer.load(tmp_path / "keep.keras").read(folder / "images")
-    assert answer["texts"] == [reading.text for reading in readings]
+    predictions = Recognizer.load(tmp_path / "keep.keras").read(folder / "images")
+    assert answer["texts"] == [p.text for p in predictions]
+    confidences = [p.confidence for p in predictions]
+    np.testing.assert_allclose(answer["confidences"], confidences, rtol=1e-3, atol=1e-6)
     assert any(character in "省京沪川" for text in answer["texts"] for character in text)
 
 
 @pytest.mark.parametrize(
     "calibration", [Calibration(), CALIBRATION, Calibration(0.001, 3.0), Calibration(40.0, -9.0)]
 )
-def test_calibration_by_tensorflow_is_that_by_numpy(calibration):
-    tf = pytest.importorskip("tensorflow")
+def test_calibration_by_keras_operations_is_that_by_numpy(calibration):
     near_one = 1 - np.arange(50) * 2.0**-24
     parts = [np.linspace(0, 1, 1001), np.geomspace(1e-30, 1), near_one]
     confidences = np.concatenate(parts)
-    found = calibrate(tf, tf.constant(confidences), calibration)
-    np.testing.assert_allclose(found.numpy(), calibration.apply(confidences), rtol=0, atol=1e-9)
+    found = ops.convert_to_numpy(calibrate(ops.convert_to_tensor(confidences), calibration))
+    np.testing.assert_allclose(found, calibration.apply(confidences), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize(("sureness", "frames"), [(0.5, 1), (2.0, 7), (9.0, 25), (60.0, 12)])
-def test_likelihoods_by_tensorflow_are_those_by_numpy(sureness, frames):
-    tf = pytest.importorskip("tensorflow")
+@pytest.mark.parametrize(("scale", "frames"), [(0.5, 1), (2.0, 7), (9.0, 25), (60.0, 12)])
+def test_probabilities_by_keras_operations_are_those_by_numpy(scale, frames):
     char_dict = CharDict("abc")
-    logits = np.random.default_rng(frames).normal(0, sureness, (30, frames, 4)).astype(np.float32)
-    # Texts without a character, with one, and with equal ones beside each other.
+    logits = np.random.default_rng(frames).normal(0, scale, (30, frames, 4)).astype(np.float32)
+    # Texts without a character, with one, and with equal neighbours.
     logits[0, :, 0] += 1e3
     logits[1, :, 1] += 1e3
     logits[2, ::2, 2] += 1e3
     logits[2, 1::2, 0] += 1e3
-    ids = [ids_of(r.text, char_dict) for r in best_path(logits, [frames] * 30, char_dict)]
-    classes = logits.argmax(-1)
-    kept = (classes != 0) & (classes != np.pad(classes, [[0, 0], [1, 0]])[:, :-1])
-    found = likelihoods(tf, tf.constant(logits), tf.constant(classes), tf.constant(kept))
+    ids = [found.ids for found in best_path(logits, char_dict)]
+    padded = np.array([[*own, *[0] * (frames - len(own))] for own in ids])
+    found = ops.convert_to_numpy(text_probability(logits, padded))
     expected = decoding.likelihoods(logits, ids)
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert expected[:3] == pytest.approx(1) and len({len(i) for i in ids}) >= min(frames, 4)
 
 
-def test_a_version_is_replaced_whole(tmp_path):
+def test_a_version_is_replaced_as_a_whole(tmp_path):
     first = export_saved_model(SHIPPED["words"], tmp_path / "reader")
     (first / "left_over").write_text("of the old one")
     assert export_saved_model(SHIPPED["words"], tmp_path / "reader") == first
@@ -163,15 +161,15 @@ def test_a_version_is_replaced_whole(tmp_path):
 
 
 @pytest.mark.parametrize("export", [export_saved_model, export_onnx])
-def test_what_is_no_reader_is_refused(tmp_path, export):
-    with pytest.raises(ValueError, match=r"none\.keras does not exist"):
+def test_a_missing_model_is_refused(tmp_path, export):
+    with pytest.raises(ValueError, match=r"none\.keras"):
         export(tmp_path / "none.keras", tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")
 def onnx_files(tmp_path_factory):
-    """Function that exports a reader to ONNX once; it gives the reader, the file, the network."""
+    """Function that exports a model to ONNX once; it returns the path, the recognizer, the file."""
     onnx = pytest.importorskip("onnx")
     from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
 
@@ -210,15 +208,17 @@ def test_onnx_reads_as_the_recognizer_on_200_images(folder, onnx_files, preset, 
     assert exported.char_dict == recognizer.char_dict and exported.canvas == recognizer.canvas
     assert exported.calibration == recognizer.calibration
     ours, theirs = (r.read(folder / "images") for r in (exported, recognizer))
-    assert [reading.text for reading in ours] == [reading.text for reading in theirs]
-    assert [reading.source for reading in ours] == [reading.source for reading in theirs]
-    confidences = [[reading.confidence for reading in readings] for readings in (ours, theirs)]
+    assert [p.text for p in ours] == [p.text for p in theirs]
+    assert [p.source for p in ours] == [p.source for p in theirs]
+    confidences = [[p.confidence for p in predictions] for predictions in (ours, theirs)]
     np.testing.assert_allclose(*confidences, rtol=1e-3, atol=1e-6)
-    # Weights by chance read much alike, but not all the same.
-    assert len({reading.text for reading in ours}) > COUNT / 4
+    # Random weights read similar texts, but not all the same.
+    assert len({p.text for p in ours}) > COUNT / 4
     for image in sorted((folder / "images").iterdir())[:20]:
         batch = to_canvas(image, canvas)[None].repeat(3, axis=0)
-        np.testing.assert_allclose(exported.logits(batch), recognizer.logits(batch), atol=1e-4)
+        np.testing.assert_allclose(
+            exported.predict_logits(batch), recognizer.predict_logits(batch), atol=1e-4
+        )
 
 
 def test_onnx_names_bad_images_as_the_recognizer(folder, onnx_files):
@@ -226,7 +226,7 @@ def test_onnx_names_bad_images_as_the_recognizer(folder, onnx_files):
     bad = sorted((folder / "bad").iterdir())
     ours, theirs = (reader.read(bad) for reader in (exported, Recognizer.load(path)))
     assert ours == theirs
-    assert all(reading.error for reading in ours)
+    assert all(p.error for p in ours)
 
 
 @pytest.mark.parametrize(
@@ -256,20 +256,20 @@ def test_a_reader_in_mixed_precision_is_exported_in_float32(tmp_path):
 @pytest.mark.parametrize(
     ("weights", "apart", "share", "same"), [("float16", 0.1, 0.55, 59), ("int8", 1.0, 0.3, 57)]
 )
-def test_rounded_weights_make_a_smaller_file_and_the_same_readings(
+def test_rounded_weights_make_a_smaller_file_and_the_same_predictions(
     tmp_path, onnx_files, weights, apart, share, same
 ):
     from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
 
     path, _, network = onnx_files("words", WORDS)
     recognizer = Recognizer.load(path)
-    # Not on a grid, as the shipped reader's are.
+    # Off the grid on which the shipped reader's weights lie.
     rng = np.random.default_rng(4)
     for weight in recognizer.model.weights:
         weight.assign(weight.numpy() * rng.uniform(0.98, 1.02, weight.shape))
     save_model(recognizer.model, tmp_path / "words.keras")
     file = tmp_path / "rounded.onnx"
-    assert 1e-4 < export_onnx(tmp_path / "words.keras", file, weights) < apart
+    assert 1e-4 < export_onnx(tmp_path / "words.keras", file, weights=weights) < apart
     assert file.stat().st_size < share * len(network.SerializeToString())
     fonts = synth.bundled_fonts()
     images = [synth.render_word(f"word{n}", fonts[n % 20], seed=3, index=n) for n in range(60)]
@@ -278,22 +278,28 @@ def test_rounded_weights_make_a_smaller_file_and_the_same_readings(
 
 
 def test_eight_bits_by_hand():
-    # The first unit's 1.27 is 127 steps of 0.01; the second, of 0.5 a step, 64 of its halves.
+    pytest.importorskip("onnx")
+    from crnn_keras.inference.export import onnx_graph
+
+    # The first unit's 1.27 is 127 steps of 0.01, the second unit's 32 is 64 steps of 0.5.
     values = np.array([[1.27, -0.5, 0.03], [32.0, -0.5, 1.5], [0, 0, 0]], np.float32)
-    rounded, scales = _in_eight_bits(values, (0,))
+    rounded, scales = onnx_graph.quantize_per_channel(values, (0,))
     assert rounded.tolist() == [[127, -50, 3], [64, -1, 3], [0, 0, 0]]
     np.testing.assert_allclose(scales, [[0.01], [0.5], [1 / 64]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("axes", [(0,), (-1,), (0, 1)])
 def test_weights_that_lie_on_a_grid_are_kept_exactly(axes):
+    pytest.importorskip("onnx")
+    from crnn_keras.inference.export import onnx_graph
+
     rng = np.random.default_rng(1)
     grid = np.exp2(rng.integers(-9, -3, (3, 5, 1) if len(axes) == 2 else (3, 1, 1)))
     grid = np.swapaxes(grid, 0, 2) if axes == (-1,) else grid
-    # As a convolution has it once its batch norm is folded in.
+    # Like the kernel of a convolution after its batch norm is folded in.
     scale = grid * rng.uniform(0.3, 3, grid.shape)
     values = (rng.integers(-63, 64, (3, 5, 3)) * scale).astype(np.float32)
-    rounded, scales = _in_eight_bits(values, axes)
+    rounded, scales = onnx_graph.quantize_per_channel(values, axes)
     np.testing.assert_allclose(rounded * scales, values, rtol=1e-6)
 
 
@@ -305,16 +311,16 @@ def test_the_shipped_files_hold_the_same_reader(folder, reader, apart):
     recognizer = Recognizer.load(reader)
     paths = sorted((folder / "images").iterdir())[:32]
     canvases = np.stack([to_canvas(path, recognizer.canvas) for path in paths])
-    exported = OnnxRecognizer.load(reader).logits(canvases)
-    np.testing.assert_allclose(exported, recognizer.logits(canvases), rtol=0, atol=apart)
+    exported = OnnxRecognizer.load(reader).predict_logits(canvases)
+    np.testing.assert_allclose(exported, recognizer.predict_logits(canvases), rtol=0, atol=apart)
 
 
-def test_weights_of_an_unknown_sort_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="Weights are 'int4'"):
-        export_onnx("words", tmp_path / "words.onnx", "int4")
+def test_weights_of_an_unknown_type_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="'int4'.*float32.*float16.*int8"):
+        export_onnx("words", tmp_path / "words.onnx", weights="int4")
 
 
-def test_onnx_names_its_ends_and_frees_the_sizes_that_vary(onnx_files):
+def test_onnx_names_its_input_its_output_and_the_sizes_that_vary(onnx_files):
     for preset, canvas, width in (("words", WORDS, 128), ("small", KEEP, "width")):
         _, _, network = onnx_files(preset, canvas)
         ends = {

@@ -72,7 +72,7 @@ def test_readings_are_unchanged_by_new_characters(shipped, images, before, new):
 def test_new_characters_are_never_likelier_than_the_blank(shipped):
     extended = with_char_dict(shipped.model, CharDict(LATIN + "中文é!", fold_case=True))
     noise = np.random.default_rng(0).integers(0, 256, (4, 32, WIDTH, 1), dtype=np.uint8)
-    logits = Recognizer(extended).logits(noise)
+    logits = Recognizer(extended).predict_logits(noise)
     gap = logits[..., :1] - logits[..., 37:]
     np.testing.assert_allclose(gap, np.log(4 / NEW_PROBABILITY), atol=1e-3)
 
@@ -134,7 +134,10 @@ def test_new_characters_are_learnt(shipped):
     labels = ["café", "a&b", "r&d", "été", "hotel", "bébé", "m&m", "door"] * 8
     canvases = np.stack(
         [
-            to_canvas(synth.render_word(text, fonts[i % len(fonts)], style, 2, i), shipped.canvas)
+            to_canvas(
+                synth.render_word(text, fonts[i % len(fonts)], style, seed=2, index=i),
+                shipped.canvas,
+            )
             for i, text in enumerate(labels)
         ]
     )
@@ -176,7 +179,7 @@ def test_reader_from_says_what_differs(shipped, capsys):
     assert "fold_case True here, False there; normalization nfc here, half_width there)" in said
     assert "words learnt on Canvas(mode='stretch', height=32, widths=(128,)); it goes on" in said
     assert (model.canvas, model.char_dict, model.seed) == (make_canvas("keep", 256), char_dict, 9)
-    assert Recognizer(model).logits(np.zeros((1, 32, 216, 1), np.uint8)).shape == (1, 54, 38)
+    assert Recognizer(model).predict_logits(np.zeros((1, 32, 216, 1), np.uint8)).shape == (1, 54, 38)
 
 
 def test_a_reader_of_stretched_words_reads_kept_ones_of_the_same_width(shipped, images):
@@ -205,11 +208,11 @@ def test_a_deeper_reader_begins_as_the_shallow_one_reads(shallow, char_dict, cap
     assert [layer.name for layer in added] == ["conv1a", "conv2a", "conv4a", "conv5a"]
     assert deep.count_params() <= 1e6
     canvases = np.random.default_rng(1).integers(0, 256, (3, 32, 100, 1), dtype=np.uint8)
-    before = Recognizer.load(shallow).logits(canvases)
-    np.testing.assert_allclose(Recognizer(deep).logits(canvases), before, atol=1e-5)
+    before = Recognizer.load(shallow).predict_logits(canvases)
+    np.testing.assert_allclose(Recognizer(deep).predict_logits(canvases), before, atol=1e-5)
     for layer in added:
         layer.norm.gamma.assign(np.ones(layer.norm.gamma.shape))
-    assert np.abs(Recognizer(deep).logits(canvases) - before).max() > 1e-2
+    assert np.abs(Recognizer(deep).predict_logits(canvases) - before).max() > 1e-2
 
 
 def test_a_deeper_reader_is_saved_whole(tmp_path, shallow, char_dict):
@@ -257,7 +260,7 @@ def test_extended_the_same_on_every_backend(tmp_path, shipped, backend):
         "from crnn_keras.training.fine_tuning import with_char_dict; "
         "from crnn_keras.inference.recognizer import Recognizer; f = sys.argv[1]; "
         "made = with_char_dict(Recognizer.load('words').model, CharDict.load(f + '/char_dict.json'))"
-        "; np.save(f + '/there.npy', Recognizer(made).logits(np.load(f + '/canvases.npy')))"
+        "; np.save(f + '/there.npy', Recognizer(made).predict_logits(np.load(f + '/canvases.npy')))"
     )
     root = str(pathlib.Path(__file__).parents[1])
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": root}
@@ -265,7 +268,7 @@ def test_extended_the_same_on_every_backend(tmp_path, shipped, backend):
     command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
-    here = Recognizer(with_char_dict(shipped.model, char_dict)).logits(canvases)
+    here = Recognizer(with_char_dict(shipped.model, char_dict)).predict_logits(canvases)
     np.testing.assert_allclose(np.load(tmp_path / "there.npy"), here, atol=1e-3)
 
 

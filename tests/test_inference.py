@@ -1,4 +1,4 @@
-"""Windows of images, threads and the order of what comes out, with a network of no weights."""
+"""Images become predictions in order, by windows and threads; the network has no weights."""
 
 import itertools
 import threading
@@ -8,27 +8,28 @@ import pytest
 from PIL import Image
 
 from crnn_keras.char_dict import CharDict
-from crnn_keras.evaluation.confidence import Calibration
 from crnn_keras.images import Canvas
-from crnn_keras.inference.base import BaseRecognizer, Prediction, in_threads, list_images
+from crnn_keras.inference import BaseRecognizer, Prediction, iter_images, load_images
+from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.decoding import Lexicon, log_likelihoods, read_with_lexicon
+from crnn_keras.utils.parallel import thread_map
 
 DIGITS = CharDict.from_preset("digits")
 KEEP = Canvas("keep", 32, (48, 96, 160))
 
 
-class GrayReader(BaseRecognizer):
+class GrayRecognizer(BaseRecognizer):
     """Reads the first pixel of a canvas: its tens are the digit."""
 
-    def __init__(self, canvas, calibration=None, sureness=50):
+    def __init__(self, canvas, calibration=None, scale=50):
         super().__init__(DIGITS, canvas, calibration)
-        self.batches, self.sureness = [], sureness
+        self.batches, self.scale = [], scale
 
-    def logits(self, canvases):
+    def predict_logits(self, canvases):
         self.batches.append(canvases.shape[:3])
         frames = canvases.shape[2] // 4
         digits = canvases[:, 0, 0, 0] // 10
-        rows = np.eye(DIGITS.num_classes)[digits + 1] * self.sureness
+        rows = np.eye(DIGITS.num_classes)[digits + 1] * self.scale
         return np.repeat(rows[:, None], frames, axis=1)
 
 
@@ -42,15 +43,15 @@ def digits(count):
 
 @pytest.mark.parametrize("canvas", [Canvas(), KEEP], ids=["stretch", "keep"])
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 9, 100])
-def test_readings_come_in_the_order_of_the_images(canvas, count):
+def test_predictions_come_in_the_order_of_the_images(canvas, count):
     sizes = itertools.cycle([(20, 30), (32, 150), (32, 900), (40, 60), (10, 30)])
     images = [gray(digit, size) for digit, size in zip(digits(count), sizes, strict=False)]
-    reader = GrayReader(canvas)
-    readings = reader.read(images, batch_size=4)
-    assert [reading.text for reading in readings] == [str(digit) for digit in digits(count)]
-    assert [reading.source for reading in readings] == [f"#{n}" for n in range(count)]
-    assert all(1 <= batch[0] <= 4 for batch in reader.batches)
-    assert sum(batch[0] for batch in reader.batches) == count
+    recognizer = GrayRecognizer(canvas)
+    predictions = recognizer.read(images, batch_size=4)
+    assert [p.text for p in predictions] == [str(digit) for digit in digits(count)]
+    assert [p.source for p in predictions] == [f"#{n}" for n in range(count)]
+    assert all(1 <= batch[0] <= 4 for batch in recognizer.batches)
+    assert sum(batch[0] for batch in recognizer.batches) == count
 
 
 def test_bad_images_keep_their_places_in_every_window():
@@ -58,35 +59,35 @@ def test_bad_images_keep_their_places_in_every_window():
     bad = {0: b"", 3: b"no image", 17: np.zeros((0, 4), np.uint8), 39: "missing.png"}
     for position, image in bad.items():
         images[position] = image
-    readings = GrayReader(Canvas()).read(images, batch_size=4)
-    assert {n for n, reading in enumerate(readings) if reading.text is None} == set(bad)
-    assert all(readings[n].error and readings[n].confidence == 0 for n in bad)
-    assert readings[39].source == "missing.png" and "does not exist" in readings[39].error
-    assert readings[38].text == str(digits(40)[38])
+    predictions = GrayRecognizer(Canvas()).read(images, batch_size=4)
+    assert {n for n, prediction in enumerate(predictions) if prediction.text is None} == set(bad)
+    assert all(predictions[n].error and predictions[n].confidence == 0 for n in bad)
+    assert predictions[39].source == "missing.png" and "missing.png" in predictions[39].error
+    assert predictions[38].text == str(digits(40)[38])
 
 
 def test_only_bad_images():
-    readings = GrayReader(KEEP).read([b""] * 30, batch_size=2)
-    assert [reading.text for reading in readings] == [None] * 30
+    predictions = GrayRecognizer(KEEP).read([b""] * 30, batch_size=2)
+    assert [p.text for p in predictions] == [None] * 30
 
 
 def test_a_stream_draws_only_a_few_windows_ahead_of_what_was_taken():
     drawn = itertools.count()
     endless = (gray(next(drawn) % 10) for _ in itertools.repeat(None))
-    reader = GrayReader(Canvas())
-    reader.threads = 2
-    stream = reader.stream(endless, batch_size=4)
+    recognizer = GrayRecognizer(Canvas())
+    recognizer.threads = 2
+    stream = recognizer.stream(endless, batch_size=4)
     taken = list(itertools.islice(stream, 100))
     stream.close()
-    assert [reading.text for reading in taken] == [str(n % 10) for n in range(100)]
-    # Two windows to begin with, five under way, and the one that 100 ends in.
+    assert [p.text for p in taken] == [str(n % 10) for n in range(100)]
+    # Two windows to begin with, five under way, and the one that contains image 100.
     assert next(drawn) <= 100 + 8 * 4
 
 
 def test_an_open_file_is_one_image(tmp_path):
     Image.fromarray(gray(3)).save(tmp_path / "a.png")
     with open(tmp_path / "a.png", "rb") as file:
-        assert [reading.text for reading in GrayReader(Canvas()).read(file)] == ["3"]
+        assert [p.text for p in GrayRecognizer(Canvas()).read(file)] == ["3"]
 
 
 def test_a_folder_is_listed_by_name_without_its_folders(tmp_path):
@@ -94,21 +95,21 @@ def test_a_folder_is_listed_by_name_without_its_folders(tmp_path):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "c").mkdir()
     expected = [str(tmp_path / name) for name in ("10.png", "9.png", "B.png", "a.png", "b.png")]
-    assert list(list_images(tmp_path)) == [(path, path) for path in expected]
-    assert list(list_images(str(tmp_path))) == [(path, path) for path in expected]
+    assert list(iter_images(tmp_path)) == [(path, path) for path in expected]
+    assert list(iter_images(str(tmp_path))) == [(path, path) for path in expected]
 
 
-def test_an_empty_folder_gives_no_readings(tmp_path):
-    assert GrayReader(KEEP).read(tmp_path) == []
+def test_an_empty_folder_gives_no_predictions(tmp_path):
+    assert GrayRecognizer(KEEP).read(tmp_path) == []
 
 
 def test_an_error_of_the_network_reaches_the_caller():
-    class Broken(GrayReader):
-        def logits(self, canvases):
+    class Broken(GrayRecognizer):
+        def predict_logits(self, canvases):
             return np.full((len(canvases), 25, DIGITS.num_classes), np.nan)
 
     for count in (1, 30):
-        with pytest.raises(ValueError, match="not finite"):
+        with pytest.raises(ValueError, match="finite"):
             Broken(Canvas()).read([gray(1)] * count, batch_size=4)
 
 
@@ -120,67 +121,71 @@ def test_threads_work_at_the_same_time_and_results_come_in_order():
         barrier.wait()
         return 2 * number
 
-    assert list(in_threads(double, ((n,) for n in range(8)), 2)) == [0, 2, 4, 6, 8, 10, 12, 14]
+    assert list(thread_map(double, range(8), 2)) == [0, 2, 4, 6, 8, 10, 12, 14]
 
 
 def test_an_error_in_a_thread_reaches_the_caller_after_what_came_before():
-    results = in_threads(lambda n: 1 // (3 - n), ((n,) for n in range(10)), 2)
+    results = thread_map(lambda n: 1 // (3 - n), range(10), 2)
     assert [next(results) for _ in range(3)] == [0, 0, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)
 
 
-def test_a_reading_says_nothing_that_was_not_read():
+def test_an_image_that_cannot_be_loaded_has_no_text_and_no_spans():
     assert Prediction(None, 0.0, "#1", error="why").spans == ()
     assert Prediction(None, 0.0, "#1", error="why").raw_text is None
 
 
-def test_without_a_calibration_both_confidences_are_the_networks():
-    readings = GrayReader(Canvas(), sureness=8).read([gray(3)] * 3)
-    logits = GrayReader(Canvas(), sureness=8).logits(np.full((1, 32, 100, 1), 35))
+def test_without_a_calibration_both_confidences_are_the_raw_one():
+    predictions = GrayRecognizer(Canvas(), scale=8).read([gray(3)] * 3)
+    logits = GrayRecognizer(Canvas(), scale=8).predict_logits(np.full((1, 32, 100, 1), 35))
     expected = np.exp(log_likelihoods(logits[0], [DIGITS.encode("3")])[0])
     # More than the best path alone, of eleven classes one ahead by 8 in each of 25 frames.
     assert (1 + 10 * np.exp(-8)) ** -25 < expected < 1
-    for reading in readings:
-        assert reading.confidence == reading.raw_confidence == pytest.approx(expected, rel=1e-6)
-        assert (reading.text, reading.raw_text, reading.choice) == ("3", "3", None)
+    for prediction in predictions:
+        assert (
+            prediction.confidence == prediction.raw_confidence == pytest.approx(expected, rel=1e-6)
+        )
+        assert (prediction.text, prediction.raw_text, prediction.choice) == ("3", "3", None)
 
 
 @pytest.mark.parametrize("canvas", [Canvas(), KEEP], ids=["stretch", "keep"])
 def test_the_calibration_turns_the_raw_confidence_into_a_chance(canvas):
     calibration = Calibration(0.5, -0.25)
     images = [gray(3), b"no image", gray(4, (32, 150))] * 9
-    plain = GrayReader(canvas, None, 8).read(images, batch_size=4)
-    readings = GrayReader(canvas, calibration, 8).read(images, batch_size=4)
-    for reading, before in zip(readings, plain, strict=True):
-        assert (reading.text, reading.error) == (before.text, before.error)
-        assert reading.raw_confidence == before.raw_confidence
-        if reading.error:
-            assert reading.confidence == reading.raw_confidence == 0
+    plain = GrayRecognizer(canvas, None, 8).read(images, batch_size=4)
+    predictions = GrayRecognizer(canvas, calibration, 8).read(images, batch_size=4)
+    for prediction, before in zip(predictions, plain, strict=True):
+        assert (prediction.text, prediction.error) == (before.text, before.error)
+        assert prediction.raw_confidence == before.raw_confidence
+        if prediction.error:
+            assert prediction.confidence == prediction.raw_confidence == 0
         else:
-            assert reading.confidence == calibration.apply(before.raw_confidence)
-            assert abs(reading.confidence - reading.raw_confidence) > 0.01
+            assert prediction.confidence == calibration.apply(before.raw_confidence)
+            assert abs(prediction.confidence - prediction.raw_confidence) > 0.01
 
 
 @pytest.mark.parametrize("count", [1, 3, 100])
 def test_one_lexicon_for_all_images(count):
     lexicon = Lexicon(["3", "12"], DIGITS)
     calibration = Calibration(0.7, 0.1)
-    reader = GrayReader(Canvas(), calibration, sureness=2)
+    recognizer = GrayRecognizer(Canvas(), calibration, scale=2)
     images = [gray(digit) for digit in digits(count)]
-    readings = reader.read(images, batch_size=4, lexicon=lexicon, delta=1)
-    logits = reader.logits(np.stack([np.full((32, 100, 1), 10 * d + 5) for d in digits(count)]))
-    chosen = read_with_lexicon(logits, [25] * count, lexicon, delta=1)
-    assert [reading.choice for reading in readings] == chosen
-    assert [reading.text for reading in readings] == [choice.text for choice in chosen]
+    predictions = recognizer.read(images, batch_size=4, lexicon=lexicon, delta=1)
+    logits = recognizer.predict_logits(
+        np.stack([np.full((32, 100, 1), 10 * d + 5) for d in digits(count)])
+    )
+    chosen = read_with_lexicon(logits, lexicon, delta=1)
+    assert [p.choice for p in predictions] == chosen
+    assert [p.text for p in predictions] == [choice.text for choice in chosen]
     # A digit that is in neither word is one edit from "3" only.
-    assert {reading.text for reading in readings} <= {"3", "12"}
-    for digit, reading in zip(digits(count), readings, strict=True):
-        assert (reading.raw_text, reading.error) == (str(digit), None)
-        raw = np.exp(reading.choice.log_likelihood)
-        assert reading.raw_confidence == pytest.approx(raw, rel=1e-12)
-        assert reading.confidence == calibration.apply(reading.raw_confidence)
-    assert reader.read(images[0])[0].choice is None
+    assert {p.text for p in predictions} <= {"3", "12"}
+    for digit, prediction in zip(digits(count), predictions, strict=True):
+        assert (prediction.raw_text, prediction.error) == (str(digit), None)
+        raw = np.exp(prediction.choice.log_likelihood)
+        assert prediction.raw_confidence == pytest.approx(raw, rel=1e-12)
+        assert prediction.confidence == calibration.apply(prediction.raw_confidence)
+    assert recognizer.read(images[0])[0].choice is None
 
 
 @pytest.mark.parametrize("of", [list, iter])
@@ -194,21 +199,21 @@ def test_each_image_has_a_lexicon_of_its_own(of, count):
         images.append(b"" if broken else gray(digit))
         lexicons.append(own)
         expected.append(None if broken else own.words[0] if own else str(digit))
-    # One whose words are too far: the text without it stands.
+    # One whose words are too far: the text of the best path is kept.
     if count > 2:
         lexicons[2], expected[2] = Lexicon(["123"], DIGITS), str(digits(count)[2])
-    readings = GrayReader(KEEP).read(images, 4, lexicon=of(lexicons), delta=1)
-    assert [reading.text for reading in readings] == expected
-    without = [reading.choice is None for reading in readings]
+    predictions = GrayRecognizer(KEEP).read(images, batch_size=4, lexicon=of(lexicons), delta=1)
+    assert [p.text for p in predictions] == expected
+    without = [prediction.choice is None for prediction in predictions]
     assert without == [not (e and lexicon) for e, lexicon in zip(expected, lexicons, strict=True)]
 
 
-def test_a_sure_text_has_a_confidence_of_no_more_than_1():
+def test_a_confident_text_has_a_confidence_of_at_most_1():
     # Its paths' probabilities are summed: rounding must not carry the sum past 1.
-    for sureness in (30, 50, 400):
-        reader = GrayReader(Canvas(), Calibration(0.5, 0.0), sureness)
-        (reading,) = reader.read(gray(7), lexicon=Lexicon(["7"], DIGITS))
-        assert 0.999 < reading.raw_confidence <= 1 and 0.999 < reading.confidence < 1
+    for scale in (30, 50, 400):
+        recognizer = GrayRecognizer(Canvas(), Calibration(0.5, 0.0), scale)
+        (prediction,) = recognizer.read(gray(7), lexicon=Lexicon(["7"], DIGITS))
+        assert 0.999 < prediction.raw_confidence <= 1 and 0.999 < prediction.confidence < 1
 
 
 OTHERS = Lexicon(["12"], CharDict("12"))
@@ -218,14 +223,61 @@ OTHERS = Lexicon(["12"], CharDict("12"))
 @pytest.mark.parametrize(
     ("lexicon", "delta", "message"),
     [
-        (OTHERS, 1, r"Lexicon\(1 words.*is no lexicon of this reader's CharDict\(10"),
-        ([None, OTHERS], 1, "is no lexicon of this reader's"),
-        (["12", "13"], 1, "'12' is no lexicon.*Expected Lexicon\\(words, reader.char_dict"),
-        ([None], 1, "fewer lexicons than images"),
-        ([None] * 31, 1, "more lexicons than images"),
-        (Lexicon(["1"], DIGITS), -1, "Delta is -1"),
+        (OTHERS, 1, r"Lexicon\(1 words.*CharDict\(10.*Lexicon\(words, recognizer\.char_dict\)"),
+        ([None, OTHERS], 1, r"Lexicon\(1 words.*CharDict\(10"),
+        (["12", "13"], 1, r"'12'.*Lexicon\(words, recognizer\.char_dict\)"),
+        ([None], 1, "fewer lexicons"),
+        ([None] * 31, 1, "more lexicons"),
+        (Lexicon(["1"], DIGITS), -1, "-1"),
     ],
 )
-def test_lexicons_that_do_not_suit_are_refused(lexicon, delta, message, count):
+def test_lexicons_that_do_not_fit_are_refused(lexicon, delta, message, count):
     with pytest.raises(ValueError, match=message):
-        GrayReader(Canvas()).read([gray(1)] * count, 4, lexicon, delta)
+        recognizer = GrayRecognizer(Canvas())
+        recognizer.read([gray(1)] * count, batch_size=4, lexicon=lexicon, delta=delta)
+
+
+def test_the_three_steps_by_hand_are_what_read_does():
+    images = [gray(3), b"no image", gray(4, (32, 150)), gray(5, (32, 150)), "missing.png"]
+    lexicon = Lexicon(["3", "4"], DIGITS)
+    recognizer = GrayRecognizer(KEEP, Calibration(0.5, -0.25), 8)
+    expected = recognizer.read(images, lexicon=lexicon, delta=0)
+    window = load_images(images, KEEP)
+    assert window.sources == ["#0", "#1", "#2", "#3", "missing.png"]
+    assert [error is None for error in window.errors] == [True, False, True, True, False]
+    assert [canvas is None for canvas in window.canvases] == [False, True, False, False, True]
+    found = {}
+    for positions, canvases in window.batches():
+        sources = [window.sources[position] for position in positions]
+        logits = recognizer.predict_logits(canvases)
+        predictions = recognizer.decode(logits, sources, lexicon=lexicon, delta=0)
+        found |= dict(zip(positions, predictions, strict=True))
+    assert found == {position: expected[position] for position in (0, 2, 3)}
+    assert [expected[position].error for position in (1, 4)] == [window.errors[1], window.errors[4]]
+
+
+def test_a_batch_holds_canvases_of_one_width_and_no_more_than_asked_for():
+    window = load_images([gray(1, (32, width)) for width in (40, 90, 44, 48, 400)], KEEP)
+    batches = [(positions, canvases.shape) for positions, canvases in window.batches(2)]
+    assert batches == [
+        ([0, 2], (2, 32, 48, 1)),
+        ([3], (1, 32, 48, 1)),
+        ([1], (1, 32, 96, 1)),
+        ([4], (1, 32, 160, 1)),
+    ]
+
+
+def test_images_without_a_path_are_named_by_their_position():
+    assert load_images([gray(1), "a.png", b""], Canvas(), start=64).sources == [
+        "#64",
+        "a.png",
+        "#66",
+    ]
+
+
+def test_decoding_names_rows_by_their_position_and_refuses_a_foreign_lexicon():
+    recognizer = GrayRecognizer(Canvas())
+    logits = recognizer.predict_logits(np.full((2, 32, 100, 1), 35, np.uint8))
+    assert [p.source for p in recognizer.decode(logits)] == ["#0", "#1"]
+    with pytest.raises(ValueError, match=r"Lexicon\(1 words.*CharDict\(10"):
+        recognizer.decode(logits, lexicon=OTHERS)

@@ -1,4 +1,4 @@
-"""`OnnxRecognizer`: reads as `Recognizer` does, without Keras, and refuses what is no reader."""
+"""`OnnxRecognizer` reads as `Recognizer` does, without Keras, and refuses foreign files."""
 
 import json
 import subprocess
@@ -13,10 +13,10 @@ pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from crnn_keras.char_dict import CharDict  # noqa: E402
-from crnn_keras.evaluation.confidence import Calibration  # noqa: E402
 from crnn_keras.images import Canvas  # noqa: E402
-from crnn_keras.inference import onnx_recognizer as onnx_reader_module  # noqa: E402
+from crnn_keras.inference import onnx_recognizer  # noqa: E402
 from crnn_keras.inference.onnx_recognizer import METADATA, OnnxRecognizer  # noqa: E402
+from crnn_keras.model.calibration import Calibration  # noqa: E402
 from crnn_keras.model.decoding import Lexicon  # noqa: E402
 
 DIGITS = CharDict.from_preset("digits")
@@ -36,7 +36,7 @@ def foreign(
     frames=25,
     in_type=TensorProto.UINT8,
 ):
-    """A network that gives constant logits: small, and of the form that is asked for."""
+    """Makes a small network of the given form that returns constant logits."""
     nodes = [
         helper.make_node("Shape", ["canvases"], ["shape"]),
         helper.make_node("Gather", ["shape", "first"], ["batch"]),
@@ -66,7 +66,7 @@ def save(model, path):
     return path
 
 
-def test_what_has_the_form_of_a_reader_reads(tmp_path):
+def test_a_file_of_the_right_form_reads(tmp_path):
     reader = OnnxRecognizer.load(save(foreign(), tmp_path / "a.onnx"))
     assert reader.canvas == Canvas() and reader.char_dict == DIGITS
     good, bad = np.zeros((9, 9), np.uint8), b"no image"
@@ -74,8 +74,8 @@ def test_what_has_the_form_of_a_reader_reads(tmp_path):
     assert reader.read([]) == []
     # As files written before there were calibrations.
     assert reader.calibration is None
-    (reading,) = reader.read(good)
-    assert 0 < reading.confidence == reading.raw_confidence < 1
+    (prediction,) = reader.read(good)
+    assert 0 < prediction.confidence == prediction.raw_confidence < 1
 
 
 def test_the_calibration_in_the_metadata_is_applied(tmp_path):
@@ -84,58 +84,58 @@ def test_the_calibration_in_the_metadata_is_applied(tmp_path):
     plain = OnnxRecognizer.load(save(foreign(), tmp_path / "plain.onnx"))
     reader = OnnxRecognizer.load(save(foreign(metadata), tmp_path / "calibrated.onnx"))
     assert reader.calibration == calibration
-    assert json.loads(onnx_reader_module.describe(reader)) == metadata
-    assert json.loads(onnx_reader_module.describe(plain)) == GOOD
+    assert json.loads(onnx_recognizer.make_metadata(reader)) == metadata
+    assert json.loads(onnx_recognizer.make_metadata(plain)) == GOOD
     good = np.zeros((9, 9), np.uint8)
-    for before, reading in zip(plain.read([good] * 200), reader.read([good] * 200), strict=True):
-        assert reading.raw_confidence == before.confidence
-        assert reading.confidence == calibration.apply(before.confidence)
+    for before, prediction in zip(plain.read([good] * 200), reader.read([good] * 200), strict=True):
+        assert prediction.raw_confidence == before.confidence
+        assert prediction.confidence == calibration.apply(before.confidence)
 
 
-def test_one_lexicon_for_all_or_one_for_each_image(tmp_path):
-    reader = OnnxRecognizer.load(save(foreign(), tmp_path / "a.onnx"), threads=2)
+def test_one_lexicon_for_all_images_or_one_for_each(tmp_path):
+    reader = OnnxRecognizer.load(save(foreign(), tmp_path / "a.onnx"), cores=2)
     images = [np.zeros((9, 9), np.uint8)] * 200
-    words = [str(number % 10) for number in range(200)]
+    words = [str(index % 10) for index in range(200)]
     lexicons = [Lexicon([word], DIGITS) for word in words]
-    readings = reader.read(images, batch_size=4, lexicon=lexicons, delta=1)
-    assert [reading.text for reading in readings] == words
-    assert {reading.raw_text for reading in readings} == {"9"}
-    readings = reader.read(images, lexicon=Lexicon(["7", "8"], DIGITS), delta=1)
-    assert {reading.text for reading in readings} == {"8"}
+    predictions = reader.read(images, batch_size=4, lexicon=lexicons, delta=1)
+    assert [p.text for p in predictions] == words
+    assert {p.raw_text for p in predictions} == {"9"}
+    predictions = reader.read(images, lexicon=Lexicon(["7", "8"], DIGITS), delta=1)
+    assert {p.text for p in predictions} == {"8"}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"metadata": None}, "no metadata 'crnn_keras'"),
-        ({"metadata": "{"}, "damaged metadata"),
-        ({"metadata": "[]"}, "damaged metadata"),
-        ({"metadata": {**GOOD, "format": "other"}}, "the format is 'other'"),
+        ({"metadata": None}, "metadata 'crnn_keras'"),
+        ({"metadata": "{"}, "metadata .JSONDecodeError"),
+        ({"metadata": "[]"}, "metadata .TypeError"),
+        ({"metadata": {**GOOD, "format": "other"}}, "'other'.*'crnn_keras.reader'"),
         ({"metadata": {"format": "crnn_keras.reader"}}, "KeyError: 'char_dict'"),
-        ({"metadata": {**GOOD, "char_dict": {"characters": "aa"}}}, "damaged metadata"),
-        ({"metadata": {**GOOD, "char_dict": None}}, "damaged metadata"),
-        ({"metadata": {**GOOD, "canvas": {"mode": "squeeze"}}}, "'squeeze' is unknown"),
-        ({"metadata": {**GOOD, "canvas": {"size": 3}}}, "damaged metadata"),
-        ({"metadata": {**GOOD, "calibration": {"slope": 0, "offset": 0}}}, "slope .* is 0.0"),
-        ({"metadata": {**GOOD, "calibration": {"slope": 1}}}, "a slope and an offset"),
-        ({"metadata": {**GOOD, "calibration": 3}}, "damaged metadata"),
-        ({"height": 48}, r"48, 100, 1\].*expected.*32, 100, 1\]"),
-        ({"width": 104}, "expected"),
-        ({"channels": 3}, "expected"),
-        ({"classes": 12}, r"\[12\].*expected.*\[11\]"),
-        ({"in_type": TensorProto.FLOAT}, r"tensor\(float\).*expected.*tensor\(uint8\)"),
+        ({"metadata": {**GOOD, "char_dict": {"characters": "aa"}}}, "metadata"),
+        ({"metadata": {**GOOD, "char_dict": None}}, "metadata"),
+        ({"metadata": {**GOOD, "canvas": {"mode": "squeeze"}}}, "'squeeze'"),
+        ({"metadata": {**GOOD, "canvas": {"size": 3}}}, "metadata .TypeError.*'size'"),
+        ({"metadata": {**GOOD, "calibration": {"slope": 0, "offset": 0}}}, "slope.* 0.0"),
+        ({"metadata": {**GOOD, "calibration": {"slope": 1}}}, "slope.*offset"),
+        ({"metadata": {**GOOD, "calibration": 3}}, "metadata .*3"),
+        ({"height": 48}, r"48, 100, 1\].*32, 100, 1\]"),
+        ({"width": 104}, r"32, 104, 1\].*32, 100, 1\]"),
+        ({"channels": 3}, r"32, 100, 3\].*32, 100, 1\]"),
+        ({"classes": 12}, r"\[12\].*\[11\]"),
+        ({"in_type": TensorProto.FLOAT}, r"tensor\(float\).*tensor\(uint8\)"),
     ],
 )
-def test_a_file_that_does_not_fit_what_it_claims_is_refused(tmp_path, change, message):
+def test_a_file_whose_shapes_do_not_fit_its_metadata_is_refused(tmp_path, change, message):
     with pytest.raises(ValueError, match=message) as caught:
         OnnxRecognizer.load(save(foreign(**change), tmp_path / "bad.onnx"))
     assert "bad.onnx" in str(caught.value)
-    assert "Expected a file that crnn_keras.inference.export.export_onnx wrote" in str(caught.value)
+    assert "crnn_keras.export_onnx" in str(caught.value)
 
 
-def test_logits_of_another_size_than_claimed_are_refused(tmp_path):
+def test_logits_of_an_unexpected_size_are_refused(tmp_path):
     reader = OnnxRecognizer.load(save(foreign(frames=24), tmp_path / "short.onnx"))
-    with pytest.raises(ValueError, match=r"short\.onnx gave logits \(1, 24, 11\), expected"):
+    with pytest.raises(ValueError, match=r"short\.onnx .*\(1, 24, 11\).*\(1, 25, 11\)"):
         reader.read(np.zeros((9, 9), np.uint8))
 
 
@@ -143,33 +143,33 @@ def test_a_network_that_fails_is_named(tmp_path):
     model = foreign()
     model.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.array([-5, 11]), "rest"))
     reader = OnnxRecognizer.load(save(model, tmp_path / "fails.onnx"))
-    with pytest.raises(ValueError, match=r"fails\.onnx cannot be run"):
+    with pytest.raises(ValueError, match=r"fails\.onnx"):
         reader.read(np.zeros((9, 9), np.uint8))
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"none\.onnx does not exist"):
+    with pytest.raises(ValueError, match=r"none\.onnx"):
         OnnxRecognizer.load(tmp_path / "none.onnx")
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", b"\x00\x00\x00\x00ORTM" + bytes(64)])
-def test_what_is_no_onnx_file_is_refused(tmp_path, content):
+def test_a_file_of_another_format_is_refused(tmp_path, content):
     (tmp_path / "text.onnx").write_bytes(content)
     with pytest.raises(ValueError, match=r"text\.onnx"):
         OnnxRecognizer.load(tmp_path / "text.onnx")
 
 
 def test_a_truncated_file_is_refused(tmp_path):
-    whole = foreign().SerializeToString()
-    for share in (0.3, 0.7, 0.95):
-        (tmp_path / "cut.onnx").write_bytes(whole[: int(share * len(whole))])
+    content = foreign().SerializeToString()
+    for fraction in (0.3, 0.7, 0.95):
+        (tmp_path / "cut.onnx").write_bytes(content[: int(fraction * len(content))])
         with pytest.raises(ValueError, match=r"cut\.onnx"):
             OnnxRecognizer.load(tmp_path / "cut.onnx")
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_reader_module, "_MAX_BYTES", 100)
-    with pytest.raises(ValueError, match="too many"):
+    monkeypatch.setattr(onnx_recognizer, "_MAX_BYTES", 100)
+    with pytest.raises(ValueError, match=r"large\.onnx .* bytes"):
         OnnxRecognizer.load(save(foreign(), tmp_path / "large.onnx"))
 
 
@@ -183,7 +183,7 @@ def test_weights_in_other_files_or_in_memory_are_refused(tmp_path, monkeypatch, 
     weights.data_location = TensorProto.EXTERNAL
     entry = weights.external_data.add()
     entry.key, entry.value = "location", place
-    with pytest.raises(ValueError, match=r"far\.onnx has weights outside of itself"):
+    with pytest.raises(ValueError, match=r"far\.onnx .*weights"):
         OnnxRecognizer.load(save(model, tmp_path / "far.onnx"))
 
 
@@ -191,21 +191,20 @@ def test_operators_of_other_libraries_are_refused(tmp_path):
     model = foreign()
     model.graph.node[3].domain = "elsewhere"
     model.opset_import.append(helper.make_opsetid("elsewhere", 1))
-    with pytest.raises(ValueError, match=r"odd\.onnx is no ONNX file.*elsewhere"):
+    with pytest.raises(ValueError, match=r"odd\.onnx .*elsewhere"):
         OnnxRecognizer.load(save(model, tmp_path / "odd.onnx"))
 
 
-def test_neither_keras_nor_tensorflow_is_imported(tmp_path):
+def test_neither_keras_nor_a_backend_is_imported(tmp_path):
     calibrated = {**GOOD, "calibration": Calibration(0.5, 0.0).get_config()}
     path = save(foreign(calibrated), tmp_path / "a.onnx")
     program = (
-        "import sys; hidden = ['keras', 'tensorflow', 'jax', 'torch', 'onnx', 'matplotlib']\n"
-        "hidden += ['rapidfuzz', 'scipy', 'pandas']\n"
-        "sys.modules.update(dict.fromkeys(hidden))\n"
-        "import numpy as np; from crnn_keras.inference.onnx_recognizer import OnnxRecognizer\n"
-        "reader = OnnxRecognizer.load(sys.argv[1])\n"
-        "print(reader.read([np.zeros((9, 9), np.uint8)] * 70)[-1].text)"
+        "import sys; import numpy as np; from crnn_keras.inference import OnnxRecognizer\n"
+        "recognizer = OnnxRecognizer.load(sys.argv[1])\n"
+        "print(recognizer.read([np.zeros((9, 9), np.uint8)] * 70)[-1].text)\n"
+        "heavy = {'keras', 'tensorflow', 'jax', 'torch', 'onnx', 'matplotlib', 'pandas', 'scipy'}\n"
+        "print(sorted((heavy | {'rapidfuzz'}) & set(sys.modules)))"
     )
     command = [sys.executable, "-c", program, str(path)]
     result = subprocess.run(command, capture_output=True, text=True)
-    assert (result.returncode, result.stdout.strip()) == (0, "9"), result.stderr
+    assert (result.returncode, result.stdout.split("\n")[:2]) == (0, ["9", "[]"]), result.stderr

@@ -1,1 +1,26 @@
-"""Saved readers put to use: recognizers, export."""
+"""Reads images with trained models, and exports them for machines without Keras.
+
+| file | subject |
+|---|---|
+| `loading` | `load_images`: images of any form to canvases, in a `Window` |
+| `base` | `BaseRecognizer`: `read`, and its steps `predict_logits` and `decode`; `Prediction` |
+| `recognizer` | `Recognizer`: a `.keras` file on Keras |
+| `onnx_recognizer` | `OnnxRecognizer`: an `.onnx` file on ONNX Runtime, without Keras |
+| `export` | `export_onnx`, `export_saved_model` |
+| `shipped` | the files of the readers that come with the package |
+
+The names are loaded when they are first used: `OnnxRecognizer` imports no Keras.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "base": ["BaseRecognizer", "Prediction"],
+        "export": ["export_onnx", "export_saved_model"],
+        "loading": ["Window", "iter_images", "load_images"],
+        "onnx_recognizer": ["OnnxRecognizer"],
+        "recognizer": ["Recognizer"],
+    },
+)

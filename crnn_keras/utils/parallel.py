@@ -1,89 +1,112 @@
-"""Work on all cores: results in order, few jobs under way, and a prompt end when it is stopped."""
+"""Work on all cores: results in order, few jobs in memory, and a prompt end when it is stopped."""
+
+from __future__ import annotations
 
 import collections
-import contextlib
+import multiprocessing
 import os
 import signal
-import sys
 import threading
-import types
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
-def in_processes(function, jobs, processes, kept=""):
-    """Calls a function for every job, in processes of their own if there are to be several.
+def parallel_map(
+    function: Callable[[Job], Result], jobs: Iterable[Job], *, processes: int | None = None
+) -> Iterator[Result]:
+    """Calls a function for each job, in several processes.
+
+    Ctrl-C is left to this process. When it is stopped, or killed, or the iterator is closed, the
+    other processes end at once, whatever they are doing.
 
     Args:
-        function: a function of a module, for it is named to other processes.
-        jobs: iterable of tuples of its arguments; a few more are drawn than results are taken,
-            so memory does not grow with their number.
-        processes: how many processes work; up to 1: this one.
-        kept: for the error's message: what remains of the work if a process is killed.
+        function: a function of one argument that can be pickled; its own module is imported in the
+            other processes, the script that runs is not.
+        jobs: iterable of its arguments. At most `2 * processes + 1` jobs are taken before their
+            results are, so memory does not grow with their number.
+        processes: int, how many processes work; up to 1, this process does. Defaults to `None`: as
+            many as there are cores.
 
     Yields:
         What the function returns, in the order of the jobs.
 
     Raises:
         ChildProcessError: a process was killed, often because the memory was full.
+
+    Example:
+
+        >>> list(parallel_map(abs, [-1, 2, -3], processes=2))
+        [1, 2, 3]
     """
+    processes = os.cpu_count() or 1 if processes is None else processes
     if processes <= 1:
-        for job in jobs:
-            yield function(*job)
+        yield from map(function, jobs)
         return
-    # Spawned, not forked: a fork would copy TensorFlow's threads in an unusable state.
-    spawned = get_context("spawn")
-    with ProcessPoolExecutor(processes, spawned, initializer=_live_with_parent) as pool:
-        waiting = collections.deque()
-        try:
-            for job in jobs:
-                with _main_hidden():
-                    waiting.append(pool.submit(function, *job))
-                if len(waiting) > 2 * processes:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise ChildProcessError(
-                "A process that worked along was killed, often because the memory was full. "
-                f"{kept}Try again, with fewer processes than {processes}."
-            ) from error
-        except BaseException:
-            _stop(pool)
-            raise
+    # Processes of `concurrent.futures` would import the script that runs once more, or copy the
+    # threads of TensorFlow in an unusable state. `joblib.Parallel` takes all jobs at once where
+    # results are taken slowly.
+    from joblib.externals.loky import ProcessPoolExecutor
 
-
-@contextlib.contextmanager
-def _main_hidden():
-    """Hides the script that runs: a process spawned meanwhile would run it once more.
-
-    It needs nothing of it; and a script that does not stand below `if __name__ == "__main__":`,
-    or that came from a pipe, would end it.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
+    ours_is_open, ours = multiprocessing.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(processes, initializer=_start_worker, initargs=(ours_is_open,))
     try:
-        yield
+        yield from _in_order(pool, function, jobs, workers=processes)
+        pool.shutdown()
+    except BrokenExecutor as error:
+        raise ChildProcessError(
+            "A worker process was killed, often because the memory was full. Try again, with "
+            f"fewer processes than {processes}."
+        ) from error
     finally:
-        sys.modules["__main__"] = main
+        ours.close()
+        pool.shutdown(wait=False)
+        ours_is_open.close()
 
 
-def _live_with_parent():
-    """Leaves Ctrl-C to the parent, and ends this process when the parent was killed."""
+def thread_map(
+    function: Callable[[Job], Result], jobs: Iterable[Job], threads: int
+) -> Iterator[Result]:
+    """Calls a function for each job, in several threads of this process.
+
+    Args:
+        function: a function of one argument.
+        jobs: iterable of its arguments. At most `2 * threads + 1` jobs are taken before their
+            results are.
+        threads: int, how many threads work.
+
+    Yields:
+        What the function returns, in the order of the jobs.
+    """
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield from _in_order(pool, function, jobs, workers=threads)
+    finally:
+        # Whoever closes the iterator does not wait for the jobs that still run.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _in_order(pool: Executor, function, jobs, *, workers):
+    """Yields results in the order of the jobs, of which a few are always waiting for a worker."""
+    waiting = collections.deque()
+    for job in jobs:
+        waiting.append(pool.submit(function, job))
+        if len(waiting) > 2 * workers:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _start_worker(parent_is_open: Connection):
+    """Leaves Ctrl-C to the parent; ends this process when the parent closes its pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_after, args=(parent_process(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent_is_open,), daemon=True).start()
 
 
-def _end_after(parent):
-    parent.join()
+def _end_with(parent_is_open):
+    parent_is_open.poll(None)  # nothing is ever sent: it returns when the other end is closed
     os._exit(1)
-
-
-def _stop(pool):
-    """Ends the processes of a pool now, whatever they are doing."""
-    # `ProcessPoolExecutor.terminate_workers` comes with Python 3.14.
-    workers = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for worker in workers:
-        worker.terminate()

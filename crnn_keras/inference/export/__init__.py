@@ -1,14 +1,16 @@
-"""A saved reader for machines without Keras.
+"""Exports a trained model for machines without Keras.
 
-The work runs in a process of its own, under TensorFlow and without a GPU, whatever backend trained
-the reader: only there is the graph made of plain TensorFlow ops.
+An export runs in a process of its own, on TensorFlow without a GPU, whatever backend trained the
+model: only there does the graph consist of plain TensorFlow operations.
 
 | file | subject |
 |---|---|
-| `process` | that process |
+| `onnx` | `export_onnx`: canvases in, logits out, for `OnnxRecognizer` |
+| `onnx_graph` | the graph of an ONNX file: smaller weights, names of inputs and outputs |
 | `saved_model` | `export_saved_model`: image bytes in, text and confidence out |
-| `confidence` | what a reading's confidence is, by TensorFlow ops |
-| `onnx` | `export_onnx`: canvases in, logits out, for `onnx_reader` |
+| `serving` | the function that a SavedModel serves |
+| `process` | starts the process and reports its errors |
+| `worker` | the module that runs in it |
 """
 
 from crnn_keras.inference.export.onnx import export_onnx

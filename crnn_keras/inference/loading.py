@@ -1,0 +1,115 @@
+"""Loads images of any form onto their canvases, the first step of a prediction."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from crnn_keras.images import Canvas, ImageError, to_canvas
+
+# A path, the bytes of an encoded image, a Pillow image, a uint8 array, an open file or a `Sample`.
+Image: TypeAlias = object
+# One image, a list or an iterator of them, or a folder.
+Images: TypeAlias = Image | Iterable[Image]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Images on their canvases, with a place for each that could not be loaded.
+
+    Args:
+        sources: Name of each image: its path, the place of its label, or `#position`.
+        canvases: uint8 array `(height, width, 1)` of each image; None if it could not be loaded.
+        errors: Reason why an image could not be loaded, for each; None if it was.
+    """
+
+    sources: list[str]
+    canvases: list[np.ndarray | None]
+    errors: list[str | None]
+
+    def batches(self, batch_size: int = 64) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Yields batches of canvases of one width, so that no canvas is padded.
+
+        Args:
+            batch_size: Largest number of canvases in a batch. Defaults to `64`.
+
+        Yields:
+            Tuple `(positions, canvases)`: the canvases' positions in the window, and a uint8 array
+            of shape `(batch, height, width, 1)`.
+        """
+        positions_by_width = {}
+        for position, canvas in enumerate(self.canvases):
+            if canvas is not None:
+                positions_by_width.setdefault(canvas.shape[1], []).append(position)
+        for positions in positions_by_width.values():
+            for start in range(0, len(positions), batch_size):
+                batch = positions[start : start + batch_size]
+                yield batch, np.stack([self.canvases[position] for position in batch])
+
+
+def load_images(images: Images, canvas: Canvas, *, start: int = 0) -> Window:
+    """Loads images onto their canvases.
+
+    An image that cannot be loaded leaves an error in its place. All canvases are in memory at once;
+    `BaseRecognizer.stream` loads a long list window by window.
+
+    Args:
+        images: See `BaseRecognizer.read`.
+        canvas: The `Canvas` of the recognizer.
+        start: Position of the first image, for the names of images without a path. Defaults to `0`.
+
+    Returns:
+        `Window`.
+
+    Example:
+
+        >>> import numpy as np
+        >>> from crnn_keras import Canvas
+        >>> from crnn_keras.inference import load_images
+        >>> window = load_images([np.zeros((20, 60), "uint8"), "no_such.png"], Canvas())
+        >>> window.canvases[0].shape, window.errors[1]
+        ((32, 100, 1), 'no_such.png does not exist')
+    """
+    window = Window([], [], [])
+    for image, source in iter_images(images, start=start):
+        loaded = reason = None
+        try:
+            loaded = to_canvas(image, canvas)
+        except ImageError as error:
+            reason = str(error)
+        window.sources.append(source)
+        window.canvases.append(loaded)
+        window.errors.append(reason)
+    return window
+
+
+def iter_images(images: Images, *, start: int = 0) -> Iterator[tuple[Image, str]]:
+    """Iterates over images given in any form.
+
+    Args:
+        images: See `BaseRecognizer.read`.
+        start: Position of the first image. Defaults to `0`.
+
+    Yields:
+        Pairs `(image, name)`. An image without a path or a label is named by its position: `"#0"`.
+    """
+    if isinstance(images, str | pathlib.Path) and pathlib.Path(images).is_dir():
+        folder = pathlib.Path(images)
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_file())
+        images = [str(folder / name) for name in names]
+    # An open file is an iterator too, but of lines.
+    several = isinstance(images, list | tuple) or (
+        isinstance(images, Iterator) and not hasattr(images, "read")
+    )
+    for position, image in enumerate(images if several else [images], start):
+        if isinstance(image, str | pathlib.Path):
+            yield image, str(image)
+        else:
+            # A `Sample` knows the place of its label.
+            yield image, getattr(image, "where", f"#{position}")
