@@ -52,8 +52,8 @@ def parallel_map(
     # results are taken slowly.
     from joblib.externals.loky import ProcessPoolExecutor
 
-    ours_is_open, ours = multiprocessing.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(processes, initializer=_start_worker, initargs=(ours_is_open,))
+    theirs, ours = multiprocessing.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(processes, initializer=_start_worker, initargs=(theirs,))
     try:
         yield from _in_order(pool, function, jobs, workers=processes)
         pool.shutdown()
@@ -65,7 +65,7 @@ def parallel_map(
     finally:
         ours.close()
         pool.shutdown(wait=False)
-        ours_is_open.close()
+        theirs.close()
 
 
 def thread_map(

@@ -1,6 +1,7 @@
 """Preparation on this machine: all cores, continued where it was stopped, mended where it broke."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import shutil
@@ -13,7 +14,7 @@ from crnn_keras.utils.progress import ProgressLine
 from crnn_keras.data.records.record_set import read_sidecar, check_no_other_files, sidecar, verify
 from crnn_keras.data.records.shard import RecordError, SIDECAR, shard_name, shard_problem
 from crnn_keras.data.labels import Problem, problem_line
-from crnn_keras.utils.parallel import in_processes
+from crnn_keras.utils.parallel import parallel_map
 
 SPECIFICATION = "specification.json"
 # A process takes a second or two to start.
@@ -185,7 +186,7 @@ def made_differently(folder, names):
     )
 
 
-def _write_shard(config, folder, number, with_notes):
+def _write_shard(number, *, config, folder, with_notes):
     """Makes a shard and writes it, whole or not at all; runs in a process of its own."""
     content, info = make_shard(Specification.from_config(config), number)
     files.write_atomic(folder / info["file"], content)
@@ -201,10 +202,9 @@ def _make(specification, folder, numbers, processes, with_notes=False):
     processes = min(processes or os.cpu_count(), len(numbers), rows // _ROWS_WORTH_A_PROCESS)
     with ProgressLine(rows, f"writing {folder.name.removesuffix('.part')}") as line:
         made, done = {}, 0
-        jobs = ((config, folder, number, with_notes) for number in numbers)
-        kept = f"What was made stays in {folder}. "
+        write = functools.partial(_write_shard, config=config, folder=folder, with_notes=with_notes)
         # Closed at once when it is interrupted, not when someone lets go of the traceback.
-        with contextlib.closing(in_processes(_write_shard, jobs, processes, kept)) as work:
+        with contextlib.closing(parallel_map(write, numbers, processes=processes)) as work:
             for number, info in work:
                 made[number] = info["sha256"]
                 done += len(source.shard_rows(number))

@@ -1,6 +1,7 @@
 """`check_splits` opens every image once, and looks for what spoils a training."""
 
 import collections
+import functools
 import os
 
 import numpy as np
@@ -11,7 +12,7 @@ from crnn_keras.data.check import label_checks as label_checks
 from crnn_keras.data.check.facts import facts_of
 from crnn_keras.data.check.report import DataCheck
 from crnn_keras.data.labels import Problem
-from crnn_keras.utils.parallel import in_processes
+from crnn_keras.utils.parallel import parallel_map
 from crnn_keras.utils.progress import ProgressLine
 
 # Fewer images are done before other processes have started.
@@ -96,10 +97,11 @@ def _open_all(samples, char_dict, canvas, processes):
         enough = len(samples) >= _WORTH_PROCESSES
         processes = os.cpu_count() if enough else 1
     starts = range(0, len(samples), _CHUNK)
-    jobs = ((samples[i : i + _CHUNK], char_dict, canvas) for i in starts)
+    chunks = (samples[start : start + _CHUNK] for start in starts)
+    open_chunk = functools.partial(facts_of, char_dict=char_dict, canvas=canvas)
     with ProgressLine(len(samples), "checking") as line:
         done = 0
-        for facts in in_processes(facts_of, jobs, processes):
+        for facts in parallel_map(open_chunk, chunks, processes=processes):
             yield from facts
             done += len(facts)
             line.step(done)
