@@ -1,7 +1,6 @@
 """Images become predictions in order, by windows and threads; the network has no weights."""
 
 import itertools
-import threading
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from crnn_keras.images import Canvas
 from crnn_keras.inference import BaseRecognizer, Prediction, iter_images, load_images
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.decoding import Lexicon, log_likelihoods, read_with_lexicon
-from crnn_keras.utils.parallel import thread_map
 
 DIGITS = CharDict.from_preset("digits")
 KEEP = Canvas("keep", 32, (48, 96, 160))
@@ -111,24 +109,6 @@ def test_an_error_of_the_network_reaches_the_caller():
     for count in (1, 30):
         with pytest.raises(ValueError, match="finite"):
             Broken(Canvas()).read([gray(1)] * count, batch_size=4)
-
-
-def test_threads_work_at_the_same_time_and_results_come_in_order():
-    # Each waits for the other: one thread alone would never pass.
-    barrier = threading.Barrier(2, timeout=20)
-
-    def double(number):
-        barrier.wait()
-        return 2 * number
-
-    assert list(thread_map(double, range(8), 2)) == [0, 2, 4, 6, 8, 10, 12, 14]
-
-
-def test_an_error_in_a_thread_reaches_the_caller_after_what_came_before():
-    results = thread_map(lambda n: 1 // (3 - n), range(10), 2)
-    assert [next(results) for _ in range(3)] == [0, 0, 1]
-    with pytest.raises(ZeroDivisionError):
-        next(results)
 
 
 def test_an_image_that_cannot_be_loaded_has_no_text_and_no_spans():
