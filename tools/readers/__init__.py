@@ -1,1 +1,17 @@
-"""The shipped readers and what made them: recipe, training, figures. README.md is their card."""
+"""How the shipped readers `words` and `ascii` are made and measured; not part of the wheel.
+
+| file | subject |
+|---|---|
+| `recipe` | the words, fonts and styles of the training images |
+| `fonts.tsv` | the fonts of the training images, by hash, with their packages |
+| `train` | renders the images and starts the training processes |
+| `train_process` | one training process |
+| `ship` | calibrates, rounds and packs a trained reader, and exports it to ONNX |
+| `pack` | compresses a `.keras` file |
+| `convert` | converts a `.keras` file of an earlier version |
+| `figures` | measures a reader on real images |
+| `limits` | draws images that a reader cannot read |
+
+Run `python -m tools.readers COMMAND --help` from the root of the repository. The cards are in
+`crnn_keras/readers/README.md`, the log of the trainings is `docs/training_log.md`.
+"""

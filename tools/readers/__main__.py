@@ -1,37 +1,12 @@
-"""`python -m tools.readers train` makes a shipped reader; `figures`, `limits` measure it."""
+"""Runs `python -m tools.readers COMMAND` from the root of the repository."""
 
-import importlib.util
-import os
-import pathlib
 import sys
+from collections.abc import Sequence
 
-from crnn_keras.training import distribute
-from crnn_keras.utils.progress import HEADLESS
-from tools.readers import convert, figures, learn, limits, ship
-
-
-def train(arguments):
-    """Renders the words, then trains in a process of its own, or in several.
-
-    Args:
-        arguments: list of strings, see `learn.parse`.
-
-    Returns:
-        0, or the code of the process that failed first.
-    """
-    given = learn.parse(arguments)
-    # Both train in several processes; torch is the faster of them on processors.
-    torch = importlib.util.find_spec("torch")
-    os.environ.setdefault("KERAS_BACKEND", "torch" if torch else "jax")
-    os.environ.setdefault(HEADLESS, "1")
-    folder = pathlib.Path("data") / given.run
-    folder.mkdir(parents=True, exist_ok=True)
-    learn.render_sets(given, folder)
-    return distribute.launch(["-m", "tools.readers.learn", *arguments], given.processes)
-
+from tools.readers import convert, figures, limits, ship, train
 
 COMMANDS = {
-    "train": train,
+    "train": train.main,
     "ship": ship.main,
     "convert": convert.main,
     "figures": figures.main,
@@ -39,8 +14,15 @@ COMMANDS = {
 }
 
 
-def main(arguments):
-    """Runs one of `COMMANDS`."""
+def main(arguments: Sequence[str]) -> int | str | None:
+    """Runs one of `COMMANDS`.
+
+    Args:
+        arguments: Name of the command and its arguments.
+
+    Returns:
+        Exit status: 0 or None after a success, an error message otherwise.
+    """
     if not arguments or arguments[0] not in COMMANDS:
         return f"Usage: python -m tools.readers {'|'.join(COMMANDS)} [--help]"
     try:

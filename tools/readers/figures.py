@@ -1,10 +1,13 @@
-"""The figures told of a shipped reader: `python -m tools.readers figures DATA`.
+"""Measures readers on real images and prints their figures as Markdown.
 
-DATA holds folders with a `labels.tsv` each: `iiit5k_test`, `svt_test` (with `lex50.tsv`),
-`sroie_words`; `iiit5k_train` and `svt_train`, by which readers are chosen; and the words of MJSynth
-in `lexicons/mjsynth_90k.txt`. A folder may hold IIIT5K's own `.mat` instead: its lists of 50 and
-1,000 words are then read with too. What is missing is named and left out.
+The folder holds sets, each a folder with a `labels.tsv`: `iiit5k_test`, `svt_test` (with
+`lex50.tsv`) and `sroie_words` for testing; `iiit5k_train` and `svt_train`, by which readers are
+selected and calibrated; and the words of MJSynth in `lexicons/mjsynth_90k.txt`. A set may hold
+IIIT5K's own `.mat` instead: its lexicons of 50 and 1,000 words are then used too. Sets that are
+missing are named and skipped.
 """
+
+from __future__ import annotations
 
 import argparse
 import os
@@ -12,168 +15,221 @@ import pathlib
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
+from crnn_keras.data.labels import read_lexicon, read_samples
 from crnn_keras.evaluation import confidence
 from crnn_keras.evaluation.metrics import evaluate
 from crnn_keras.images.tta import TTA_COUNTS
 from crnn_keras.inference import onnx_recognizer
 from crnn_keras.model.decoding import Lexicon
 
-CHOSEN_BY = ("iiit5k_train", "svt_train")
-TESTED_ON = ("iiit5k_test", "svt_test")
+if TYPE_CHECKING:
+    from crnn_keras.data.labels import LabelledSet
+    from crnn_keras.evaluation.metrics import Report
+    from crnn_keras.inference.base import BaseRecognizer, Prediction
+
+    # Name of the set, protocol, what was used besides the image, and the report; no report for a
+    # set that is missing.
+    Row = tuple[str, str, str, Report | None]
+
+SELECTION_SETS = ("iiit5k_train", "svt_train")
+TEST_SETS = ("iiit5k_test", "svt_test")
 DELTAS = (1, 2, 3)
-_LOADING = "from crnn_keras.inference.recognizer import Recognizer; Recognizer.load({!r})"
+_ACCURACIES = (0.9, 0.95, 0.99)
 
 
-def read_set(folder):
-    """The labelled images of a folder.
+def read_set(folder: str | os.PathLike) -> LabelledSet | None:
+    """Reads the labelled images of a folder.
 
     Args:
-        folder: path with a `labels.tsv`, or a `.mat` of IIIT5K.
+        folder: Path of a folder with a `labels.tsv` or a `.mat` of IIIT5K.
 
     Returns:
-        `LabelledSet`; None if there is neither.
+        `LabelledSet`; None if the folder has neither file.
 
     Raises:
-        ValueError: a row cannot be used: every image counts.
+        ValueError: A row cannot be used, although a figure counts every image.
     """
     folder = pathlib.Path(folder)
     mat = sorted(folder.glob("*data.mat"))
     labels = mat[0] if mat else folder / "labels.tsv"
     if not labels.is_file():
         return None
-    found = read_samples(labels)
-    if found.problems:
-        raise ValueError(f"{len(found.problems)} rows cannot be used: {found.problems[0]}.")
-    lists = folder / "lex50.tsv"
-    if lists.is_file():
-        found.lexicons["50"] = read_lexicon(lists)
-    return found
+    labelled_set = read_samples(labels)
+    skipped = [issue for issue in labelled_set.issues if issue.severity == "error"]
+    if skipped:
+        raise ValueError(
+            f"{len(skipped)} rows of {labels} cannot be used; the first: {skipped[0]}."
+        )
+    lexicons = folder / "lex50.tsv"
+    if lexicons.is_file():
+        labelled_set.lexicons["50"] = read_lexicon(lexicons)
+    return labelled_set
 
 
-def measured(found, readings, protocol="alphanumeric"):
-    """How well a set was read.
+def measure(
+    labelled_set: LabelledSet, predictions: Sequence[Prediction], protocol: str = "alphanumeric"
+) -> Report:
+    """Compares the predictions for a set with its labels.
 
     Args:
-        found: the `LabelledSet`.
-        readings: list of its `Prediction`s.
-        protocol: see `evaluate`.
+        labelled_set: A `LabelledSet`.
+        predictions: List of its predictions, in order.
+        protocol: See `evaluate`. Defaults to `"alphanumeric"`.
 
     Returns:
-        `evaluate.Report`.
+        `Report`.
     """
-    targets = [sample.text for sample in found.samples]
-    texts = [reading.text for reading in readings]
-    return evaluate(targets, texts, [reading.confidence for reading in readings], protocol)
+    targets = [sample.text for sample in labelled_set.samples]
+    texts = [prediction.text for prediction in predictions]
+    confidences = [prediction.confidence for prediction in predictions]
+    return evaluate(targets, texts, confidences, protocol=protocol)
 
 
-def plain_rows(recognizer, data, choosing=False, tta_views=1):
-    """Word accuracy without a list, by the rules that the reader's dictionary allows.
+def plain_rows(
+    recognizer: BaseRecognizer,
+    data: pathlib.Path,
+    *,
+    is_selection: bool = False,
+    tta_views: int = 1,
+    label: str | None = None,
+) -> Iterator[Row]:
+    """Measures word accuracy without a lexicon, by the protocols that the char dict allows.
 
     Args:
-        recognizer: a `reading.BaseRecognizer`.
-        data: folder of the sets.
-        choosing: read the sets that readers are chosen by, instead of those they are tested on.
-        tta_views: see `reading.BaseRecognizer.read`.
+        recognizer: A `BaseRecognizer`.
+        data: Folder of the sets.
+        is_selection: Whether to read the selection sets instead of the test sets. Defaults to
+            `False`.
+        tta_views: See `BaseRecognizer.read`. Defaults to `1`.
+        label: What was used besides the image. Defaults to None: the number of views.
 
     Yields:
-        Tuple of the set's name, the rule, what was used besides the image, and an
-        `evaluate.Report`; None for a set that is not there.
+        A `Row` for each set and protocol.
     """
-    whole = not recognizer.char_dict.fold_case
-    rules = {name: ["alphanumeric"] for name in (CHOSEN_BY if choosing else TESTED_ON)}
-    if whole and not choosing:
-        rules |= {"iiit5k_test": ["alphanumeric", "exact"], "sroie_words": ["exact"]}
-    for name, protocols in rules.items():
-        found = read_set(data / name)
-        if found is None and tta_views > 1:  # said already
+    protocols = {name: ["alphanumeric"] for name in (SELECTION_SETS if is_selection else TEST_SETS)}
+    if not recognizer.char_dict.fold_case and not is_selection:
+        protocols |= {"iiit5k_test": ["alphanumeric", "exact"], "sroie_words": ["exact"]}
+    label = label or ("nothing" if tta_views == 1 else f"{tta_views} views")
+    for name, known in protocols.items():
+        labelled_set = read_set(data / name)
+        if labelled_set is None and tta_views > 1:  # The row of one view names it.
             continue
-        readings = recognizer.read(found.samples, tta_views=tta_views) if found else []
-        for protocol in protocols:
-            report = measured(found, readings, protocol) if found else None
-            yield name, protocol, "nothing" if tta_views == 1 else f"{tta_views} tta_views", report
+        predictions = []
+        if labelled_set:
+            predictions = recognizer.read(labelled_set.samples, tta_views=tta_views)
+        for protocol in known:
+            report = measure(labelled_set, predictions, protocol) if labelled_set else None
+            yield name, protocol, label, report
 
 
-def onnx_rows(reader, data, choosing=False):
-    """Word accuracy of the shipped ONNX file, whose weights have fewer digits; see `plain_rows`."""
-    exported = onnx_recognizer.OnnxRecognizer.load(reader)
-    size = onnx_recognizer.SHIPPED[reader].stat().st_size / 1e6
-    for name, rule, _, report in plain_rows(exported, data, choosing):
-        yield name, rule, f"nothing, ONNX of {size:.1f} MB", report
-
-
-def lexicon_rows(recognizer, data):
-    """Word accuracy with lists of words; see `plain_rows`. The list tells its own time."""
-    char_dict = recognizer.char_dict
-    long_list = data / "lexicons/mjsynth_90k.txt"
-    long_list = Lexicon(long_list.read_text().split(), char_dict) if long_list.is_file() else None
-    for name in TESTED_ON:
-        found = read_set(data / name)
-        if found is None:
-            continue
-        began = time.perf_counter()
-        recognizer.read(found.samples)
-        alone = time.perf_counter() - began
-        for size, words_of in found.lexicons.items():
-            lists = [Lexicon(words_of[sample.image], char_dict) for sample in found.samples]
-            readings = recognizer.read(found.samples, lexicon=lists)
-            yield name, "alphanumeric", f"its {size} words", measured(found, readings)
-        for delta in DELTAS if long_list else ():
-            began = time.perf_counter()
-            readings = recognizer.read(found.samples, lexicon=long_list, delta=delta)
-            spent = 1000 * (time.perf_counter() - began - alone) / len(readings)
-            with_what = f"{len(long_list.words):,} words, delta {delta}, {max(spent, 0):.1f} ms"
-            yield name, "alphanumeric", with_what, measured(found, readings)
-
-
-def confidence_lines(recognizer, data):
-    """What the confidence of the reader is worth on the sets that it is tested on.
-
-    Thresholds are taken from the sets that readers are chosen by and calibrated with.
+def onnx_rows(name: str, data: pathlib.Path, *, is_selection: bool = False) -> Iterator[Row]:
+    """Measures the shipped ONNX file of a reader; see `plain_rows`.
 
     Args:
-        recognizer: a `Recognizer`.
-        data: folder of the sets.
+        name: Name of a shipped reader.
+        data: Folder of the sets.
+        is_selection: See `plain_rows`. Defaults to `False`.
+
+    Yields:
+        A `Row` for each set and protocol.
+    """
+    exported = onnx_recognizer.OnnxRecognizer.load(name)
+    size = onnx_recognizer.SHIPPED[name].stat().st_size / 1e6
+    label = f"nothing, ONNX of {size:.1f} MB"
+    yield from plain_rows(exported, data, is_selection=is_selection, label=label)
+
+
+def lexicon_rows(recognizer: BaseRecognizer, data: pathlib.Path) -> Iterator[Row]:
+    """Measures word accuracy with lexicons, and the time that the long one adds.
+
+    Args:
+        recognizer: A `BaseRecognizer`.
+        data: Folder of the sets.
+
+    Yields:
+        A `Row` for each set and lexicon.
+    """
+    char_dict = recognizer.char_dict
+    path = data / "lexicons" / "mjsynth_90k.txt"
+    long_lexicon = Lexicon(path.read_text().split(), char_dict) if path.is_file() else None
+    for name in TEST_SETS:
+        labelled_set = read_set(data / name)
+        if labelled_set is None:
+            continue
+        samples = labelled_set.samples
+        began = time.perf_counter()
+        recognizer.read(samples)
+        seconds_without = time.perf_counter() - began
+        for size, words in labelled_set.lexicons.items():
+            lexicons = [Lexicon(words[sample.image], char_dict) for sample in samples]
+            predictions = recognizer.read(samples, lexicon=lexicons)
+            yield name, "alphanumeric", f"its {size} words", measure(labelled_set, predictions)
+        for delta in DELTAS if long_lexicon else ():
+            began = time.perf_counter()
+            predictions = recognizer.read(samples, lexicon=long_lexicon, delta=delta)
+            seconds = max(time.perf_counter() - began - seconds_without, 0)
+            label = (
+                f"{len(long_lexicon.words):,} words, delta {delta}, "
+                f"{1000 * seconds / len(samples):.1f} ms"
+            )
+            yield name, "alphanumeric", label, measure(labelled_set, predictions)
+
+
+def confidence_lines(recognizer: BaseRecognizer, data: pathlib.Path) -> Iterator[str]:
+    """Measures the confidences on the test sets, with thresholds from the selection sets.
+
+    Args:
+        recognizer: A `BaseRecognizer`.
+        data: Folder of the sets.
 
     Yields:
         Lines of Markdown; none if a set is missing.
     """
-    sets = [read_set(data / name) for name in (*CHOSEN_BY, *TESTED_ON)]
-    if None in sets:
+    sets = {name: read_set(data / name) for name in (*SELECTION_SETS, *TEST_SETS)}
+    if None in sets.values():
         return
-    known = [sample for found in sets[: len(CHOSEN_BY)] for sample in found.samples]
-    readings, targets = recognizer.read(known), [sample.text for sample in known]
+    samples = [sample for name in SELECTION_SETS for sample in sets[name].samples]
+    predictions, targets = recognizer.read(samples), [sample.text for sample in samples]
     thresholds = {
-        wanted: confidence.threshold_for_readings(readings, targets, wanted, "alphanumeric")
-        for wanted in (0.9, 0.95, 0.99)
+        accuracy: confidence.threshold_for_predictions(
+            predictions, targets, accuracy, protocol="alphanumeric"
+        )
+        for accuracy in _ACCURACIES
     }
-    for name, found in zip(TESTED_ON, sets[len(CHOSEN_BY) :], strict=True):
-        cases = measured(found, recognizer.read(found.samples)).cases
+    for name in TEST_SETS:
+        cases = measure(sets[name], recognizer.read(sets[name].samples)).cases
         confidences = [case.confidence for case in cases]
-        right = [case.distance == 0 for case in cases]
-        error = confidence.expected_calibration_error(confidences, right)
+        correct = [case.distance == 0 for case in cases]
+        error = confidence.expected_calibration_error(confidences, correct)
         yield f"- {name}: expected calibration error {error:.1%}"
-        for wanted, chosen in thresholds.items():
-            kept = confidence.select(confidences, right, chosen.threshold)
-            low, high = (f"{100 * share:.1f}" for share in kept.interval)
+        for accuracy, chosen in thresholds.items():
+            kept = confidence.select(confidences, correct, chosen.threshold)
+            low, high = (f"{100 * bound:.1f}" for bound in kept.interval)
             yield (
-                f"  - asked for {wanted:.0%} right (confidence from {chosen.threshold:.2f}): "
-                f"{kept.coverage:.1%} of the images, {kept.accuracy:.1%} right ({low} to {high})"
+                f"  - for {accuracy:.0%} correct, confidence from {chosen.threshold:.2f}: "
+                f"{kept.coverage:.1%} of the images, {kept.accuracy:.1%} correct ({low} to {high})"
             )
 
 
-def seconds_to_load(reader):
-    """Seconds to load a reader on TensorFlow, in a process in which Keras is imported already.
+def seconds_to_load(model: str) -> float:
+    """Measures the time to load a model on TensorFlow, without the import of Keras.
 
     Args:
-        reader: path of a `.keras` file or name of a shipped reader.
+        model: Path of a `.keras` file or name of a shipped reader.
 
     Returns:
-        Float.
+        Seconds.
     """
-    code = f"import time, crnn_keras.inference.recognizer; b = time.perf_counter(); {_LOADING.format(reader)}"
+    code = (
+        "import time; from crnn_keras.inference.recognizer import Recognizer; "
+        f"began = time.perf_counter(); Recognizer.load({model!r}); "
+        "print(time.perf_counter() - began)"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}; print(time.perf_counter() - b)"],
+        [sys.executable, "-c", code],
         env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
@@ -182,42 +238,57 @@ def seconds_to_load(reader):
     return float(done.stdout.split()[-1])
 
 
-def main(arguments=None):
-    """Prints the table of a reader as Markdown."""
+def _print_rows(rows, data):
+    print("| set | protocol | read with | word accuracy | images |\n|---|---|---|---|---|")
+    for name, protocol, label, report in rows:
+        if report is None:
+            print(f"| {name} | is not in {data} | | | |", flush=True)
+            continue
+        low, high = (f"{100 * bound:.1f}" for bound in report.interval)
+        accuracy = f"{report.word_accuracy:.1%} ({low} to {high})"
+        print(f"| {name} | {protocol} | {label} | {accuracy} | {len(report.cases):,} |", flush=True)
+
+
+def _rows(recognizer, model, data, is_selection):
+    for tta_views in TTA_COUNTS:
+        yield from plain_rows(recognizer, data, is_selection=is_selection, tta_views=tta_views)
+    # Lexicons and street view say nothing about case.
+    if recognizer.char_dict.fold_case and not is_selection:
+        yield from lexicon_rows(recognizer, data)
+    if model in onnx_recognizer.SHIPPED:
+        yield from onnx_rows(model, data, is_selection=is_selection)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the figures of readers.
+
+    Args:
+        arguments: List of strings. Defaults to None: those of the command line.
+    """
     from crnn_keras.inference.recognizer import SHIPPED, Recognizer
 
-    parser = argparse.ArgumentParser(prog="python -m tools.readers figures")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.readers figures",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("data", type=pathlib.Path, help="folder of the sets")
-    parser.add_argument("--readers", nargs="+", default=list(SHIPPED), help="names or files")
-    parser.add_argument("--choose", action="store_true", help="read the sets to choose by only")
-    given = parser.parse_args(arguments)
-    for reader in given.readers:
-        recognizer = Recognizer.load(reader)
-        path = pathlib.Path(SHIPPED.get(reader, reader))
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=list(SHIPPED),
+        help="names of shipped readers, or files (default: all shipped readers)",
+    )
+    parser.add_argument("--selection", action="store_true", help="read the selection sets only")
+    options = parser.parse_args(arguments)
+    for model in options.models:
+        recognizer = Recognizer.load(model)
+        path = pathlib.Path(SHIPPED.get(model, model))
         print(
-            f"\n`{reader}`: {recognizer.model.count_params():,} weights, "
+            f"\n`{model}`: {recognizer.model.count_params():,} weights, "
             f"{path.stat().st_size / 1e6:.1f} MB, {len(recognizer.char_dict)} characters, "
-            f"loads in {seconds_to_load(reader):.2f} s on TensorFlow\n"
+            f"loads in {seconds_to_load(model):.2f} s on TensorFlow\n"
         )
-        print("| set | rule | read with | word accuracy | images |\n|---|---|---|---|---|")
-        rows = [
-            plain_rows(recognizer, given.data, given.choose, tta_views) for tta_views in TTA_COUNTS
-        ]
-        # Lists of words and street view say nothing of case: they are for readers that fold it.
-        more = not given.choose and recognizer.char_dict.fold_case
-        if more:
-            rows.append(lexicon_rows(recognizer, given.data))
-        if reader in onnx_recognizer.SHIPPED:
-            rows.append(onnx_rows(reader, given.data, given.choose))
-        for name, rule, with_what, report in (row for part in rows for row in part):
-            if report is None:
-                print(f"| {name} | is not in {given.data} | | | |", flush=True)
-                continue
-            low, high = (f"{100 * share:.1f}" for share in report.interval)
-            accuracy = f"{report.word_accuracy:.1%} ({low} to {high})"
-            print(
-                f"| {name} | {rule} | {with_what} | {accuracy} | {len(report.cases):,} |",
-                flush=True,
-            )
-        if more:
-            print("", *confidence_lines(recognizer, given.data), sep="\n")
+        _print_rows(_rows(recognizer, model, options.data, options.selection), options.data)
+        if recognizer.char_dict.fold_case and not options.selection:
+            print("", *confidence_lines(recognizer, options.data), sep="\n")

@@ -1,6 +1,7 @@
-"""Smaller `.keras` files: Keras writes its weights as they are, and reads compressed ones too."""
+"""Compresses the weights of `.keras` files; Keras does not, but reads compressed ones too."""
 
 import io
+import os
 import zipfile
 
 import h5py
@@ -8,33 +9,33 @@ import h5py
 from crnn_keras.utils import files
 
 _WEIGHTS = "model.weights.h5"
-# An array that is compressed has a head of its own; smaller ones do not repay it.
+# The header of a compressed array is not worth it for smaller arrays.
 _LARGE = 1024
 
 
-def pack(path):
-    """Compresses the weights of a saved reader, which stay the same to the last bit.
+def pack(path: str | os.PathLike) -> None:
+    """Compresses the weights of a saved model without changing a bit of them.
 
-    The bytes of numbers are sorted by their place first (HDF5's shuffle filter), so that the zeros
-    at the end of rounded weights stand together.
+    HDF5's shuffle filter sorts the bytes of numbers by their position first, so that the zeros at
+    the end of rounded weights are next to each other.
 
     Args:
-        path: a `.keras` file that `save_model` wrote; it is replaced.
+        path: A `.keras` file that `save_model` wrote; it is replaced.
     """
     with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    parts[_WEIGHTS] = _compressed(parts[_WEIGHTS])
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    entries[_WEIGHTS] = _compress(entries[_WEIGHTS])
     with files.atomic(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, content in parts.items():
+        for name, content in entries.items():
             archive.writestr(name, content)
 
 
-def _compressed(content):
+def _compress(content):
     packed = io.BytesIO()
     with h5py.File(io.BytesIO(content)) as source, h5py.File(packed, "w") as target:
 
         def copy(name, item):
-            if isinstance(item, h5py.ProcessGroup):
+            if isinstance(item, h5py.Group):
                 made = target.create_group(name)
             elif item.size < _LARGE:
                 made = target.create_dataset(name, data=item[()])

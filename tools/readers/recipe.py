@@ -1,16 +1,18 @@
-"""What a shipped reader learns from: words by frequency, in fonts that packages bring."""
+"""The training images of the shipped readers: words by frequency, in fonts of packages."""
 
 import csv
+import os
 import pathlib
 import re
+from collections.abc import Iterable, Sequence
 
 from crnn_keras import synth
 from crnn_keras.utils import files
 
 FONTS = pathlib.Path(__file__).parent / "fonts.tsv"
-# Some photographs are as sharp as a screen, some blurred; few are noisy. The fractions were chosen so
-# that blur, contrast, ink, short words and what touches the rim come about as often as in the
-# images of `iiit5k_train` and `svt_train`, measured with `error_kinds`.
+# Some photographs are as sharp as a screenshot, some blurred; few are noisy. The fractions were
+# chosen so that blur, contrast, ink, short words and cut letters are about as frequent as in the
+# images of `iiit5k_train` and `svt_train`, measured with `evaluation.error_analysis`.
 STYLE = synth.Style(
     contrast=18,
     clean=0.25,
@@ -27,8 +29,8 @@ STYLE = synth.Style(
     noise=11.0,
     salt=0.015,
 )
-# Marks stand beside words in photographs, also where a reader of letters and digits passes them by.
-# The cases, numbers and codes come as often as in the labels of `iiit5k_train`.
+# Photographs show marks beside words, also where a reader of letters and digits ignores them.
+# Cases, numbers and codes are as frequent as in the labels of `iiit5k_train`.
 TEXTS = {
     "numbers": 0.1,
     "codes": 0.02,
@@ -39,15 +41,15 @@ TEXTS = {
     "capital": 0.25,
 }
 # Hex digits of a font's sha256 in `fonts.tsv`.
-_HASH = 16
+_HASH_DIGITS = 16
 _WORD = re.compile("[a-z]+")
 
 
-def write_words(path):
+def write_words(path: str | os.PathLike) -> None:
     """Writes the English words of the package wordfreq, the most frequent first.
 
     Args:
-        path: file to write, one word a line: 289,023 words of the letters a to z.
+        path: File to write, one word a line: 289,023 words of the letters a to z.
 
     Reference:
         Speer, 2022, rspeer/wordfreq v3.0, zenodo 7199437.
@@ -58,37 +60,39 @@ def write_words(path):
     files.write_atomic(path, "".join(f"{word}\n" for word in words).encode())
 
 
-def find_fonts(folders=()):
-    """The fonts of the shipped readers that this machine has.
+def find_fonts(
+    folders: Iterable[str | os.PathLike] = (),
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Finds the fonts of the shipped readers on this machine, by their content.
 
     Args:
-        folders: folders to search beside those of the machine.
+        folders: Folders to search besides those of the machine. Defaults to none.
 
     Returns:
-        Tuple of the paths in the order of `fonts.tsv`, and a dict of `package: names` of those
-        that are missing. A font is known by its content.
+        Tuple of the list of paths in the order of `fonts.tsv`, and a dict of `package: list of
+        names` of the missing fonts.
     """
-    there = {synth.file_hash(path)[:_HASH]: path for path in synth.find_fonts(folders)}
+    installed = {synth.file_hash(path)[:_HASH_DIGITS]: path for path in synth.find_fonts(folders)}
     found, missing = [], {}
     with FONTS.open(encoding="utf-8", newline="") as file:
         for digest, name, package in csv.reader(file, delimiter="\t"):
-            if digest in there:
-                found.append(there[digest])
+            if digest in installed:
+                found.append(installed[digest])
             else:
                 missing.setdefault(package, []).append(name)
     return found, missing
 
 
-def make_recipe(fonts, words, seed):
-    """The recipe of the shipped readers' images, each labelled with all that it shows.
+def make_recipe(fonts: Sequence[str], words: str | os.PathLike, seed: int) -> synth.Recipe:
+    """Makes the recipe of the training images; each is labelled with everything that it shows.
 
     Args:
-        fonts: list of paths.
-        words: path of the word list that `write_words` wrote.
-        seed: integer; each sitting of a training has its own, and so its own images.
+        fonts: List of paths.
+        words: Path of the word list that `write_words` wrote.
+        seed: Integer; each training has its own seed, and therefore its own images.
 
     Returns:
         `synth.Recipe`.
     """
     texts = {"kind": "words", "file": str(words), **TEXTS}
-    return synth.Recipe(texts, fonts=tuple(fonts), style=STYLE, seed=seed)
+    return synth.Recipe(texts, fonts, style=STYLE, seed=seed)

@@ -1,30 +1,32 @@
-"""Makes a trained reader the shipped one: `python -m tools.readers ship MODEL DATA`."""
+"""Turns a trained model into a shipped reader: calibrated, rounded, packed and exported to ONNX."""
 
 import argparse
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from crnn_keras.evaluation.confidence import calibrate
-from tools.readers.figures import CHOSEN_BY, read_set
+from tools.readers.figures import SELECTION_SETS, read_set
 from tools.readers.pack import pack
 
-# By whether the reader folds case: the rule of its calibration and the sets for it. Labels of
-# street view are in capitals by design, so nothing can be learnt of case from them.
-_CALIBRATION = {True: ("alphanumeric", CHOSEN_BY), False: ("exact", ("iiit5k_train",))}
+# By whether the model folds case: the protocol of its calibration and the sets for it. All labels
+# of street view are in capitals, so they say nothing about case.
+_CALIBRATION = {True: ("alphanumeric", SELECTION_SETS), False: ("exact", ("iiit5k_train",))}
+# Largest weight of a unit, in steps: six bits with the sign.
 _STEPS = 31
-# Smaller ones are a thousandth of all weights.
+# Smaller arrays are a thousandth of all weights.
 _LARGE = 1024
 
 
-def main(arguments=None):
-    """Calibrates a reader with the real sets to choose by and writes the files to ship.
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Calibrates a model on real images and writes the files to ship.
 
     Args:
-        arguments: list of strings; those of the command line if None.
+        arguments: List of strings. Defaults to None: those of the command line.
 
     Raises:
-        ValueError: a set is missing, or the reader cannot be loaded.
+        ValueError: A set is missing, or the model cannot be loaded.
     """
     from crnn_keras.inference import onnx_recognizer
     from crnn_keras.inference.export import export_onnx
@@ -32,42 +34,49 @@ def main(arguments=None):
     from crnn_keras.model.saving import save_model
     from crnn_keras.training.fine_tuning import with_char_dict
 
-    parser = argparse.ArgumentParser(prog="python -m tools.readers ship")
-    parser.add_argument("model", help="a .keras file that `train` wrote")
-    parser.add_argument("data", type=pathlib.Path, help=f"folder of {' and '.join(CHOSEN_BY)}")
-    parser.add_argument("--as", dest="name", choices=SHIPPED, default="words", help="(words)")
-    given = parser.parse_args(arguments)
-    model = Recognizer.load(given.model).model
-    # Whatever it was trained in, on processors float32 is read fastest.
-    recognizer = Recognizer(with_char_dict(model, model.char_dict, "float32"))
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.readers ship",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("model", help=".keras file that `train` wrote")
+    parser.add_argument(
+        "data", type=pathlib.Path, help=f"folder of the sets {' and '.join(SELECTION_SETS)}"
+    )
+    parser.add_argument("--name", choices=SHIPPED, default="words", help="name of the reader")
+    options = parser.parse_args(arguments)
+    model = Recognizer.load(options.model).model
+    # Whatever the precision of the training, CPUs are fastest with float32.
+    recognizer = Recognizer(with_char_dict(model, model.char_dict, precision="float32"))
     for weight in recognizer.model.weights:
-        weight.assign(_shortened(weight.numpy()))
-    rule, names = _CALIBRATION[recognizer.char_dict.fold_case]
+        weight.assign(_round_to_6_bits(weight.numpy()))
+    protocol, names = _CALIBRATION[recognizer.char_dict.fold_case]
     samples = []
     for name in names:
-        found = read_set(given.data / name)
-        if found is None:
-            raise ValueError(f"{given.data / name} has no labels.tsv. Expected labelled images.")
-        samples += found.samples
+        labelled_set = read_set(options.data / name)
+        if labelled_set is None:
+            raise ValueError(f"{options.data / name} has no labels.tsv. Expected labelled images.")
+        samples += labelled_set.samples
     targets = [sample.text for sample in samples]
-    recognizer.calibration = calibrate(recognizer.read(samples), targets, rule)
-    save_model(recognizer.model, SHIPPED[given.name])
-    pack(SHIPPED[given.name])
-    # A reader that needs neither Keras nor TensorFlow.
-    export_onnx(given.name, onnx_recognizer.SHIPPED[given.name], "int8")
-    print(f"{SHIPPED[given.name]}: {recognizer.calibration} from {len(samples):,} images")
+    recognizer.calibration = calibrate(recognizer.read(samples), targets, protocol=protocol)
+    path = SHIPPED[options.name]
+    save_model(recognizer.model, path)
+    pack(path)
+    # The same reader without Keras and TensorFlow.
+    export_onnx(options.name, onnx_recognizer.SHIPPED[options.name], weights="int8")
+    print(f"{path}: {recognizer.calibration} from {len(samples):,} images")
 
 
-def _shortened(values):
-    """Weights with few digits, that both files hold alike and that compress well, in git too.
+def _round_to_6_bits(values):
+    """Rounds weights, so that both files hold the same numbers and compress well, in git too.
 
     Args:
         values: float32 array; its last axis are the units.
 
     Returns:
-        float32 array: of a large matrix or kernel whole multiples of a power of two, for each unit
-        the smallest by which 31 steps reach its largest weight, so 6 bits; of others the digits of
-        float16.
+        float32 array of the same shape. In a large matrix or kernel, the weights of each unit are
+        multiples of a power of two: the smallest of which 31 reach its largest weight. All other
+        arrays have the digits of float16.
     """
     if values.ndim < 2 or values.size < _LARGE:
         return values.astype("float16").astype("float32")
