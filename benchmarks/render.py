@@ -1,19 +1,19 @@
-"""Rendering on one core: ours beside TextRecognitionDataGenerator (TRDG) with like effects.
+"""Compares the speed of rendering on one core with TextRecognitionDataGenerator (TRDG).
 
-    python benchmarks/synth.py [path of a python that has trdg]
+    python benchmarks/render.py [path of a python that has trdg]
 
-TRDG 1.8.0 wants other versions of Pillow than ours, so it runs in an environment of its own:
+TRDG 1.8.0 needs other versions of Pillow, so it runs in an environment of its own:
 
     python -m venv trdg && trdg/bin/pip install --no-deps trdg==1.8.0
-    trdg/bin/pip install pillow numpy opencv-python-headless requests tqdm diffimg \
-        arabic-reshaper python-bidi wikipedia
-    python benchmarks/synth.py trdg/bin/python
+    trdg/bin/pip install pillow numpy opencv-python-headless requests tqdm
+    trdg/bin/pip install diffimg arabic-reshaper python-bidi wikipedia
+    python benchmarks/render.py trdg/bin/python
 
-Both draw the same words in the same fonts, 32 pixels high, as jpeg in memory. TRDG's effects are
-skew, blur, a background of noise and a wave; ours in the first line are the like ones, in the
-second all that `Style` has by default. They take turns, so that a busy machine slows both; each
-turn is measured in processor time of one thread, which another program's turn does not add to.
-Printed are medians in images a second, and of the ratios, smallest to largest in brackets.
+Both render the same words in the same fonts, 32 pixels high, as jpeg in memory. TRDG's effects are
+skew, blur, a background of noise and a wave. Our first line has similar effects, our second line
+all effects of `Style()`. They take turns, so that a busy machine slows both, and each turn is
+measured in processor time of one thread. Printed are medians in images a second, and medians of the
+ratios, with the smallest and the largest value in brackets.
 """
 
 import json
@@ -27,13 +27,13 @@ import time
 ROUNDS, IMAGES, WARM = 9, 400, 1000
 HEIGHT = 32
 
-# Run by TRDG's python: a turn for each line on its standard input.
+# Runs in TRDG's python: one turn for each line of its standard input.
 TRDG = """
 import io, json, sys, time
 from PIL import ImageFont
-# TRDG itself prints when it is imported.
+# TRDG prints when it is imported.
 answers, sys.stdout = sys.stdout, sys.stderr
-# Pillow 10 dropped what TRDG calls.
+# TRDG calls a method that Pillow 10 removed.
 ImageFont.FreeTypeFont.getsize = lambda self, text, *a, **k: tuple(self.getbbox(text)[2:])
 from trdg.generators import GeneratorFromStrings
 texts, fonts, height = json.loads(sys.stdin.readline())
@@ -57,13 +57,13 @@ for line in sys.stdin:
 
 
 def single_thread():
-    """The environment with one thread for whatever has several."""
+    """Returns the environment with one thread for every library."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return os.environ | dict.fromkeys(names, "1")
 
 
 def start_trdg(python, texts, fonts):
-    """Starts TRDG's process; None if it cannot run there."""
+    """Starts TRDG's process; returns None if this python has no trdg."""
     check = subprocess.run([python, "-c", "import trdg"], capture_output=True, check=False)
     if check.returncode:
         return None
@@ -81,14 +81,14 @@ def start_trdg(python, texts, fonts):
 
 
 def trdg_turn(process, count):
-    """Images a second, and their mean width, of a turn of TRDG."""
+    """Measures a turn of TRDG: images a second and their mean width."""
     process.stdin.write(f"{count}\n")
     process.stdin.flush()
     return json.loads(process.stdout.readline())
 
 
-def our_turn(texts, fonts, style, start, count):
-    """Images a second, and their mean width, of a turn of ours."""
+def our_turn(texts, fonts, style, *, start, count):
+    """Measures a turn of ours: images a second and their mean width."""
     import io
 
     from PIL import Image
@@ -96,14 +96,16 @@ def our_turn(texts, fonts, style, start, count):
     from crnn_keras import synth
 
     began = time.process_time()
-    images = [synth.render_jpeg(texts[i], fonts, style, index=i) for i in range(start, start + count)]
+    images = [
+        synth.render_jpeg(texts[i], fonts, style, index=i) for i in range(start, start + count)
+    ]
     speed = count / (time.process_time() - began)
     widths = [Image.open(io.BytesIO(image)).width for image in images]
     return speed, statistics.mean(widths)
 
 
 def show(name, turns):
-    """Prints the line of one renderer."""
+    """Prints the speeds of one renderer."""
     speeds = [speed for speed, _ in turns]
     width = statistics.mean(width for _, width in turns)
     print(
@@ -114,28 +116,29 @@ def show(name, turns):
 
 
 def main(python):
-    """Measures and prints."""
+    """Measures all renderers and prints their speeds."""
     from crnn_keras import synth
 
     words = synth.WordTexts(synth.read_words(), seed=1)
     texts = [words.text(i) for i in range(WARM + ROUNDS * IMAGES)]
     fonts = synth.bundled_fonts()
-    like = synth.Style.plain(
+    similar = synth.Style.plain(
         height=HEIGHT, slope=0.07, blur=1, noise=16, curve=1, background=1, quality=85
     )
-    styles = {"ours, like TRDG's effects": like, "ours, all effects": synth.Style(height=HEIGHT)}
+    styles = {"ours, similar effects": similar, "ours, all effects": synth.Style(height=HEIGHT)}
     trdg = start_trdg(python, texts, fonts)
     if trdg is None:
-        print(f"{python} has no trdg: ours alone. {__doc__.split('own:')[1].split('Both')[0]}")
+        instructions = __doc__.split("own:")[1].split("Both")[0]
+        print(f"{python} has no trdg, so only our renderer is measured. {instructions}")
     print(f"{os.cpu_count()} cores, one used; n = {ROUNDS} turns of {IMAGES}, {len(fonts)} fonts")
     turns = {name: [] for name in styles}
     turns_of_trdg = []
     for style in styles.values():
-        our_turn(texts, fonts, style, 0, WARM)
-    for number in range(ROUNDS):
+        our_turn(texts, fonts, style, start=0, count=WARM)
+    for turn in range(ROUNDS):
         for name, style in styles.items():
-            start = WARM + number * IMAGES
-            turns[name].append(our_turn(texts, fonts, style, start, IMAGES))
+            start = WARM + turn * IMAGES
+            turns[name].append(our_turn(texts, fonts, style, start=start, count=IMAGES))
         if trdg is not None:
             turns_of_trdg.append(trdg_turn(trdg, IMAGES // 4))
     for name in styles:
@@ -145,7 +148,7 @@ def main(python):
         trdg.stdin.close()
         trdg.wait()
         for name, ours in turns.items():
-            # Of turns side by side: the machine was as busy for both.
+            # Ratios of neighbouring turns: the machine was equally busy for both.
             ratios = [a / b for (a, _), (b, _) in zip(ours, turns_of_trdg, strict=True)]
             median = statistics.median(ratios)
             print(f"{name} / TRDG: {median:.1f} [{min(ratios):.1f} to {max(ratios):.1f}]")
