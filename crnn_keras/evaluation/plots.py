@@ -1,7 +1,6 @@
 """Figures in one style, from plain data. Each function returns a matplotlib `Figure`."""
 
 import functools
-import logging
 import pathlib
 
 import numpy as np
@@ -26,8 +25,6 @@ _STYLE = {
     "ytick.color": INK,
 }
 _BLANK_SIGN = "–"
-# It says of every bold title that the Chinese font has no bold.
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 _CHINESE_FONT = pathlib.Path(__file__).parents[1] / "synth" / "assets" / "fonts" / "sans_sc.otf"
 
 
@@ -115,7 +112,9 @@ def layer_shapes(shapes):
         faces = [(0.25, front), (0.4, top), (0.55, side)]
         for alpha, corners in faces:
             axes.fill(*zip(*corners, strict=True), facecolor=BLUE, alpha=alpha, edgecolor="white")
-        axes.text(x, lowest - 3, name, va="top", fontsize=8, weight="bold")
+        # In one family only: matplotlib warns of each bold text that the Chinese font has no bold.
+        bold = {"weight": "bold", "family": "DejaVu Sans"}
+        axes.text(x, lowest - 3, name, va="top", fontsize=8, **bold)
         axes.text(x, lowest - 10, f"{height} x {width}\n{channels} ch.", va="top", fontsize=8)
         x += max(width + depth, 26) + 9
     axes.set_xlim(-1, x)
