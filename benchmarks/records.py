@@ -29,7 +29,7 @@ from crnn_keras.data.build import (
     prepare,
 )
 from crnn_keras.data.labels import Sample
-from crnn_keras.data.labels.lmdb_folder import write_lmdb
+from crnn_keras.data.lmdb_folder import write_lmdb
 from crnn_keras.data.records import make_record, write_records
 from crnn_keras.images import Canvas
 

@@ -27,7 +27,8 @@ from crnn_keras.data.build import (
     make_shard,
 )
 from crnn_keras.data.build.__main__ import main
-from crnn_keras.data.labels import Problem, Sample, assign_split
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels import Sample, assign_split
 from crnn_keras.data.records import RecordError, Records, verify
 from crnn_keras.images import Canvas
 from crnn_keras.utils import files
@@ -243,7 +244,7 @@ def test_a_list_that_was_changed_is_refused(tmp_path, listed):
 
 def test_a_stream_is_dealt_and_its_problems_are_named(tmp_path, images):
     fractions = {"train": 0.7, "test": 0.3}
-    problem = Problem("empty label", "labels.tsv, line 13", "'12.png' has no label.")
+    problem = Issue("empty label", "labels.tsv, line 13", "'12.png' has no label.")
     sources = list_stream(tmp_path / "lists", [*images, problem], fractions, seed=1, per_shard=4)
     wanted = [assign_split(sample.identity, fractions, 1) for sample in images]
     assert {part: source.rows for part, source in sources.items()} == Counter(wanted)

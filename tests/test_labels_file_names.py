@@ -1,9 +1,12 @@
+"""Labels in the names of files."""
+
 import os
 import re
 
 import pytest
 
-from crnn_keras.data.labels import LAYOUTS, label_from_name, read_samples, write_problems
+from crnn_keras.data.issues import write_issues
+from crnn_keras.data.labels import LAYOUTS, read_samples
 
 
 @pytest.fixture
@@ -25,49 +28,28 @@ def _texts(found):
 
 
 @pytest.mark.parametrize(
-    ("stem", "label"),
-    [
-        ("226md", "226md"),
-        ("省市", "省市"),
-        ("word_12", "word"),
-        ("two words_0", "two words"),
-        ("373_coley_14845", "coley"),
-        ("1_2_3", "2"),
-        ("_12", None),
-        ("1__3", None),
-        ("word_tree", None),
-        ("a_b_c", None),
-        ("373_coley_", None),
-        ("1_2_3_4", None),
-    ],
-)
-def test_label_from_name(stem, label):
-    assert label_from_name(stem) == label
-
-
-@pytest.mark.parametrize(
-    ("names", "texts", "said"),
+    ("names", "texts", "form"),
     [
         (["226md", "22d5n", "省市"], ["226md", "22d5n", "省市"], "'226md'"),
         (["word_0", "two words_1", "a_b_2"], ["a_b", "two words", "word"], "'word_12'"),
         (["0_word", "1_two words", "2_a_b"], ["word", "two words", "a_b"], "'12_word'"),
         (["1_Lube_45484", "2_the_7"], ["Lube", "the"], "'373_coley_14845'"),
-        # Flattened Synth90k: neither of its numbers need be different.
+        # Synth90k in one folder: neither of its numbers need be different.
         (["1_the_7", "1_a_5", "3_the_7"], ["a", "the", "the"], "'373_coley_14845'"),
         # A few of TRDG's texts look like Synth90k or like the other form of TRDG.
         (["word_0", "7_up_1", "12_2"], ["12", "7_up", "word"], "'word_12'"),
         (["0_word", "1_seven_7", "2_12"], ["word", "seven", "12"], "number_text"),
     ],
 )
-def test_one_form_is_chosen_for_the_whole_folder(folder, names, texts, said):
+def test_one_form_is_chosen_for_the_whole_folder(folder, names, texts, form):
     found = read_samples(folder(*(f"{name}.png" for name in names)))
-    if said != "number_text":
+    if form != "number_text":
         assert sorted(_texts(found)) == sorted(texts)
-        assert f"{len(names)} of {len(names)} names are like {said}" in found.description
+        assert f"{len(names)} of {len(names)} names are like {form}" in found.description
     else:
         # "1_seven_7" is in the form all the same: its text is "seven_7".
         assert _texts(found) == ["word", "seven_7", "12"]
-    assert found.layout == "file_name" and found.problems == []
+    assert found.layout == "file_name" and found.issues == []
 
 
 @pytest.mark.parametrize(
@@ -78,11 +60,11 @@ def test_one_form_is_chosen_for_the_whole_folder(folder, names, texts, said):
         (["0_12", "1_12", "2_40"], "number_text", "are all different"),
         (["12_0", "77_1", "40_2"], "text_number", "count from 0"),
         (["0_12", "1_77", "2_40"], "number_text", "count from 0"),
-        (["12_31", "77_50", "40_99"], "text_number", "nothing in them decides"),
-        (["5_5", "5_6", "6_5"], "text_number", "nothing in them decides"),
+        (["12_31", "77_50", "40_99"], "text_number", "do not decide"),
+        (["5_5", "5_6", "6_5"], "text_number", "do not decide"),
     ],
 )
-def test_numbers_on_both_sides_are_decided_by_the_ids_and_it_is_said(folder, names, form, why):
+def test_numbers_on_both_sides_are_decided_by_the_ids_and_described(folder, names, form, why):
     found = read_samples(folder(*(f"{name}.jpg" for name in names)))
     side = 0 if form == "text_number" else 1
     assert sorted(_texts(found)) == sorted(name.split("_")[side] for name in names)
@@ -108,14 +90,16 @@ def test_a_form_can_be_forced(folder, layout, texts):
     found = read_samples(folder("1_2_3.png", "12_word.png", "word_12.png"), layout=layout)
     assert layout in LAYOUTS and found.layout == layout and layout in found.description
     assert _texts(found) == texts
-    assert [p.kind for p in found.problems] == ["label not clear"] * (3 - len(texts))
+    assert [issue.kind for issue in found.issues] == ["no label in the name"] * (3 - len(texts))
 
 
-@pytest.mark.parametrize(("names", "said"), [(["0000", "0001"], True), (["0000", "a1"], False)])
-def test_names_that_only_count_are_pointed_out(folder, names, said):
+@pytest.mark.parametrize(
+    ("names", "all_numbers"), [(["0000", "0001"], True), (["0000", "a1"], False)]
+)
+def test_names_that_only_count_are_pointed_out(folder, names, all_numbers):
     found = read_samples(folder(*(f"{name}.jpg" for name in names)))
     assert _texts(found) == names
-    assert ("if these only count" in found.description) == said
+    assert ("if these only count" in found.description) == all_numbers
 
 
 @pytest.mark.parametrize("name", [":b", "..a", "a\\b", "a b", "a.b"])
@@ -127,32 +111,32 @@ def test_any_name_of_a_file_is_a_path(folder, name):
     }
 
 
-def test_names_of_another_form_and_other_files_are_named(folder):
+def test_names_of_another_form_and_other_files_become_issues(folder):
     path = folder("b/coley_1.JPG", "a/word_0.png", "a/notes.md", "a/x_y.png", "226md.Png")
     found = read_samples(path)
     assert [(s.image.removeprefix(f"{path}/"), s.text) for s in found.samples] == [
         ("a/word_0.png", "word"),
         ("b/coley_1.JPG", "coley"),
     ]
-    assert [(p.where.removeprefix(f"{path}/"), p.kind) for p in found.problems] == [
-        ("226md.Png", "label not clear"),
+    assert [(issue.where.removeprefix(f"{path}/"), issue.kind) for issue in found.issues] == [
+        ("226md.Png", "no label in the name"),
         ("a/notes.md", "no image"),
-        ("a/x_y.png", "label not clear"),
+        ("a/x_y.png", "no label in the name"),
     ]
-    assert "'word_12.png'" in found.problems[0].reason
-    assert "file_name/text" in found.problems[0].reason
+    assert "'word_12.png'" in found.issues[0].reason
+    assert "file_name/text" in found.issues[0].reason
     assert "2 of 4 names are like 'word_12'" in found.description
 
 
 @pytest.mark.parametrize("name", ["x_y.png", "notes.md"])
-def test_a_folder_without_one_clear_name_gives_problems_only(folder, name):
+def test_a_folder_without_one_clear_name_gives_issues_only(folder, name):
     found = read_samples(folder(name))
-    assert found.samples == [] and len(found.problems) == 1
+    assert found.samples == [] and len(found.issues) == 1
 
 
 def test_a_file_that_may_hold_the_labels_is_pointed_out(folder):
-    (problem,) = read_samples(folder("my_words.txt", "tree.png")).problems
-    assert "If it holds the labels, name the file itself" in problem.reason
+    (issue,) = read_samples(folder("my_words.txt", "tree.png")).issues
+    assert "holds the labels" in issue.reason
 
 
 def test_names_that_are_not_utf8_are_named_and_can_be_written(folder, tmp_path):
@@ -161,15 +145,15 @@ def test_names_that_are_not_utf8_are_named_and_can_be_written(folder, tmp_path):
         pass
     found = read_samples(path)
     assert _texts(found) == ["tree"]
-    assert [p.kind for p in found.problems] == ["not UTF-8"]
+    assert [issue.kind for issue in found.issues] == ["not UTF-8"]
     found.summary().encode()
-    write_problems(tmp_path / "skipped.tsv", found.problems)
-    assert "not UTF-8" in (tmp_path / "skipped.tsv").read_text()
+    write_issues(tmp_path / "issues.tsv", found.issues)
+    assert "not UTF-8" in (tmp_path / "issues.tsv").read_text()
 
 
 def test_hidden_files_are_no_images(folder):
     found = read_samples(folder("tree.png", "._tree.png", ".DS_Store", "__MACOSX/oak.png"))
-    assert _texts(found) == ["tree"] and found.problems == []
+    assert _texts(found) == ["tree"] and found.issues == []
 
 
 def test_links_out_of_the_folder_are_not_followed(folder, tmp_path):
@@ -182,7 +166,7 @@ def test_links_out_of_the_folder_are_not_followed(folder, tmp_path):
     os.symlink("tree.png", path / "yew.png")
     found = read_samples(path)
     assert _texts(found) == ["tree", "yew", "oak"]
-    assert {(os.path.basename(p.where), p.kind) for p in found.problems} == {
+    assert {(os.path.basename(issue.where), issue.kind) for issue in found.issues} == {
         ("ash.png", "path outside the folder"),
         ("elm.png", "path outside the folder"),
         ("loop.png", "path outside the folder"),
@@ -192,10 +176,10 @@ def test_links_out_of_the_folder_are_not_followed(folder, tmp_path):
 def test_a_pipe_is_not_waited_for(folder):
     path = folder("tree.png")
     os.mkfifo(path / "pipe.png")
-    (problem,) = read_samples(path).problems
-    assert problem.where.endswith("pipe.png") and "neither a file" in problem.reason
+    (issue,) = read_samples(path).issues
+    assert issue.where.endswith("pipe.png") and "neither a file" in issue.reason
 
 
-def test_the_forms_are_documented_where_they_are_asked_for():
+def test_the_forms_are_documented_where_they_are_chosen():
     for form in ("226md.png", "word_12.jpg", "12_word.jpg", "373_coley_14845.jpg"):
         assert re.search(re.escape(form), read_samples.__doc__)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crnn_keras.data.labels import Problem, Sample, SampleStream, read_samples, stream_samples
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels import Sample, SampleStream, read_samples, stream_samples
 from crnn_keras.images import ImageError, to_gray
 
 ROWS = {
@@ -53,47 +54,47 @@ def test_memory_stays_flat_however_long_the_label_file(tmp_path, name, encoding)
     assert peaks[1] < 2**21
 
 
-def test_a_stream_gives_what_the_whole_gives_in_order(tmp_path):
+def test_a_stream_yields_samples_and_issues_in_order(tmp_path):
     path = tmp_path / "labels.tsv"
     path.write_text("a.png\tone\nb.png\t\nc.png\ttwo\n../d.png\tx\n")
     stream = stream_samples(path)
     assert isinstance(stream, SampleStream) and iter(stream) is stream
-    assert stream.layout == "tsv" and stream.description.startswith(f"{path}: layout tsv, because")
+    assert stream.layout == "tsv" and stream.description.startswith(f"{path}: layout tsv")
     items = list(stream)
-    assert [type(item) for item in items] == [Sample, Problem, Sample, Problem]
+    assert [type(item) for item in items] == [Sample, Issue, Sample, Issue]
     found = read_samples(path)
     assert [i for i in items if isinstance(i, Sample)] == found.samples
-    assert [i for i in items if isinstance(i, Problem)] == found.problems
+    assert [i for i in items if isinstance(i, Issue)] == found.issues
     assert next(stream, None) is None
 
 
-def test_what_is_wrong_with_the_whole_source_is_said_before_the_first_row(tmp_path):
+def test_an_error_of_the_whole_source_is_raised_before_the_first_row(tmp_path):
     (tmp_path / "labels.csv").write_text("who,what\na.png,one\n")
     (tmp_path / "empty.tsv").write_text("\n")
-    with pytest.raises(ValueError, match="none of image, path"):
+    with pytest.raises(ValueError, match=r"labels\.csv, line 1: .*image, path"):
         stream_samples(tmp_path / "labels.csv")
-    with pytest.raises(ValueError, match="empty.tsv is empty"):
+    with pytest.raises(ValueError, match=r"empty\.tsv is empty"):
         stream_samples(tmp_path / "empty.tsv")
 
 
-def test_a_long_first_line_is_not_looked_at_whole(tmp_path):
+def test_only_the_start_of_a_long_first_line_decides_the_layout(tmp_path):
     (tmp_path / "labels.txt").write_text("a.png " + "x" * 1_000_000 + "\nb.png y\n")
     found = read_samples(tmp_path)
     assert [len(sample.text) for sample in found.samples] == [1_000_000, 1]
 
 
-def test_read_gives_the_bytes_of_the_file(tmp_path):
+def test_read_returns_the_bytes_of_the_file(tmp_path):
     (tmp_path / "a.png").write_bytes(b"any bytes")
     assert Sample(str(tmp_path / "a.png"), "", "").read() == b"any bytes"
 
 
-def test_images_that_are_missing_or_no_files_are_image_errors(tmp_path, monkeypatch):
+def test_images_that_are_missing_or_not_files_are_image_errors(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "closed").write_bytes(b"")
     cases = {
         "absent.png": r"absent\.png does not exist",
-        "": r"is no file",
-        "pipe.png": r"pipe\.png is no file",
+        "": "not a file",
+        "pipe.png": r"pipe\.png is not a file",
         "closed/a.png": r"a\.png cannot be read",
     }
     for name, message in cases.items():
@@ -101,26 +102,26 @@ def test_images_that_are_missing_or_no_files_are_image_errors(tmp_path, monkeypa
             Sample(str(tmp_path / name), "", "").read()
     with open(tmp_path / "huge.png", "wb") as file:
         file.truncate(2**28 + 1)
-    with pytest.raises(ImageError, match=r"huge\.png has over 256 MB"):
+    with pytest.raises(ImageError, match=r"huge\.png .*256 MB"):
         Sample(str(tmp_path / "huge.png"), "", "").read()
 
 
 def test_an_lmdb_that_is_gone_is_an_image_error(tmp_path):
-    with pytest.raises(ImageError, match=re.escape(f"{tmp_path}/set holds no data.mdb")):
+    with pytest.raises(ImageError, match=re.escape(f"{tmp_path}/set") + r" .*data\.mdb"):
         Sample(f"{tmp_path}/set", "a", "", key="image-000000001").read()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK", "F"])
-def test_a_box_is_cut_out_of_images_of_any_mode(tmp_path, mode):
+def test_a_box_is_cropped_from_images_of_any_mode(tmp_path, mode):
     gray = np.random.default_rng(0).integers(0, 256, (30, 50), dtype=np.uint8)
     image = Image.fromarray(gray.astype(np.uint16) * 257) if mode == "I;16" else None
     image = image or Image.fromarray(gray).convert(mode)
     path = tmp_path / ("a.tif" if mode in ("CMYK", "F") else "a.png")
     image.save(path)
-    part = Image.open(io.BytesIO(Sample(str(path), "", "", box=(10, 5, 20, 15)).read()))
-    assert part.size == (20, 15) and part.format == "PNG"
+    word = Image.open(io.BytesIO(Sample(str(path), "", "", box=(10, 5, 20, 15)).read()))
+    assert word.size == (20, 15) and word.format == "PNG"
     expected = to_gray(image.convert("RGB") if mode in ("CMYK", "F") else image)
-    assert np.array_equal(to_gray(part), expected.crop((10, 5, 30, 20)))
+    assert np.array_equal(to_gray(word), expected.crop((10, 5, 30, 20)))
 
 
 @pytest.mark.parametrize(
@@ -144,11 +145,11 @@ def test_boxes_are_clipped_at_the_edges(tmp_path, encode, box, size):
     if size:
         assert Image.open(io.BytesIO(sample.read())).size == size
     else:
-        with pytest.raises(ImageError, match=r"a\.png has 50 x 30 pixels, and none.*box"):
+        with pytest.raises(ImageError, match=r"a\.png has 50 x 30 pixels.*box"):
             sample.read()
 
 
-def test_a_box_in_a_image_that_cannot_be_read(tmp_path, encode, png_of_size):
+def test_a_box_in_an_image_that_cannot_be_read(tmp_path, encode, png_of_size):
     noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
     contents = {
         "cut.jpg": encode(Image.fromarray(noise), "JPEG")[:-900],

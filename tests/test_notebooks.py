@@ -132,7 +132,7 @@ def test_own_labels_are_prepared_and_bad_rows_are_counted(workspace):
 def test_an_lmdb_is_cleaned_and_listed_but_not_copied(workspace):
     from crnn_keras import synth
     from crnn_keras.data import records
-    from crnn_keras.data.labels import lmdb_folder
+    from crnn_keras.data import lmdb_folder
 
     recipe = synth.Recipe(fonts=synth.bundled_fonts(), style=synth.Style.plain()).open()
     train = [recipe.sample(number) for number in range(20)]

@@ -10,7 +10,7 @@ from PIL import Image
 from crnn_keras.char_dict import CharDict
 from crnn_keras.data.batches import Batches
 from crnn_keras.data.labels import Sample, read_samples
-from crnn_keras.data.labels.lmdb_folder import LmdbFolder, image_key, write_lmdb
+from crnn_keras.data.lmdb_folder import LmdbFolder, image_key, write_lmdb
 from crnn_keras.data.records import (
     ConcatRecords,
     ManifestRecords,

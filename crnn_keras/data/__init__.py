@@ -1,10 +1,12 @@
-"""Labels on disk to batches.
+"""From labels on disk to batches.
 
-| part | subject |
+| module | subject |
 |---|---|
-| `labels` | one file for each label layout; samples, and what was skipped and why |
-| `check` | what is wrong with a set, before any training |
+| `issues` | `Issue`: what is wrong with a row, or deserves a look |
+| `lmdb_folder` | LMDB folders: `open_lmdb`, `write_lmdb` |
+| `labels` | label files, folders and LMDBs of any layout -> samples |
+| `check` | samples -> a report on them, before any training |
 | `records` | sets on disk: TFRecord shards, manifests |
-| `build` | a specification to records, on all cores or on Beam |
-| `batches` | records to batches, a pure function of (records, seed, step) |
+| `build` | a specification -> records, on all cores or on Beam |
+| `batches` | records -> batches, a pure function of (records, seed, step) |
 """

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crnn_keras.char_dict import BLANK, PROTOCOLS
-from crnn_keras.data.labels import Problem, check_label
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels import check_label
 from crnn_keras.data.plan import BatchPlan
 from crnn_keras.images import to_canvas
 from crnn_keras.images.augment import augment_canvases, erase_strips
@@ -56,7 +57,7 @@ class Batches:
         texts: list of the usable labels.
         labels: int32 array `(images, longest label)` of ids, padded with 0.
         widths: int array `(images,)`, the canvas width of each image in pixels.
-        skipped: list of `Problem`s, one for each record that is in no batch.
+        skipped: list of `Issue`s, one for each record that is in no batch.
 
     Raises:
         ValueError: no record is usable, the processes do not divide the batch, or the protocol is
@@ -102,7 +103,7 @@ class Batches:
         self._canvases: dict[int, np.ndarray] = {}
         self._cache_room = cache_bytes
         self.texts: list[str] = []
-        self.skipped: list[Problem] = []
+        self.skipped: list[Issue] = []
         self._positions: list[int] = []
         self.widths = np.array(self._take_records())
         self.labels = _pad([char_dict.encode(text) for text in self.texts])
@@ -112,13 +113,13 @@ class Batches:
         """Sorts the records into `texts` and `skipped`; returns the usable ones' canvas widths."""
         widths = []
         for position, record in enumerate(self.records.scan()):
-            if isinstance(record, Problem):
+            if isinstance(record, Issue):
                 self.skipped.append(record)
                 continue
             text = PROTOCOLS[self.protocol](record.text)
             frames = self.canvas.frames(record.height, record.width)
             where = f"{self.records.place(position)} ({record.source})"
-            if problem := check_label(text, self.char_dict, frames, where):
+            if problem := check_label(text, self.char_dict, frames, where=where):
                 self.skipped.append(problem)
                 continue
             self._positions.append(position)

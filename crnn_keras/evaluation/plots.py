@@ -405,14 +405,14 @@ def label_lengths(table):
     """Share of the labels of each length, a line for each part.
 
     Args:
-        table: table with the columns `part` and `length` (characters), such as `DataCheck.facts`.
+        table: table with the columns `split` and `length` (characters), such as `DataCheck.facts`.
 
     Returns:
         `Figure`.
     """
     figure = Figure(figsize=(5, 2.2), layout="constrained")
     axes = figure.subplots()
-    parts = [(name, table.loc[table["part"] == name, "length"]) for name in table["part"].unique()]
+    parts = [(name, table.loc[table["split"] == name, "length"]) for name in table["split"].unique()]
     longest = int(table["length"].max()) if len(table) else 1
     edges = np.arange(0.5, longest + 1) if longest <= 60 else np.linspace(0.5, longest + 0.5, 61)
     for (name, lengths), color in zip(parts, (BLUE, ORANGE, GREY, INK), strict=False):

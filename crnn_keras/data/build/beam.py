@@ -19,7 +19,7 @@ from crnn_keras.data.build.local import SPECIFICATION, finish, made_differently,
 from crnn_keras.data.build.shards import make_shard
 from crnn_keras.data.build.specification import Specification
 from crnn_keras.data.records.shard import SIDECAR, shard_name
-from crnn_keras.data.labels import problem_line
+from crnn_keras.data.issues import issue_line
 
 
 def prepare_on_beam(specification, folder, options=()):
@@ -154,7 +154,7 @@ def _mend_shard(numbered, config, digest, folder):
 
 def _write_sidecar(numbered, config, digest, folder):
     skipped = io.BytesIO()
-    skipped.write(problem_line())
+    skipped.write(issue_line())
     infos = [info for _, info in sorted(numbered, key=lambda pair: pair[0])]
     content = finish(Specification.from_config(config), [without_rows(i, skipped) for i in infos])
     if not content["records"]:

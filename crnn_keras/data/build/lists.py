@@ -8,7 +8,8 @@ from crnn_keras.utils import files
 from crnn_keras.images import ImageError
 from crnn_keras.data.records.record import make_record
 from crnn_keras.data.records.sample_list import read_sample_list, write_sample_list
-from crnn_keras.data.labels import Problem, assign_split, problem_line
+from crnn_keras.data.issues import Issue, issue_line
+from crnn_keras.data.labels import assign_split
 
 LISTS = "lists.json"
 SKIPPED = "skipped.tsv"
@@ -38,7 +39,7 @@ def list_stream(folder, rows, fractions, seed, per_shard=PER_SHARD):
 
     Args:
         folder: folder to make; what stands there is replaced when the new lists are whole.
-        rows: iterable of `samples.Sample`s and `Problem`s, as `samples.stream_samples` gives them.
+        rows: iterable of `samples.Sample`s and `Issue`s, as `samples.stream_samples` gives them.
             The problems are written to `skipped.tsv` in the folder.
         fractions: dict of `part name: share`.
         seed: integer; the same gives the same parts, see `samples.assign_split`.
@@ -53,7 +54,7 @@ def list_stream(folder, rows, fractions, seed, per_shard=PER_SHARD):
 
     def dealt():
         for row in rows:
-            is_problem = isinstance(row, Problem)
+            is_problem = isinstance(row, Issue)
             yield SKIPPED if is_problem else assign_split(row.identity, fractions, seed), row
 
     return _write(folder, dealt(), list(fractions), per_shard)
@@ -74,10 +75,10 @@ def _write(folder, pairs, parts, per_shard):
         lists[part].append(write_sample_list(path, waiting.pop(part)))
 
     with files.new_folder(folder) as new, files.atomic(new / SKIPPED) as problems:
-        problems.write(problem_line())
+        problems.write(issue_line())
         for part, row in pairs:
             if part == SKIPPED:
-                problems.write(problem_line(row))
+                problems.write(issue_line(row))
                 continue
             waiting[part].append(row)
             if len(waiting[part]) == per_shard:
@@ -150,7 +151,7 @@ class ListedSource:
             number: the shard, from 0.
 
         Yields:
-            `Record`s, and `Problem`s where an image cannot be read.
+            `Record`s, and `Issue`s where an image cannot be read.
 
         Raises:
             ValueError: the list is missing or was changed.
@@ -160,4 +161,4 @@ class ListedSource:
             try:
                 yield make_record(sample.read(), sample.text, sample.where)
             except ImageError as error:
-                yield Problem("unreadable image", sample.where, f"{error}.")
+                yield Issue("unreadable image", sample.where, f"{error}.")

@@ -13,7 +13,7 @@ from crnn_keras.data.build.specification import Specification
 from crnn_keras.utils.progress import ProgressLine
 from crnn_keras.data.records.record_set import read_sidecar, check_no_other_files, sidecar, verify
 from crnn_keras.data.records.shard import RecordError, SIDECAR, shard_name, shard_problem
-from crnn_keras.data.labels import Problem, problem_line
+from crnn_keras.data.issues import Issue, issue_line
 from crnn_keras.utils.parallel import parallel_map
 
 SPECIFICATION = "specification.json"
@@ -64,7 +64,7 @@ def prepare(specification, folder, processes=None):
     missing = [number for number in numbers if not _is_done(part, number)]
     _make(specification, part, missing, processes, with_notes=True)
     with files.atomic(part / SKIPPED) as skipped:
-        skipped.write(problem_line())
+        skipped.write(issue_line())
         shards = [_collect(part, number, skipped) for number in numbers]
     content = finish(specification, shards)
     if not content["records"]:
@@ -109,7 +109,7 @@ def without_rows(info, skipped):
         `info`, its `skipped` as a count.
     """
     for row in info["skipped"]:
-        skipped.write(problem_line(Problem(*row)))
+        skipped.write(issue_line(Issue(*row)))
     return info | {"skipped": len(info["skipped"])}
 
 

@@ -3,7 +3,8 @@
 import io
 
 from crnn_keras.data.records.shard import shard_name, write_shard
-from crnn_keras.data.labels import Problem, check_label
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels import check_label
 
 
 def make_shard(specification, number):
@@ -27,9 +28,9 @@ def _usable(specification, number, skipped):
     char_dict, canvas = specification.char_dict, specification.canvas
     for record in specification.source.records(number):
         problem = record
-        if not isinstance(record, Problem):
+        if not isinstance(record, Issue):
             frames = canvas.frames(record.height, record.width)
-            problem = check_label(record.text, char_dict, frames, record.source)
+            problem = check_label(record.text, char_dict, frames, where=record.source)
         if problem:
             skipped.append([problem.kind, problem.where, problem.reason])
         else:

@@ -1,17 +1,23 @@
-"""`check_splits` opens every image once, and looks for what spoils a training."""
+"""The check of labelled images: opens every image once, and looks for what spoils a training."""
+
+from __future__ import annotations
 
 import collections
 import functools
+import itertools
 import os
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
-from crnn_keras.data.check import image_checks
-from crnn_keras.data.check import label_checks as label_checks
-from crnn_keras.data.check.facts import facts_of
+from crnn_keras.char_dict import CharDict
+from crnn_keras.data.check import image_checks, label_checks
+from crnn_keras.data.check.facts import collect_facts
 from crnn_keras.data.check.report import DataCheck
-from crnn_keras.data.labels import Problem
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels.sample import Sample
+from crnn_keras.images import Canvas
 from crnn_keras.utils.parallel import parallel_map
 from crnn_keras.utils.progress import ProgressLine
 
@@ -19,89 +25,101 @@ from crnn_keras.utils.progress import ProgressLine
 _WORTH_PROCESSES = 2000
 _CHUNK = 128
 _NUMBERS = ("width", "height", "canvas_width", "inner_width", "frames", "frames_needed", "length")
-_COLUMNS = ("part", "image", "text", "where", *_NUMBERS, "digest", "hash")
 
 
-def check_splits(parts, char_dict, canvas, problems=(), processes=None):
+def check_splits(
+    splits: dict[str, list[Sample]],
+    char_dict: CharDict,
+    canvas: Canvas,
+    *,
+    issues: Iterable[Issue] = (),
+    processes: int | None = None,
+) -> DataCheck:
     """Opens every image, checks every label, and looks for what spoils a training.
 
-    Rows that cannot be used (missing and unreadable files, unknown characters, labels too long
-    for their frames) become problems; what is usable but odd becomes a finding. Duplicates are
-    searched by perceptual hash: see `hashes.perceptual_hash` for what it finds. No image is
-    kept: at its peak the check needs 1.3 kB a row, so a million rows need 1.3 GB beside their
-    samples. A larger set goes through `prepare`, which checks every row shard by shard but
+    A row that cannot be used (missing and unreadable files, unknown characters, labels too long
+    for their frames) is skipped and becomes an issue of severity `"error"`. A row that is usable
+    but odd becomes a `"warning"`, and what is normal in many sets an `"info"`. Duplicates are
+    searched by perceptual hash: see `hashes.perceptual_hash` for what it finds.
+
+    No image is kept. At its peak the check needs 1.3 kB a row: 1.3 GB for a million rows, beside
+    their samples. For a larger set use `prepare`, which checks every row shard by shard but
     searches no duplicates.
 
     Args:
-        parts: dict of `part name: list of Samples`, for example of `"train"`, `"validation"` and
-            `"test"`. An image found in two of these stays in the one named last here; characters
-            are held against those of `"train"`.
+        splits: dict of `split: list of Samples`, for example of `"train"`, `"validation"` and
+            `"test"`. An image that comes in two of these stays in the one named last here.
+            Characters are compared with those of `"train"`.
         char_dict: a `CharDict`.
-        canvas: an `images.Canvas`.
-        problems: `Problem`s that reading the label files gave already.
-        processes: number of processes that open images. All cores if None, but none beside
-            this process for fewer than 2,000 images.
+        canvas: a `Canvas`.
+        issues: iterable of the `Issue`s that came from reading the label files. Defaults to `()`.
+        processes: int, number of processes that open images. Defaults to `None`: all cores, but
+            only this process for fewer than 2,000 images.
 
     Returns:
         `DataCheck`. It is the same for any number of processes.
+
+    Example:
+
+    >>> from crnn_keras import Canvas, CharDict, read_splits
+    >>> found, splits = read_splits("labels.tsv", {"train": 0.9, "test": 0.1}, seed=0)
+    >>> char_dict = CharDict.from_preset("alphanumeric36")
+    >>> check = check_splits(splits, char_dict, Canvas(), issues=found.issues)
+    >>> check.table()["kind"].tolist()
+    ['unknown character', 'rare characters']
     """
-    samples = [sample for part in parts.values() for sample in part]
-    names = [name for name, part in parts.items() for _ in part]
-    problems, usable, facts, usable_names = list(problems), [], [], []
-    unknown = {name: collections.Counter() for name in parts}
-    found = _open_all(samples, char_dict, canvas, processes)
-    for sample, name, fact in zip(samples, names, found, strict=True):
-        if isinstance(fact, Problem):
-            problems.append(fact)
-            text = char_dict.normalize(sample.text)
-            unknown[name].update({c: text.count(c) for c in char_dict.unknown(text)})
-        else:
-            usable.append(sample)
-            usable_names.append(name)
-            facts.append(fact)
-    table = _table(usable, usable_names, facts, list(parts))
-    texts = [char_dict.normalize(sample.text) for sample in usable]
-    findings = [
-        *image_checks.image_findings(table, texts),
-        *image_checks.shape_findings(table),
-        *label_checks.label_findings(table, texts, char_dict),
-    ]
-    kept = {name: [] for name in parts}
-    for sample, name in zip(usable, usable_names, strict=True):
+    samples = [(name, sample) for name, split in splits.items() for sample in split]
+    issues, usable, facts = list(issues), [], []
+    unknown = {name: collections.Counter() for name in splits}
+    if processes is None:
+        processes = os.cpu_count() if len(samples) >= _WORTH_PROCESSES else 1
+    collect = functools.partial(collect_facts, char_dict=char_dict, canvas=canvas)
+    with ProgressLine(len(samples), "checking") as line:
+        chunks = _chunks([sample for _, sample in samples])
+        found = itertools.chain.from_iterable(parallel_map(collect, chunks, processes=processes))
+        for done, ((name, sample), fact) in enumerate(zip(samples, found, strict=True), start=1):
+            line.step(done)
+            if isinstance(fact, Issue):
+                issues.append(fact)
+                text = char_dict.normalize(sample.text)
+                unknown[name].update({c: text.count(c) for c in char_dict.unknown(text)})
+            else:
+                usable.append((name, sample))
+                facts.append(fact)
+    table = _table(usable, facts, list(splits))
+    labels = [char_dict.normalize(sample.text) for _, sample in usable]
+    issues += image_checks.find_duplicates(table, labels)
+    issues += image_checks.find_odd_shapes(table)
+    issues += label_checks.find_odd_labels(table, labels, char_dict)
+    kept = {name: [] for name in splits}
+    for name, sample in usable:
         kept[name].append(sample)
-    given = {name: len(part) for name, part in parts.items()}
-    return DataCheck(kept, problems, findings, table, char_dict, given, unknown)
+    num_samples = {name: len(split) for name, split in splits.items()}
+    return DataCheck(
+        kept, issues, table, char_dict=char_dict, num_samples=num_samples, unknown=unknown
+    )
 
 
-def _table(samples, names, facts, parts):
+def _chunks(samples):
+    """Yields a few samples at a time: the jobs of the processes."""
+    for start in range(0, len(samples), _CHUNK):
+        yield samples[start : start + _CHUNK]
+
+
+def _table(usable, facts, splits):
+    """Returns `DataCheck.facts`."""
     columns = {
-        "part": pd.Categorical(names, categories=parts),
-        "image": _texts(str(sample.image) for sample in samples),
-        "text": _texts(sample.text for sample in samples),
-        "where": _texts(sample.where for sample in samples),
+        "split": pd.Categorical([name for name, _ in usable], categories=splits),
+        "image": _texts(str(sample.image) for _, sample in usable),
+        "text": _texts(sample.text for _, sample in usable),
+        "where": _texts(sample.where for _, sample in usable),
     }
     columns |= {name: np.array([getattr(f, name) for f in facts], np.int32) for name in _NUMBERS}
     columns["digest"] = np.array([fact.digest for fact in facts], np.uint64)
     columns["hash"] = pd.Series([fact.hash for fact in facts], dtype=object)
-    return pd.DataFrame(columns, columns=list(_COLUMNS))
+    return pd.DataFrame(columns)
 
 
 def _texts(texts):
-    """A column of the texts themselves: pandas' own strings refuse half characters."""
+    """Returns a column of Python strings: pandas' own strings allow no half surrogates."""
     return pd.Series(list(texts), dtype=object)
-
-
-def _open_all(samples, char_dict, canvas, processes):
-    """The facts of all samples, in order, a few chunks at a time in other processes."""
-    if processes is None:
-        enough = len(samples) >= _WORTH_PROCESSES
-        processes = os.cpu_count() if enough else 1
-    starts = range(0, len(samples), _CHUNK)
-    chunks = (samples[start : start + _CHUNK] for start in starts)
-    open_chunk = functools.partial(facts_of, char_dict=char_dict, canvas=canvas)
-    with ProgressLine(len(samples), "checking") as line:
-        done = 0
-        for facts in parallel_map(open_chunk, chunks, processes=processes):
-            yield from facts
-            done += len(facts)
-            line.step(done)

@@ -1,30 +1,34 @@
-"""What one image and its label are, found by opening the image once."""
+"""Facts about one image and its label, found by opening the image once."""
+
+from __future__ import annotations
 
 import hashlib
 import pathlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from crnn_keras.char_dict import frames_needed
+from crnn_keras.char_dict import CharDict, frames_needed
 from crnn_keras.data.check.hashes import perceptual_hash
-from crnn_keras.data.labels import Problem, check_label
-from crnn_keras.images import ImageError, to_gray
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels.sample import Sample, check_label
+from crnn_keras.images import Canvas, ImageError, to_gray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a usable sample is.
+    """Facts about a usable sample.
 
     Args:
-        width: the image's width in pixels.
-        height: the image's height in pixels.
-        canvas_width: width in pixels of its canvas.
-        inner_width: width in pixels of the image on its canvas, without padding.
-        frames: frames that the network makes of it.
-        frames_needed: frames that its label needs.
-        length: number of characters in its label, as the char dict writes it.
-        digest: 64 bits that are equal for equal gray pixels only, for all one can expect.
+        width: int, width of the image in pixels.
+        height: int, height of the image in pixels.
+        canvas_width: int, width of its canvas in pixels.
+        inner_width: int, width of the image on its canvas in pixels, without padding.
+        frames: int, frames that the network makes of it.
+        frames_needed: int, frames that its label needs.
+        length: int, number of characters in its label, as the char dict writes it.
+        digest: int of 64 bits, a hash of the gray pixels: equal images have equal digests.
         hash: 32 bytes, see `hashes.perceptual_hash`.
     """
 
@@ -39,16 +43,18 @@ class Facts:
     hash: bytes
 
 
-def facts_of(samples, char_dict, canvas):
-    """Opens images, in order.
+def collect_facts(
+    samples: Iterable[Sample], char_dict: CharDict, canvas: Canvas
+) -> list[Facts | Issue]:
+    """Opens the images of samples, in order.
 
     Args:
-        samples: list of `Sample`s.
+        samples: iterable of `Sample`s.
         char_dict: a `CharDict`.
-        canvas: an `images.Canvas`.
+        canvas: a `Canvas`.
 
     Returns:
-        List with the `Facts` of each sample, or the `Problem` that keeps it from being used.
+        List with the `Facts` of each sample, or the `Issue` that keeps it from being used.
     """
     return [_facts(sample, char_dict, canvas) for sample in samples]
 
@@ -57,30 +63,39 @@ def _facts(sample, char_dict, canvas):
     try:
         gray = to_gray(sample.read())
     except (ImageError, OSError) as error:
-        return _image_problem(sample, error)
-    inner, outer = canvas.fit(gray.height, gray.width)
+        return _image_issue(sample, error)
+    inner_width, canvas_width = canvas.fit(gray.height, gray.width)
     frames = canvas.frames(gray.height, gray.width)
-    problem = check_label(sample.text, char_dict, frames, sample.where)
-    if problem:
-        return problem
+    issue = check_label(sample.text, char_dict, frames, where=sample.where)
+    if issue:
+        return issue
     ids = char_dict.encode(sample.text)
     if not ids:
-        reason = f"nothing is left of {sample.text!r} as the char dict writes it. Give it a label."
-        return Problem("empty label", sample.where, reason)
-    size, needed = (gray.width, gray.height, outer, inner, frames), frames_needed(ids)
-    return Facts(*size, needed, len(ids), _digest(gray), perceptual_hash(gray))
+        reason = f"Nothing is left of {sample.text!r} as the char dict writes it. Give it a label."
+        return Issue("empty label", sample.where, reason)
+    return Facts(
+        width=gray.width,
+        height=gray.height,
+        canvas_width=canvas_width,
+        inner_width=inner_width,
+        frames=frames,
+        frames_needed=frames_needed(ids),
+        length=len(ids),
+        digest=_digest(gray),
+        hash=perceptual_hash(gray),
+    )
 
 
-def _image_problem(sample, error):
-    name = f"{sample.image}, {sample.key}" if sample.key else str(sample.image)
+def _image_issue(sample, error):
     if not pathlib.Path(sample.image).exists():
-        return Problem("missing file", sample.where, f"{sample.image} does not exist.")
+        return Issue("missing file", sample.where, f"{sample.image} does not exist.")
+    name = f"{sample.image}, {sample.key}" if sample.key else str(sample.image)
     reason = str(error).rstrip(".")
     if str(sample.image) not in reason:
         # Bytes have no name: `images` calls them "the image".
         reason = reason.replace("the image", name, 1) if "the image" in reason else reason
         reason = reason if name in reason else f"{name}: {reason}"
-    return Problem("unreadable image", sample.where, f"{reason}.")
+    return Issue("unreadable image", sample.where, f"{reason}.")
 
 
 def _digest(gray):

@@ -1,17 +1,18 @@
-"""Findings about labels: spaces, invisible characters, forms of one character, rare ones."""
+"""Issues of labels: spaces, invisible characters, forms of one character, rare characters."""
+
+from __future__ import annotations
 
 import collections
 import re
 import unicodedata
+from collections.abc import Sequence
 
-from crnn_keras.data.check.issues import (
-    code_point,
-    counted,
-    examples,
-    is_invisible,
-    make_finding,
-    visible,
-)
+import pandas as pd
+
+from crnn_keras.char_dict import CharDict
+from crnn_keras.data.check.display import code_point, counted, examples, is_invisible, visible
+from crnn_keras.data.check.kinds import make_issue
+from crnn_keras.data.issues import Issue
 
 # A character seen less often in training is hardly learnt.
 RARE = 5
@@ -21,50 +22,50 @@ _SPACES = re.compile(r"^\s|\s$|\s\s")
 _IDEOGRAPHIC_SPACE = "\u3000"
 
 
-def label_findings(facts, labels, char_dict):
-    """Labels that hide something, and characters that training hardly sees.
+def find_odd_labels(facts: pd.DataFrame, labels: Sequence[str], char_dict: CharDict) -> list[Issue]:
+    """Finds labels that hide something, and characters that training hardly sees.
 
     Args:
-        facts: `DataCheck.facts`.
+        facts: table, `DataCheck.facts`.
         labels: list with the label of each row, as the char dict writes it.
         char_dict: a `CharDict`.
 
     Returns:
-        List of `Finding`s: of single rows in the order of the rows, then those about several.
-        None of them advises to leave a row out.
+        List of `Issue`s: of single rows in the order of the rows, then those about several. None
+        of them drops its row.
     """
     where = list(facts["where"])
-    findings = []
+    issues = []
     for row, text in enumerate(labels):
         if _SPACES.search(text):
             fact = f"'{visible(text)}' has spaces at an end, or two in a row"
-            findings.append(make_finding("spaces in label", where[row], fact, row=row))
+            issues.append(make_issue("spaces in label", where[row], fact, row=row))
         hidden = "".join(dict.fromkeys(c for c in text if is_invisible(c)))
         if hidden:
             fact = f"'{visible(text)}' holds {visible(hidden)}"
-            findings.append(make_finding("invisible character", where[row], fact, row=row))
-    findings += _widths(labels, where)
-    findings += _unicode_forms(labels, where)
-    findings += [] if char_dict.fold_case else _cases(labels, where)
-    return findings + _characters(list(facts["part"]), labels, where, char_dict)
+            issues.append(make_issue("invisible character", where[row], fact, row=row))
+    issues += _find_widths(labels, where)
+    issues += _find_unicode_forms(labels, where)
+    issues += [] if char_dict.fold_case else _find_cases(labels, where)
+    return issues + _find_rare_characters(facts, labels, char_dict)
 
 
 def _half_width(character):
-    """The ASCII character that a full-width one looks like, or None."""
+    """Returns the ASCII character that a full-width one looks like, or None."""
     if character == _IDEOGRAPHIC_SPACE:
         return " "
     return chr(ord(character) - 0xFEE0) if "\uff01" <= character <= "\uff5e" else None
 
 
 def _sort_of(plain):
-    """What sort of character has two widths, for one finding a sort."""
+    """Returns the sort of a character that has two widths: there is one issue a sort."""
     if plain == " ":
         return "space"
     return "letters" if plain.isalpha() else "digits" if plain.isdigit() else "punctuation"
 
 
-def _widths(labels, where):
-    """Characters that come in both widths, one finding a sort."""
+def _find_widths(labels, where):
+    """Returns the issues of characters that come in both widths, one a sort of character."""
     counts, first = collections.Counter(), {}
     for row, text in enumerate(labels):
         counts.update(text)
@@ -75,7 +76,7 @@ def _widths(labels, where):
         plain = _half_width(character)
         if plain and plain in counts:
             sorts[_sort_of(plain)].append((character, plain))
-    findings = []
+    issues = []
     for sort, pairs in sorted(sorts.items()):
         pairs.sort(key=lambda pair: (-counts[pair[0]], pair[0]))
         shown = ", ".join(
@@ -86,22 +87,23 @@ def _widths(labels, where):
         more = f" and {len(pairs) - 5:,} more" if len(pairs) > 5 else ""
         row = min(first[wide] for wide, _ in pairs)
         fact = f"{sort}: {shown}{more}; first in '{visible(labels[row])}'"
-        findings.append(make_finding("full-width and half-width mixed", where[row], fact))
-    return findings
+        issues.append(make_issue("full-width and half-width mixed", where[row], fact))
+    return issues
 
 
-def _unicode_forms(labels, where):
+def _find_unicode_forms(labels, where):
+    """Returns one issue if characters are written in several code points."""
     rows = [row for row, text in enumerate(labels) if not unicodedata.is_normalized("NFC", text)]
     if not rows:
         return []
     shown = examples(list(dict.fromkeys(labels[row] for row in rows)), 5)
     fact = f"a character in several code points in {counted(len(rows), 'label')}: {shown}"
-    return [make_finding("Unicode form", where[rows[0]], fact)]
+    return [make_issue("Unicode form", where[rows[0]], fact)]
 
 
-def _cases(labels, where):
-    """One finding, for words that are written in several cases; normal in most languages."""
-    spellings, first = collections.defaultdict(dict), {}
+def _find_cases(labels, where):
+    """Returns one issue if words are written in several cases."""
+    spellings = collections.defaultdict(dict)
     for row, text in enumerate(labels):
         spellings[text.lower()].setdefault(text, row)
     several = {word: texts for word, texts in spellings.items() if len(texts) > 1}
@@ -110,40 +112,39 @@ def _cases(labels, where):
     first = min(list(texts.values())[1] for texts in several.values())
     shown = ["/".join(list(texts)[:3]) for texts in several.values()]
     fact = f"{counted(len(several), 'word')}: {examples(shown, 5)}"
-    return [make_finding("labels that differ in case only", where[first], fact)]
+    return [make_issue("labels that differ in case only", where[first], fact)]
 
 
-def _characters(parts, labels, where, char_dict):
-    """Characters that no training label has, that only other parts have, and rare ones."""
+def _find_rare_characters(facts, labels, char_dict):
+    """Returns the issues of characters that training sees rarely, never, or only elsewhere."""
+    where, splits = list(facts["where"]), list(facts["split"])
     counts, first = collections.Counter(), {}
-    for row, (part, text) in enumerate(zip(parts, labels, strict=True)):
-        if part == TRAINING:
+    for row, (split, text) in enumerate(zip(splits, labels, strict=True)):
+        if split == TRAINING:
             counts.update(text)
             for character in text:
                 first.setdefault(character, row)
     if not counts:
         return []
-    findings = []
-    for part in dict.fromkeys(parts):
-        unseen = {}
-        for row, text in enumerate(labels):
-            if parts[row] == part:
-                for character in text:
-                    if character not in counts:
-                        unseen.setdefault(character, []).append(row)
-        if unseen:
-            rows = [row for found in unseen.values() for row in found]
-            fact = (
-                f"{len(unseen):,} in {part}, {counted(len(rows), 'time')}: {examples(list(unseen))}"
-            )
-            findings.append(make_finding("characters never trained", where[min(rows)], fact))
+    issues = []
+    unseen = {split: collections.defaultdict(list) for split in splits}
+    for row, (split, text) in enumerate(zip(splits, labels, strict=True)):
+        for character in text:
+            if character not in counts:
+                unseen[split][character].append(row)
+    for split, found in unseen.items():
+        if found:
+            rows = [row for one in found.values() for row in one]
+            times = counted(len(rows), "time")
+            fact = f"{len(found):,} in {split}, {times}: {examples(list(found))}"
+            issues.append(make_issue("characters never trained", where[min(rows)], fact))
     unused = [c for c in char_dict.characters if c not in counts]
     if unused:
         fact = f"{len(unused):,} of {len(char_dict):,} in no training label: {examples(unused)}"
-        findings.append(make_finding("unused characters", "char dict", fact))
+        issues.append(make_issue("unused characters", "char dict", fact))
     rare = sorted((c for c in counts if counts[c] < RARE), key=lambda c: (counts[c], first[c]))
     if rare:
         row = min(first[c] for c in rare)
         fact = f"{len(rare):,} fewer than {RARE} times in training: {examples(rare)}"
-        findings.append(make_finding("rare characters", where[row], fact))
-    return findings
+        issues.append(make_issue("rare characters", where[row], fact))
+    return issues

@@ -1,116 +1,174 @@
-"""`DataCheck`: what a check of labelled images found, as text, tables, images and a page."""
+"""`DataCheck`, the result of a check of labelled images: as text, tables, images and a page."""
+
+from __future__ import annotations
 
 import collections
-from dataclasses import dataclass, field
+import math
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from crnn_keras.data.check import page
+from crnn_keras.data.check.display import code_point, counted, visible
 from crnn_keras.data.check.image_checks import PAIRED
-from crnn_keras.data.check.issues import ADVICE, code_point, counted, visible
+from crnn_keras.data.check.kinds import ADVICE
+from crnn_keras.data.issues import SEVERITIES, Issue
 from crnn_keras.images import to_gray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    from crnn_keras.char_dict import CharDict
+    from crnn_keras.data.labels.sample import Sample
 
 
 @dataclass
 class DataCheck:
-    """What a check of labelled images found.
+    """The result of a check of labelled images, see `check_splits`.
 
     Args:
-        parts: dict of `part name: list of Samples` that can be trained on.
-        problems: `Problem`s: rows that were left out.
-        findings: `Finding`s: usable rows that deserve a look.
-        facts: table with one row a usable sample, part after part: `part`, `image`, `text` and
+        splits: dict of `split: list of Samples` that can be trained on.
+        issues: list of `Issue`s: rows that were skipped, and usable rows that deserve a look.
+        facts: table with one row a usable sample, split after split: `split`, `image`, `text` and
             `where` of the sample; `width` and `height` of the image, `canvas_width`, and
             `inner_width` of the image on its canvas, in pixels; `frames` and `frames_needed`;
             `length` of the label in characters; `digest` (64 bits of its gray pixels) and `hash`
             (32 bytes, see `hashes.perceptual_hash`).
-        char_dict: the `CharDict` that labels were held against.
-        given: dict of `part name: number of samples` before the check.
-        unknown: dict of `part name: Counter` of the characters without an id.
+        char_dict: the `CharDict` that labels were checked against.
+        num_samples: dict of `split: number of samples` before the check.
+        unknown: dict of `split: Counter` of the characters without an id.
     """
 
-    parts: dict
-    problems: list
-    findings: list
+    splits: dict[str, list[Sample]]
+    issues: list[Issue]
     facts: pd.DataFrame
-    char_dict: object
-    given: dict
-    unknown: dict = field(default_factory=dict)
+    _: KW_ONLY
+    char_dict: CharDict
+    num_samples: dict[str, int]
+    unknown: dict[str, collections.Counter] = field(default_factory=dict)
 
-    def cleaned(self):
-        """The parts without the rows that the findings advise to leave out.
+    @property
+    def skipped(self) -> list[Issue]:
+        """The issues of severity `"error"`: one a row that was skipped."""
+        return self._of_severity("error")
+
+    @property
+    def warnings(self) -> list[Issue]:
+        """The issues of severity `"warning"`."""
+        return self._of_severity("warning")
+
+    @property
+    def notes(self) -> list[Issue]:
+        """The issues of severity `"info"`."""
+        return self._of_severity("info")
+
+    def _of_severity(self, severity):
+        return [issue for issue in self.issues if issue.severity == severity]
+
+    def by_kind(self, severity: str) -> dict[str, list[Issue]]:
+        """Returns the issues of a severity, grouped by kind in the order of `kinds.ADVICE`.
+
+        Args:
+            severity: `"error"`, `"warning"` or `"info"`.
 
         Returns:
-            Dict of `part name: list of Samples`.
+            Dict of `kind: list of Issues`.
         """
-        skipped = {finding.row for finding in self.findings if finding.leave_out}
-        start, parts = 0, {}
-        for name, samples in self.parts.items():
-            numbered = enumerate(samples, start)
-            parts[name] = [sample for row, sample in numbered if row not in skipped]
-            start += len(samples)
-        return parts
+        kinds = collections.defaultdict(list)
+        for issue in self._of_severity(severity):
+            kinds[issue.kind].append(issue)
+        order = {kind: index for index, kind in enumerate(ADVICE)}
+        return dict(sorted(kinds.items(), key=lambda item: order.get(item[0], -1)))
 
-    def counts(self):
-        """Table of the parts: samples given, usable, and left after `cleaned`; characters."""
-        cleaned, texts = self.cleaned(), self._labels_by_part()
+    def cleaned(self) -> dict[str, list[Sample]]:
+        """Returns the splits without the rows that the warnings advise to drop.
+
+        Returns:
+            Dict of `split: list of Samples`.
+        """
+        dropped = {issue.row for issue in self.issues if issue.drop}
+        start, splits = 0, {}
+        for name, samples in self.splits.items():
+            rows = enumerate(samples, start)
+            splits[name] = [sample for row, sample in rows if row not in dropped]
+            start += len(samples)
+        return splits
+
+    def counts(self) -> pd.DataFrame:
+        """Counts the samples of each split before the check, usable, and after `cleaned`.
+
+        Returns:
+            Table with the columns `split`, `samples`, `usable`, `cleaned`, `characters` and
+            `distinct characters`.
+        """
+        cleaned, labels = self.cleaned(), self._labels()
         rows = [
             {
-                "part": name,
-                "given": self.given[name],
+                "split": name,
+                "samples": self.num_samples[name],
                 "usable": len(samples),
                 "cleaned": len(cleaned[name]),
-                "characters": sum(map(len, texts[name])),
-                "distinct characters": len(set().union(*texts[name])),
+                "characters": sum(map(len, labels[name])),
+                "distinct characters": len(set().union(*labels[name])),
             }
-            for name, samples in self.parts.items()
+            for name, samples in self.splits.items()
         ]
-        return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["part"])
+        return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["split"])
 
-    def table(self):
-        """Table for a notebook, one row a kind of problem or finding, problems first.
+    def table(self) -> pd.DataFrame:
+        """Counts the issues, one row a kind, the worst severity first.
 
         Returns:
-            Table with the columns `kind`, `count`, `left out` (rows that are in no part, or that
-            `cleaned` leaves out), `first` (file and line) and `what to do`.
+            Table with the columns `severity`, `kind`, `count`, `dropped` (rows that are in no
+            split, or that `cleaned` drops), `first` (file and line) and `what to do`.
         """
         rows = []
-        for entries in (self.problems, self.findings):
-            for kind, found in self.by_kind(entries).items():
-                skipped = sum(getattr(entry, "leave_out", True) for entry in found)
-                advice = ADVICE.get(kind, found[0].reason)
-                rows.append((kind, len(found), skipped, visible(found[0].where), visible(advice)))
-        return pd.DataFrame(rows, columns=["kind", "count", "left out", "first", "what to do"])
+        for severity in SEVERITIES:
+            for kind, found in self.by_kind(severity).items():
+                dropped = sum(severity == "error" or issue.drop for issue in found)
+                where, advice = visible(found[0].where), visible(ADVICE.get(kind, found[0].reason))
+                rows.append((severity, kind, len(found), dropped, where, advice))
+        columns = ["severity", "kind", "count", "dropped", "first", "what to do"]
+        return pd.DataFrame(rows, columns=columns)
 
-    def summary(self):
-        """A few lines: how many rows are usable, left out by kind, findings by kind."""
-        usable = sum(map(len, self.parts.values()))
-        sizes = ", ".join(f"{name} {len(samples):,}" for name, samples in self.parts.items())
-        lines = [f"{usable + len(self.problems):,} rows: {usable:,} usable ({sizes})"]
-        lines[-1] += f", {len(self.problems):,} left out"
-        for kind, found in self.by_kind(self.problems).items():
-            lines.append(f"  {kind}: {len(found):,}, the first in {_first(found)}")
+    def summary(self) -> str:
+        """Returns a few lines: how many rows are usable, and the issues by kind."""
+        usable, skipped = sum(map(len, self.splits.values())), len(self.skipped)
+        sizes = ", ".join(f"{name} {len(samples):,}" for name, samples in self.splits.items())
         dropped = usable - sum(map(len, self.cleaned().values()))
-        lines.append(
-            f"{counted(len(self.findings), 'finding')}: {counted(dropped, 'row')} better left out"
+        return "\n".join(
+            [
+                f"{usable + skipped:,} rows: {usable:,} usable ({sizes}), {skipped:,} skipped",
+                *self._lines("error"),
+                f"{counted(len(self.warnings), 'warning')}: drop {counted(dropped, 'row')}",
+                *self._lines("warning"),
+                counted(len(self.notes), "note"),
+                *self._lines("info"),
+            ]
         )
-        for kind, found in self.by_kind(self.findings).items():
-            lines.append(f"  {kind}: {len(found):,}, the first in {_first(found)}")
-        return "\n".join(lines)
 
-    def characters(self):
-        """Table of the characters of the labels, as the char dict writes them, and of its own.
+    def _lines(self, severity):
+        for kind, found in self.by_kind(severity).items():
+            first = visible(f"{found[0].where}: {found[0].reason}")
+            yield f"  {kind}: {len(found):,}, first in {first}"
+
+    def characters(self) -> pd.DataFrame:
+        """Counts the characters of the labels, as the char dict writes them, and its own.
 
         Returns:
-            Table with the columns `character`, `code point` (`U+0041`), one for each part with
+            Table with the columns `character`, `code point` (`U+0041`), one for each split with
             the character's count there, `total` and `in char dict`, the most frequent first.
-            Unknown characters are counted where they were left out; characters of the char dict
-            that no label has come last.
+            Unknown characters are counted though their rows were skipped; characters of the char
+            dict that no label has come last.
         """
-        texts = self._labels_by_part()
+        labels = self._labels()
         counts = {
-            name: collections.Counter("".join(texts[name])) + self.unknown.get(name, {})
-            for name in self.parts
+            name: collections.Counter("".join(labels[name])) + self.unknown.get(name, {})
+            for name in self.splits
         }
         known = dict.fromkeys(self.char_dict.characters)
         total = sum(counts.values(), collections.Counter())
@@ -123,62 +181,45 @@ class DataCheck:
         columns |= {"total": [total[c] for c in order], "in char dict": [c in known for c in order]}
         return pd.DataFrame(columns)
 
-    def pairs(self, kinds=PAIRED, most=12):
-        """Images that were found twice, to look at.
+    def pairs(
+        self, kinds: Collection[str] = PAIRED, most: int = 12
+    ) -> list[tuple[Image.Image, Image.Image, str]]:
+        """Returns pairs of images that are about the same, to look at.
 
         Args:
-            kinds: kinds of findings.
-            most: number of pairs, at most; of more, some from all over the findings.
+            kinds: kinds of issues. Defaults to all that are about two images.
+            most: int, number of pairs at most; of more, some from all over the issues. Defaults
+                to `12`.
 
         Returns:
             List of `(image, other image, title)`: gray Pillow images, and the kind with the
             labels of both.
         """
-        samples = [sample for part in self.parts.values() for sample in part]
+        samples = [sample for split in self.splits.values() for sample in split]
         found = {}
-        for finding in self.findings:
-            if finding.kind in kinds and finding.other is not None:
-                found.setdefault(frozenset((finding.row, finding.other)), finding)
-        chosen = list(found.values())[:: max(-(-len(found) // most), 1)]
-        both = [(finding.kind, samples[finding.row], samples[finding.other]) for finding in chosen]
-        return [
-            (*(to_gray(s.read()) for s in two), f"{kind}: {_labels(*two)}") for kind, *two in both
-        ]
+        for issue in self.issues:
+            if issue.kind in kinds and issue.other is not None:
+                found.setdefault(frozenset((issue.row, issue.other)), issue)
+        pairs = []
+        for issue in list(found.values())[:: max(math.ceil(len(found) / most), 1)]:
+            both = samples[issue.row], samples[issue.other]
+            texts = " and ".join(dict.fromkeys(f"'{visible(sample.text)}'" for sample in both))
+            image, other = (to_gray(sample.read()) for sample in both)
+            pairs.append((image, other, f"{issue.kind}: {texts}"))
+        return pairs
 
-    def write_page(self, path, figures=()):
-        """Writes the report as one html page, and its lists as tables beside it.
+    def write_page(self, path: str | os.PathLike, figures: Iterable[Figure] = ()) -> None:
+        """Writes the report as one HTML page, and all issues as a table beside it.
 
         Args:
-            path: html file to write; `skipped.tsv` and `findings.tsv` go beside it.
-            figures: matplotlib `Figure`s to show on the page.
+            path: HTML file to write; `issues.tsv` is written beside it.
+            figures: iterable of matplotlib `Figure`s for the page. Defaults to `()`.
         """
-        page.write(path, self, figures)
+        page.write_page(path, self, figures)
 
-    @staticmethod
-    def by_kind(entries):
-        """Problems or findings by kind: dict of `kind: list`, in the order of `ADVICE`."""
-        kinds = collections.defaultdict(list)
-        for entry in entries:
-            kinds[entry.kind].append(entry)
-        order = list(ADVICE)
-        return dict(
-            sorted(
-                kinds.items(),
-                key=lambda item: order.index(item[0]) if item[0] in order else -1,
-            )
-        )
-
-    def _labels_by_part(self):
+    def _labels(self):
+        """Returns the labels of each split, as the char dict writes them."""
         return {
             name: [self.char_dict.normalize(sample.text) for sample in samples]
-            for name, samples in self.parts.items()
+            for name, samples in self.splits.items()
         }
-
-
-def _labels(sample, other):
-    texts = dict.fromkeys(visible(s.text) for s in (sample, other))
-    return " and ".join(f"'{text}'" for text in texts)
-
-
-def _first(found):
-    return visible(f"{found[0].where}: {found[0].reason}")

@@ -1,47 +1,46 @@
-"""Labels of any layout of the field in, checked samples out; what cannot be used is named.
+"""Labels of any layout the field uses -> checked samples; rows that cannot be used are named.
 
-| file | holds |
+| module | subject |
 |---|---|
-| `sample` | `Sample`, `Problem`, `LabelledSet`: what every layout gives |
-| `images` | the bytes of an image: of a file, a box in a larger image, an LMDB |
-| `read` | `read_samples`, and `stream_samples` for label files longer than the memory |
-| `detect_layout` | which layout a file or folder has, and by what that is seen |
-| `source` | what the layouts share: lines with numbers, and rows checked |
-| `sample_txt`, `tables`, `jsonl`, `file_name` | one layout each, for labels of one's own |
-| `synth90k`, `lmdb_layout`, `iiit5k`, `svt`, `icdar`, `paddleocr`, `doctr` | of one data set each |
-| `lexicon` | word lists that belong to single images |
-| `split` | which part of a split an image belongs to |
-| `parts` | a run's sources, split or given apart |
+| `read` | `read_samples`; `stream_samples` for label files that do not fit into memory |
+| `detect` | the layout of a label file or folder, and the evidence for it |
+| `sample` | `Sample`, `LabelledSet`, `check_label` |
+| `image_sources` | the bytes of an image: in a file, a box of a larger image, an LMDB |
+| `source` | what the layouts share: a `Source`, its lines, and checks of the rows |
+| `sample_txt`, `tables`, `jsonl`, `file_name` | layouts of one's own labels, one file each |
+| `synth90k`, `lmdb`, `iiit5k`, `svt`, `icdar`, `paddleocr`, `doctr` | layouts of data sets |
+| `lexicon` | lists of words that belong to single images |
+| `splits` | `read_splits`, `split_samples`: train, validation and test |
+
+To add a layout:
+
+1. Write a module with one function, `rows(source)`: it yields a `Sample` or an `Issue` for each
+   row. `source.lines()` gives the lines of a text file, `check_row` turns a path and a label into
+   either. `icdar.py` is a short example.
+2. Add the function to `_ROWS` in `read.py`, and a line to the table in `read_samples`.
+3. Teach `detect.py` what gives the layout away: the name of its file in `_NAMES`, and a line in
+   `_detect_text` if the name is not enough.
+4. If the layout has a new kind of issue, add what to do about it to `ADVICE` in
+   `data/check/kinds.py`.
+5. Add an example to `tests/test_labels_layouts.py`: a set that is detected and can be forced, and
+   each of its rows that cannot be used.
 """
 
-from crnn_keras.data.labels.file_name import label_from_name
 from crnn_keras.data.labels.lexicon import read_lexicon
 from crnn_keras.data.labels.read import LAYOUTS, SampleStream, read_samples, stream_samples
-from crnn_keras.data.labels.sample import (
-    LabelledSet,
-    Problem,
-    Sample,
-    check_label,
-    problem_line,
-    write_problems,
-)
-from crnn_keras.data.labels.split import assign_split, split_samples
-from crnn_keras.data.labels.splits import read_splits
+from crnn_keras.data.labels.sample import LabelledSet, Sample, check_label
+from crnn_keras.data.labels.splits import assign_split, read_splits, split_samples
 
 __all__ = [
     "LAYOUTS",
     "LabelledSet",
-    "Problem",
     "Sample",
     "SampleStream",
-    "label_from_name",
-    "check_label",
     "assign_split",
-    "problem_line",
+    "check_label",
     "read_lexicon",
-    "read_splits",
     "read_samples",
+    "read_splits",
     "split_samples",
     "stream_samples",
-    "write_problems",
 ]

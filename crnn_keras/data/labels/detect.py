@@ -1,16 +1,19 @@
-"""Which layout a label file or a folder has, and by what that is seen."""
+"""Detection of the layout of a label file or folder, with the evidence for it."""
+
+from __future__ import annotations
 
 import json
+import pathlib
 import re
 
 from crnn_keras.data.labels import file_name, icdar
-from crnn_keras.data.labels.lmdb_folder import FILE
 from crnn_keras.data.labels.sample_txt import PATH_THEN_LABEL
 from crnn_keras.data.labels.source import IMAGE_COLUMNS, SUFFIX_PATTERN, TEXT_COLUMNS, Source
+from crnn_keras.data.lmdb_folder import FILE
 from crnn_keras.images import SUFFIXES
 from crnn_keras.utils import files
 
-# What a folder is searched for, by layout. Which layout a file then has, its first lines tell.
+# Names of label files by layout. The first lines of a file decide which layout it has.
 _NAMES = {
     "sample_txt": r"sample\.txt|labels\.txt",
     "tsv": r"labels\.tsv|labels\.txt|.*gt\.txt",
@@ -34,53 +37,53 @@ _BY_SUFFIX = {
 _BINARY = ("iiit5k", "svt", "doctr", "lmdb")
 _SYNTH90K = re.compile(r".*[0-9]+_[^_/\\]+_([0-9]+)\.\w+\s+\1")
 _CSV = re.compile(rf'(.+?\.(?:{SUFFIX_PATTERN})|"[^"]+")\s*[,;]', re.I)
-# Lines to look at, and characters of each.
+_FORCED = "it was asked for"
+# Lines that are read, and characters of each.
 _LINES, _WIDTH = 20, 1 << 16
 
 
-def detect_layout(path, layout):
-    """Sees how a source is to be read.
+def detect_layout(path: pathlib.Path, layout: str) -> Source:
+    """Detects how a label source is to be read.
 
     Args:
         path: label file or folder.
-        layout: one of the layouts, or `"auto"` to look.
+        layout: string, one of the layouts, or `"auto"` to detect it.
 
     Returns:
         `Source`.
 
     Raises:
-        ValueError: the layout does not fit the source; or a folder holds several label files,
-            or none that the layout could read.
+        ValueError: the layout does not fit the path; or a folder holds several label files, or
+            none that the layout could read.
     """
     if path.name == FILE and path.is_file():
         path = path.parent
     if path.is_dir():
-        return _folder(path, layout)
+        return _detect_folder(path, layout)
     if layout == "lmdb" or layout in file_name.LAYOUTS:
         raise ValueError(f"{path} is a file, but layout {layout!r} reads a folder.")
-    return _file(path, layout)
+    return _detect_file(path, layout)
 
 
-def _folder(folder, layout):
-    because = "it was asked for"
+def _detect_folder(folder, layout):
     if layout in (*file_name.LAYOUTS, "lmdb"):
-        return Source(folder, layout, because)
-    found = _label_files(folder, layout)
+        return Source(folder, layout, _FORCED)
+    found = _find_label_files(folder, layout)
     annotations = [path for path in found if re.fullmatch(_NAMES["synth90k"], path.name.lower())]
     if layout == "synth90k" or (annotations and (folder / "lexicon.txt").is_file()):
         rest = [path.name for path in found if path not in annotations]
         if rest:
-            raise ValueError(_several(folder, [*(path.name for path in annotations), *rest]))
-        because = because if layout != "auto" else "there are annotation files and a lexicon.txt"
-        return Source(folder, "synth90k", because)
+            raise _several(folder, [*(path.name for path in annotations), *rest])
+        evidence = "there are annotation files and a lexicon.txt"
+        return Source(folder, "synth90k", evidence if layout == "auto" else _FORCED)
     if layout == "auto" and (folder / FILE).is_file():
         if found:
-            raise ValueError(_several(folder, [FILE, *(path.name for path in found)]))
+            raise _several(folder, [FILE, *(path.name for path in found)])
         return Source(folder, "lmdb", f"the folder holds {FILE}")
     if len(found) > 1:
-        raise ValueError(_several(folder, [path.name for path in found]))
+        raise _several(folder, [path.name for path in found])
     if found:
-        return _file(found[0], layout)
+        return _detect_file(found[0], layout)
     if layout != "auto":
         names = _NAMES[layout].replace("\\", "").replace(".*", "*").replace("|", ", ")
         raise ValueError(
@@ -92,10 +95,10 @@ def _folder(folder, layout):
     return Source(folder, "file_name", "the folder holds no label file")
 
 
-def _label_files(folder, layout):
+def _find_label_files(folder, layout):
     patterns = _NAMES.values() if layout == "auto" else [_NAMES[layout]]
     pattern = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
-    # Of millions of files only the few that match are kept.
+    # Only the matching names are kept: a folder may hold millions of files.
     found = [path for path in folder.iterdir() if pattern.fullmatch(path.name.lower())]
     found = sorted(path for path in found if path.is_file())
     found = [path for path in found if path.suffix.lower() == f".{layout}"] or found
@@ -109,8 +112,8 @@ def _is_tagset(path):
 
 def _several(folder, names):
     shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-    return (
-        f"{folder} holds {len(names)} files with labels: {shown}. Name the one to read, or its "
+    return ValueError(
+        f"{folder} holds {len(names)} files with labels: {shown}. Name the file to read, or its "
         "layout."
     )
 
@@ -125,17 +128,18 @@ def _holds_lmdbs(folder):
     return False
 
 
-def _file(path, layout):
-    asked = "it was asked for"
+def _detect_file(path, layout):
     if layout in _BINARY:
-        return Source(path, layout, asked)
+        return Source(path, layout, _FORCED)
     suffix = path.suffix.lower()
     if layout == "auto" and _BY_SUFFIX.get(suffix) in _BINARY:
         return Source(path, _BY_SUFFIX[suffix], f"its name ends in {suffix}")
     with files.open_text(path) as file:
         encoding, lines = file.encoding, _first_lines(file)
-    seen, because = (layout, asked) if layout != "auto" else _look(path, suffix, lines)
-    return Source(path, seen, because, "" if seen in _BINARY else encoding)
+    evidence = _FORCED
+    if layout == "auto":
+        layout, evidence = _detect_text(path, suffix, lines)
+    return Source(path, layout, evidence, encoding="" if layout in _BINARY else encoding)
 
 
 def _first_lines(file):
@@ -146,7 +150,8 @@ def _first_lines(file):
     return lines
 
 
-def _look(path, suffix, lines):
+def _detect_text(path, suffix, lines):
+    """Returns the layout of a text file and the evidence for it."""
     first = lines[0] if lines else ""
     if suffix == ".json":
         several = len(lines) > 1 and all(map(_is_object, lines[:2]))

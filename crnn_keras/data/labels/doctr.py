@@ -4,28 +4,33 @@ Reference:
     https://github.com/mindee/doctr/tree/main/references/recognition
 """
 
-import json
+from __future__ import annotations
 
-from crnn_keras.data.labels.jsonl import text_row
-from crnn_keras.data.labels.sample import Problem
+import json
+from collections.abc import Iterator
+
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels.jsonl import check_values
+from crnn_keras.data.labels.sample import Sample
+from crnn_keras.data.labels.source import Source
 from crnn_keras.utils import files
 
 
 class _Pairs(list):
-    """An object of JSON as its pairs, so that a key given twice is seen."""
+    """A JSON object as its pairs, so that a key that comes twice is seen."""
 
 
-def rows(source):
-    """Reads a label file of this layout. It is held in memory whole.
+def rows(source: Source) -> Iterator[Sample | Issue]:
+    """Reads a label file of this layout. The whole file is held in memory.
 
     Args:
         source: a `Source`.
 
     Yields:
-        `Sample`s and `Problem`s.
+        `Sample`s and `Issue`s.
 
     Raises:
-        ValueError: the file is no object of JSON.
+        ValueError: the file is not a JSON object.
     """
     text, source.encoding = files.read_text(source.path)
     try:
@@ -33,31 +38,32 @@ def rows(source):
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{source.path} is not JSON: {error}") from None
     if not isinstance(pairs, _Pairs):
-        raise ValueError(f'{source.path} is no object. Expected {{"img.jpg": "text", ...}}.')
-    folder, seen = _folder(source, pairs), set()
+        raise ValueError(f'{source.path} is not an object. Expected {{"img.jpg": "text", ...}}.')
+    folder, seen = _find_folder(source, pairs), set()
     for name, label in pairs:
         where = f"{source.path}, key {name!r}"
         if isinstance(label, _Pairs | list):
             reason = (
-                f"{name!r} has a list or an object for a label. Expected a text; labels for text "
-                "detection hold boxes: cut the words out first."
+                f"The label of {name!r} is a list or an object. Expected a text. Labels for text "
+                "detection hold boxes: crop the words first."
             )
-            yield Problem("label is no text", where, reason)
+            yield Issue("label is not text", where, reason)
         elif name in seen:
-            reason = f"{name!r} is there more than once. Keep the row whose label is right."
-            yield Problem("image named twice", where, reason)
+            reason = f"{name!r} comes more than once. Keep the row with the correct label."
+            yield Issue("image named twice", where, reason)
         else:
             seen.add(name)
-            yield text_row(where, folder, name, label)
+            yield check_values(name, label, where, folder=folder)
 
 
-def _folder(source, pairs):
+def _find_folder(source, pairs):
+    """Returns `images/` beside the label file, unless the first image lies beside it itself."""
     below = source.path.parent / "images"
     if source.images_folder or not below.is_dir():
         return source.folder
     first = pairs[0][0] if pairs else ""
-    beside = first and "\0" not in first and (source.path.parent / first).is_file()
-    if beside and not (below / first).is_file():
+    is_beside = first and "\0" not in first and (source.path.parent / first).is_file()
+    if is_beside and not (below / first).is_file():
         return source.folder
     source.notes.append("images in images/")
     return below

@@ -1,15 +1,19 @@
 """The label in the file's name: captchas, TRDG and Synth90k."""
 
+from __future__ import annotations
+
 import collections
 import os
 import pathlib
 import re
+from collections.abc import Iterator
 
-from crnn_keras.data.labels.sample import Problem, Sample
-from crnn_keras.data.labels.source import check_label_of
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels.sample import Sample
+from crnn_keras.data.labels.source import Source, check_text
 from crnn_keras.images import SUFFIXES
 
-# By preference: a name of the first form has the two after it as well.
+# In order of preference: a name of the first form matches the next two as well.
 _FORMS = {
     "number_text_number": re.compile(r"(?P<id>[0-9]+)_(?P<text>[^_]+)_[0-9]+"),
     "text_number": re.compile(r"(?P<text>.+)_(?P<id>[0-9]+)"),
@@ -26,57 +30,57 @@ _LABEL_SUFFIXES = (".csv", ".json", ".jsonl", ".mat", ".tsv", ".txt", ".xml")
 LAYOUTS = ("file_name", *(f"file_name/{form}" for form in _FORMS))
 
 
-def rows(source):
-    """Reads the labels of a folder, and of those below it, out of the file names.
+def rows(source: Source) -> Iterator[Sample | Issue]:
+    """Reads the labels of a folder and the folders below it from the names of the files.
 
-    One form is chosen for the whole folder: the one that most names have. If all of them are
-    `number_text_number`, it is that. `1234_5` may be TRDG's `text_number` or its `number_text`:
-    chosen is the form whose numbers are all different within their folders, or else count from 0
-    without a gap; if that does not decide either, `text_number`, TRDG's default. Layout
-    `file_name/text` and its like force a form; forced, `text` takes a name whole.
+    One form is chosen for all: the one that most names have; `number_text_number` if all names
+    have it. `1234_5` can be TRDG's `text_number` or its `number_text`: chosen is the form whose
+    numbers are all different within their folders, or else count from 0 without a gap; if that
+    does not decide either, `text_number`, TRDG's default. Layout `file_name/text` and its like
+    force a form; a forced `text` takes the whole name.
 
-    Hidden files are passed over. Symbolic links are followed to files within the folder only.
+    Hidden files are ignored. Symbolic links are followed only to files in the folder.
 
     Args:
-        source: a `Source`, whose path is the folder.
+        source: a `Source`; its path is the folder.
 
     Yields:
-        `Sample`s and `Problem`s.
+        `Sample`s and `Issue`s.
     """
     form = source.layout.partition("/")[2]
     pattern = _FORMS.get(form)
     if form == "text":
         pattern = re.compile(r"(?P<text>.+)")
     elif not form:
-        form = _choose(source)
+        form = _choose_form(source)
         pattern = _FORMS[form]
     for _, entries in walk(source.path):
         for entry in entries:
-            problem = _entry_problem(entry, source.path)
-            if problem:
-                yield problem
+            issue = _check_entry(entry, source.path)
+            if issue:
+                yield issue
                 continue
+            where = _printable(entry.path)
             match = pattern.fullmatch(os.path.splitext(entry.name)[0])
             if match:
-                where, text = _shown(entry.path), match["text"].strip()
-                problem = check_label_of(where, entry.name, text)
-                yield problem or Sample(entry.path, text, where)
+                text = match["text"].strip()
+                yield check_text(entry.name, text, where) or Sample(entry.path, text, where)
             else:
                 reason = (
                     f"{entry.name!r} is not like {_EXAMPLES[form] + '.png'!r}, the form that is "
                     f"read here. Rename it, or force another form: {', '.join(LAYOUTS[1:])}."
                 )
-                yield Problem("label not clear", _shown(entry.path), reason)
+                yield Issue("no label in the name", where, reason)
 
 
-def walk(folder):
-    """Goes through a folder and those below it, in order, without following links to folders.
+def walk(folder: str | os.PathLike) -> Iterator[tuple[str, list[os.DirEntry]]]:
+    """Goes through a folder and the folders below it in order, without following links to folders.
 
     Args:
         folder: where to begin.
 
     Yields:
-        Tuples of a folder's path and its sorted `os.DirEntry`s that are no folders.
+        Tuples of a folder's path and its sorted `os.DirEntry`s that are not folders.
     """
     waiting = [str(folder)]
     while waiting:
@@ -89,45 +93,25 @@ def walk(folder):
         yield here, [entry for entry in entries if not entry.is_dir(follow_symlinks=False)]
 
 
-def label_from_name(stem):
-    """The label in a file name: `226md`, `word_12` (TRDG) or `373_coley_14845` (Synth90k).
-
-    Of a name alone; `read_samples` decides for all names of a folder together.
-
-    Args:
-        stem: the file's name without its suffix.
-
-    Returns:
-        The label, or None where the name has none of these forms.
-    """
-    parts = stem.split("_")
-    if len(parts) == 1:
-        return stem
-    if len(parts) == 2 and parts[1].isdigit():
-        return parts[0] or None
-    if len(parts) == 3 and parts[0].isdigit() and parts[2].isdigit():
-        return parts[1] or None
-    return None
-
-
-def _shown(path):
-    """A path that can be printed: names of files need not be UTF-8."""
+def _printable(path):
+    """Returns a path that can be printed: file names need not be UTF-8."""
     return path.encode("utf-8", "backslashreplace").decode()
 
 
-def _entry_problem(entry, folder):
-    where = _shown(entry.path)
+def _check_entry(entry, folder):
+    """Returns an issue if an entry of a folder is not an image file in that folder."""
+    where = _printable(entry.path)
     if not entry.name.lower().endswith(SUFFIXES):
-        reason = f"no image's suffix; expected {', '.join(SUFFIXES)}."
+        reason = f"not an image's suffix; expected {', '.join(SUFFIXES)}."
         if entry.name.lower().endswith(_LABEL_SUFFIXES):
             reason += " If it holds the labels, name the file itself."
-        return Problem("no image", where, reason)
+        return Issue("no image", where, reason)
     if entry.is_symlink() and not _lies_in(entry.path, folder):
         reason = f"a link that leaves {folder}. Copy the image to its place."
-        return Problem("path outside the folder", where, reason)
+        return Issue("path outside the folder", where, reason)
     if not entry.is_file():
         reason = "neither a file nor a folder. Copy the image to its place."
-        return Problem("no image", where, reason)
+        return Issue("no image", where, reason)
     return None
 
 
@@ -138,8 +122,8 @@ def _lies_in(path, folder):
         return False
 
 
-def _choose(source):
-    """The form of the names of a folder, and a note that says by what it was chosen."""
+def _choose_form(source):
+    """Returns the form of the names of a folder, and adds a note that says why."""
     total, numbered, counts = 0, 0, collections.Counter()
     distinct, gapless = dict.fromkeys(_FORMS, True), dict.fromkeys(_FORMS, True)
     for _, entries in walk(source.path):
@@ -159,20 +143,20 @@ def _choose(source):
                 )
     most = max(counts.values(), default=0)
     form = next(form for form in _FORMS if counts[form] == most)
-    because = f"{most} of {total} names are like {_EXAMPLES[form]!r}"
+    note = f"{most} of {total} names are like {_EXAMPLES[form]!r}"
     if form == "text_number" and counts["number_text"] == most:
-        form, why = _word_or_number(distinct, gapless)
-        because = f"{most} of {total} names are like '1234_5', read as {form}, {why}"
-        because += f" (layout='file_name/{form}' or another form decides)"
+        form, why = _text_or_number_first(distinct, gapless)
+        note = f"{most} of {total} names are like '1234_5', read as {form}, {why}"
+        note += f" (layout='file_name/{form}' or another form decides)"
     if numbered == total and total:
-        because += ", all of them numbers: if these only count, name the file with the labels"
-    source.notes.append(because)
+        note += ", all of them numbers: if these only count, name the file with the labels"
+    source.notes.append(note)
     return form
 
 
-def _word_or_number(distinct, gapless):
+def _text_or_number_first(distinct, gapless):
     for what, holds in (("are all different", distinct), ("count from 0", gapless)):
         forms = [form for form in ("text_number", "number_text") if holds[form]]
         if len(forms) == 1:
             return forms[0], f"whose numbers {what}"
-    return "text_number", "TRDG's default, for nothing in them decides"
+    return "text_number", "TRDG's default, because the numbers do not decide"

@@ -1,36 +1,41 @@
-"""IIIT5K: `traindata.mat` or `testdata.mat`, with a lexicon of 50 and one of 1,000 words an image.
+"""IIIT5K: `traindata.mat`, `testdata.mat`, with a lexicon of 50 and one of 1,000 words an image.
 
 Reference:
     https://cvit.iiit.ac.in/research/projects/cvit-projects/the-iiit-5k-word-dataset
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
 import numpy as np
 
+from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.sample import Sample
-from crnn_keras.data.labels.source import row
+from crnn_keras.data.labels.source import Source, check_row
 
 _LEXICONS = {"50": "smallLexi", "1k": "mediumLexi"}
 
 
-def rows(source):
+def rows(source: Source) -> Iterator[Sample | Issue]:
     """Reads a .mat file of this layout, and fills the lexicons `"50"` and `"1k"`.
 
     Args:
         source: a `Source`.
 
     Yields:
-        `Sample`s and `Problem`s.
+        `Sample`s and `Issue`s.
 
     Raises:
-        ValueError: the file is damaged, or is no IIIT5K.
+        ValueError: the file is damaged, or is not one of IIIT5K.
     """
-    for number, entry in enumerate(_entries(source.path), start=1):
+    for index, entry in enumerate(_entries(source.path), start=1):
         name, text = entry.get("ImgName"), entry.get("GroundTruth")
-        found = row(
-            f"{source.path}, entry {number}",
-            source.folder,
+        found = check_row(
             name.strip() if isinstance(name, str) else None,
             text.strip() if isinstance(text, str) else "",
+            f"{source.path}, entry {index}",
+            folder=source.folder,
         )
         if isinstance(found, Sample):
             for lexicon, key in _LEXICONS.items():
@@ -47,7 +52,7 @@ def _entries(path):
         content = loadmat(path, simplify_cells=True)
     except Exception as error:  # scipy raises nearly anything at a damaged file.
         raise ValueError(
-            f"{path} cannot be read as a .mat file: {error}. Take it anew from the archive of "
+            f"{path} cannot be read as a .mat file: {error}. Extract it again from the archive of "
             "IIIT5K."
         ) from None
     for value in content.values():

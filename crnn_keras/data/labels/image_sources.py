@@ -1,20 +1,22 @@
-"""The bytes of an image, wherever it lies: a file, a part of a larger image, an LMDB."""
+"""The bytes of an image in a file, in a box of a larger image, or in an LMDB."""
+
+from __future__ import annotations
 
 import io
 import os
 import stat
 
-from crnn_keras.data.labels.lmdb_folder import open_lmdb
+from crnn_keras.data.lmdb_folder import open_lmdb
 from crnn_keras.images import ImageError, open_image
 
-# A larger file holds no image of at most `images.MAX_PIXELS`.
+# No image of at most `images.MAX_PIXELS` needs a larger file.
 _MAX_BYTES = 1 << 28
-# What png can hold as it is; the rest becomes RGB.
+# PNG can hold these modes; others are converted to RGB.
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
-def from_file(path):
-    """Reads an image's file.
+def from_file(path: str | os.PathLike) -> bytes:
+    """Reads an image file.
 
     Args:
         path: the file.
@@ -23,13 +25,13 @@ def from_file(path):
         Bytes.
 
     Raises:
-        ImageError: there is no such file, it cannot be read, or has over 256 MB.
+        ImageError: the file does not exist, cannot be read, or has over 256 MB.
     """
     try:
         state = os.stat(path)
-        # A pipe would be waited for without end.
+        # Reading a pipe would wait forever.
         if not stat.S_ISREG(state.st_mode):
-            raise ImageError(f"{path} is no file. Expected an image")
+            raise ImageError(f"{path} is not a file. Expected an image")
         if state.st_size > _MAX_BYTES:
             raise ImageError(
                 f"{path} has over {_MAX_BYTES >> 20} MB. Crop it to one word or line first"
@@ -42,18 +44,18 @@ def from_file(path):
         raise ImageError(f"{path} cannot be read: {error}") from None
 
 
-def cut(path, box):
-    """Cuts a word out of a larger image, as far as its box lies on it.
+def crop(path: str | os.PathLike, box: tuple[int, int, int, int]) -> bytes:
+    """Crops a word out of a larger image; the box is clipped at the image's edges.
 
     Args:
         path: the larger image.
         box: `(left, top, width, height)` in pixels.
 
     Returns:
-        Bytes of the part, encoded as png.
+        Bytes of the crop, encoded as PNG.
 
     Raises:
-        ImageError: the image cannot be read, or nothing of the box lies on it.
+        ImageError: the image cannot be read, or the box lies outside it.
     """
     left, top, width, height = box
     with open_image(path) as image:
@@ -66,20 +68,20 @@ def cut(path, box):
             )
         buffer = io.BytesIO()
         try:
-            part = image.crop((left, top, right, bottom))
-            part = part if part.mode in _PNG_MODES else part.convert("RGB")
-            part.save(buffer, "PNG")
+            word = image.crop((left, top, right, bottom))
+            word = word if word.mode in _PNG_MODES else word.convert("RGB")
+            word.save(buffer, "PNG")
         except Exception as error:  # Pillow raises nearly anything at a damaged file.
             raise ImageError(f"{path} cannot be decoded: {error}") from None
     return buffer.getvalue()
 
 
-def from_lmdb(folder, key):
-    """Reads an image out of an LMDB, which stays open for the next one.
+def from_lmdb(folder: str | os.PathLike, key: str) -> bytes:
+    """Reads an image of an LMDB, which stays open for the next image.
 
     Args:
         folder: folder that holds `data.mdb`.
-        key: name of the image, such as `"image-000000012"`.
+        key: string, name of the entry: `"image-000000012"`.
 
     Returns:
         Bytes.

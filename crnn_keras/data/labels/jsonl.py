@@ -1,72 +1,80 @@
 """One JSON object a line: `{"file_name": "a.png", "text": "word"}`."""
 
-import json
+from __future__ import annotations
 
-from crnn_keras.data.labels.sample import Problem
-from crnn_keras.data.labels.source import IMAGE_COLUMNS, TEXT_COLUMNS, row
+import json
+import os
+from collections.abc import Iterator
+
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels.sample import Sample
+from crnn_keras.data.labels.source import IMAGE_COLUMNS, TEXT_COLUMNS, Source, check_row
 
 _EXAMPLE = '{"image": "a.png", "text": "word"}'
 
 
-def rows(source):
+def rows(source: Source) -> Iterator[Sample | Issue]:
     """Reads a label file of this layout.
 
     Args:
         source: a `Source`.
 
     Yields:
-        `Sample`s and `Problem`s.
+        `Sample`s and `Issue`s.
 
     Raises:
-        ValueError: the first object has neither known nor the given keys.
+        ValueError: the first object has neither the known keys nor those that the user named.
     """
     keys = None
-    for number, line in source.lines():
-        where = source.where(number)
+    for where, line in source.lines():
         try:
             content = json.loads(line)
         except (ValueError, RecursionError) as error:
             reason = f"{line[:40]!r} is not JSON ({error}). Write one object a line: {_EXAMPLE}."
-            yield Problem("no json", where, reason)
+            yield Issue("not JSON", where, reason)
             continue
         if not isinstance(content, dict):
-            reason = f"{line[:40]!r} is no object. Write one object a line: {_EXAMPLE}."
-            yield Problem("no json", where, reason)
+            reason = f"{line[:40]!r} is not an object. Write one object a line: {_EXAMPLE}."
+            yield Issue("not JSON", where, reason)
             continue
-        keys = keys or _keys(source, where, content)
-        yield text_row(where, source.folder, content.get(keys[0]), content.get(keys[1], ""))
+        keys = keys or _find_keys(source, where, content)
+        name, label = content.get(keys[0]), content.get(keys[1], "")
+        yield check_values(name, label, where, folder=source.folder)
 
 
-def text_row(where, folder, name, label):
-    """A sample from two values of JSON, or what is wrong with them.
+def check_values(
+    name: object, label: object, where: str, *, folder: str | os.PathLike
+) -> Sample | Issue:
+    """Turns two values of JSON into a sample if they are texts that can be used.
 
     Args:
-        where: file and line of the row.
+        name: the image's path, if it is a string.
+        label: the text, if it is a string.
+        where: string, file and line of the row.
         folder: folder that the path starts from.
-        name: the image's path, if it is one.
-        label: the text, if it is one.
 
     Returns:
-        `Sample` or `Problem`.
+        A `Sample`, or the `Issue` that keeps the row from being used.
     """
     if not isinstance(name, str):
-        return row(where, folder, None, "")
+        return check_row(None, "", where, folder=folder)
     if isinstance(label, str):
-        return row(where, folder, name.strip(), label.strip())
+        return check_row(name.strip(), label.strip(), where, folder=folder)
     found = json.dumps(label, ensure_ascii=False)[:40]
-    mend = "Write one text an image"
+    advice = "Write one text an image"
     if isinstance(label, int | float) and not isinstance(label, bool):
-        mend = f'Put it into quotation marks: "{found}"'
-    return Problem("label is no text", where, f"{name!r} has the label {found}. {mend}.")
+        advice = f'Put it into quotation marks: "{found}"'
+    return Issue("label is not text", where, f"{name!r} has the label {found}. {advice}.")
 
 
-def _keys(source, where, content):
+def _find_keys(source, where, content):
+    """Returns the keys of the image and the text."""
     if source.columns:
         for key in source.columns:
             if key not in content:
                 raise ValueError(
-                    f"{where}: there is no key {key!r}, only {list(content)}. Give the names of "
-                    "the image's and the text's key."
+                    f"{where}: there is no key {key!r}, only {list(content)}. Expected the keys "
+                    "of the image and of the text as image_column and text_column."
                 )
         return source.columns
     keys = []
@@ -74,8 +82,8 @@ def _keys(source, where, content):
         matches = [key for key in content if key.strip().lower() in known]
         if not matches:
             raise ValueError(
-                f"{where}: the keys {list(content)} have none of {', '.join(known)}. Name them so, "
-                'or say which they are: columns=("crop", "word").'
+                f"{where}: the keys {list(content)} have none of {', '.join(known)}. Rename them, "
+                'or name them: image_column="crop", text_column="word".'
             )
         keys.append(matches[0])
     source.notes.append(f"the path under {keys[0]!r}, the text under {keys[1]!r}")

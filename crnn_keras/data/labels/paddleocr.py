@@ -4,61 +4,64 @@ Reference:
     https://paddlepaddle.github.io/PaddleOCR/main/en/datasets/ocr_datasets.html
 """
 
+from __future__ import annotations
+
 import json
 import os
+from collections.abc import Iterator
 
-from crnn_keras.data.labels.sample import Problem
-from crnn_keras.data.labels.source import row
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels.sample import Sample
+from crnn_keras.data.labels.source import Source, check_row
 
 
-def rows(source):
+def rows(source: Source) -> Iterator[Sample | Issue]:
     """Reads a list of this layout. Quotation marks are characters like any other.
 
-    `["a.jpg", "b.jpg"]<tab>text` gives one sample each. Paths start from the list's folder, or,
-    as in PaddleOCR's own examples, from above: `train_data/rec/train/word_001.jpg` of a list in
-    `train_data/rec`. The first row's image decides.
+    `["a.jpg", "b.jpg"]<tab>text` becomes one sample an image. Paths start from the list's folder,
+    or, as in PaddleOCR's own examples, from above it: `train_data/rec/train/word_001.jpg` in a
+    list in `train_data/rec`. The first row's image decides.
 
     Args:
         source: a `Source`.
 
     Yields:
-        `Sample`s and `Problem`s.
+        `Sample`s and `Issue`s.
     """
     folder = None
-    for number, line in source.lines():
-        where = source.where(number)
-        name, _, label = line.partition("\t")
+    for where, line in source.lines():
+        cell, _, label = line.partition("\t")
         if label.lstrip().startswith('[{"'):
             reason = (
-                f"{name!r} has boxes for a label: a list for text detection. Cut the words out "
-                "first, with PaddleOCR's gen_ocr_train_val_test.py."
+                f"The label of {cell!r} holds boxes: this is a list for text detection. Crop the "
+                "words first, with PaddleOCR's gen_ocr_train_val_test.py."
             )
-            yield Problem("label is no text", where, reason)
+            yield Issue("label is not text", where, reason)
             continue
         label = None if "\t" in label.strip() else label.strip()
-        names = _names(name.strip())
+        names = _split_names(cell.strip())
         if names is None:
-            reason = f'{name[:60]!r} is no list of paths. Expected ["a.jpg", "b.jpg"].'
-            yield Problem("no image", where, reason)
+            reason = f'{cell[:60]!r} is not a list of paths. Expected ["a.jpg", "b.jpg"].'
+            yield Issue("no image", where, reason)
             continue
-        folder = folder or _folder(source, names[0])
-        for one in names:
-            yield row(where, folder, one.strip(), label)
+        folder = folder or _find_folder(source, names[0])
+        for name in names:
+            yield check_row(name.strip(), label, where, folder=folder)
 
 
-def _folder(source, name):
-    """The list's folder; or the one above `train_data` where the paths begin with that name."""
+def _find_folder(source, name):
+    """Returns the list's folder; or the one above `train_data` if the paths start with that."""
     if source.images_folder or "\0" in name or os.path.isfile(os.path.join(source.folder, name)):
         return source.folder
-    begin = name.partition("/")[0]
+    top = name.partition("/")[0]
     for above in source.path.absolute().parents:
-        if begin and above.name == begin and (above.parent / name).is_file():
+        if top and above.name == top and (above.parent / name).is_file():
             source.notes.append(f"paths start from {above.parent}")
             return str(above.parent)
     return source.folder
 
 
-def _names(cell):
+def _split_names(cell):
     if not cell.startswith("["):
         return [cell]
     try:

@@ -1,15 +1,19 @@
-"""From a label source of any layout to its samples, collected or one at a time."""
+"""Readers of label sources of any layout: all samples at once, or one at a time."""
+
+from __future__ import annotations
 
 import collections.abc
+import os
 import pathlib
 
+from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels import (
     doctr,
     file_name,
     icdar,
     iiit5k,
     jsonl,
-    lmdb_layout,
+    lmdb,
     paddleocr,
     sample_txt,
     svt,
@@ -18,14 +22,15 @@ from crnn_keras.data.labels import (
 )
 from crnn_keras.data.labels.detect import detect_layout
 from crnn_keras.data.labels.sample import LabelledSet, Sample
+from crnn_keras.data.labels.source import Source
 
-_READERS = {
+_ROWS = {
     "sample_txt": sample_txt.rows,
     "tsv": tables.rows,
     "csv": tables.rows,
     "jsonl": jsonl.rows,
     "synth90k": synth90k.rows,
-    "lmdb": lmdb_layout.rows,
+    "lmdb": lmdb.rows,
     "iiit5k": iiit5k.rows,
     "svt": svt.rows,
     "icdar": icdar.rows,
@@ -33,80 +38,94 @@ _READERS = {
     "doctr": doctr.rows,
     **dict.fromkeys(file_name.LAYOUTS, file_name.rows),
 }
-LAYOUTS = tuple(_READERS)
+LAYOUTS = tuple(_ROWS)
 _WITH_COLUMNS = ("tsv", "csv", "jsonl")
 
 
 class SampleStream(collections.abc.Iterator):
-    """Iterator of the `Sample`s and `Problem`s of a label source, in its order.
+    """Iterates over the `Sample`s and `Issue`s of a label source, in its order.
 
     Args:
         source: a `Source`.
 
     Attributes:
-        layout: the layout it is read in.
-        description: how the source was understood, in words.
-        lexicons: see `LabelledSet`; filled while the stream goes on.
+        layout: string, the layout that is read.
+        description: string, how the source was understood.
+        lexicons: see `LabelledSet`; they are filled while the stream is read.
 
     Raises:
         ValueError: the source has no rows.
     """
 
-    def __init__(self, source):
-        self._source = source
-        self._rows = _READERS[source.layout](source)
-        # The first row is read now, so that what is wrong with the whole source is said at once.
+    def __init__(self, source: Source):
+        self._rows = _ROWS[source.layout](source)
+        # The first row is read now, so that an error about the whole source is raised at once.
         self._first = next(self._rows, None)
         if self._first is None:
             raise ValueError(f"{source.path} is empty. Expected at least one labelled image.")
-        self.layout = source.layout
-        self.description = source.description
-        self.lexicons = source.lexicons
+        self.layout: str = source.layout
+        self.description: str = source.description
+        self.lexicons: dict[str, dict[str, tuple[str, ...]]] = source.lexicons
 
-    def __next__(self):
+    def __next__(self) -> Sample | Issue:
         item, self._first = self._first, None
         return next(self._rows) if item is None else item
 
 
-def stream_samples(source, layout="auto", images_folder=None, columns=None):
-    """Reads a label source row by row: memory stays flat however long the label file is.
+def stream_samples(
+    path: str | os.PathLike,
+    *,
+    layout: str = "auto",
+    images_folder: str | os.PathLike | None = None,
+    image_column: str | int | None = None,
+    text_column: str | int | None = None,
+) -> SampleStream:
+    """Reads a label source row by row: memory does not grow with the label file.
 
-    Held in memory are only the lexicon of Synth90k, the .mat of IIIT5K, the xml of SVT and the
-    json of docTR. The images are not opened.
+    Only the lexicon of Synth90k, the .mat of IIIT5K, the XML of SVT and the JSON of docTR are held
+    in memory. The images are not opened.
 
     Args:
-        source: see `read_samples`.
+        path: see `read_samples`.
         layout: see `read_samples`.
         images_folder: see `read_samples`.
-        columns: see `read_samples`.
+        image_column: see `read_samples`.
+        text_column: see `read_samples`.
 
     Returns:
-        `SampleStream`: an iterator of `Sample`s and `Problem`s.
+        `SampleStream`, an iterator of `Sample`s and `Issue`s.
 
     Raises:
-        ValueError: as `read_samples`; for a row further down while the stream goes on.
+        ValueError: see `read_samples`; for a row further down while the stream is read.
     """
-    if not str(source):
-        raise ValueError("The source is empty. Expected a label file or a folder.")
-    source = pathlib.Path(source)
-    if not source.is_file() and not source.is_dir():
-        raise ValueError(f"{source} does not exist. Expected a label file or a folder.")
+    if not str(path):
+        raise ValueError("The path is empty. Expected a label file or a folder.")
+    path = pathlib.Path(path)
+    if not path.is_file() and not path.is_dir():
+        raise ValueError(f"{path} does not exist. Expected a label file or a folder.")
     if layout not in ("auto", *LAYOUTS):
         raise ValueError(f"Layout {layout!r} is unknown. Expected 'auto' or one of {LAYOUTS}.")
-    seen = detect_layout(source, layout)
-    if images_folder and (seen.layout == "lmdb" or seen.layout in file_name.LAYOUTS):
+    source = detect_layout(path, layout)
+    if images_folder and (source.layout == "lmdb" or source.layout in file_name.LAYOUTS):
         raise ValueError(
-            f"{source}: layout {seen.layout} holds its own images. Leave images_folder out."
+            f"{path}: layout {source.layout} holds its own images. Remove images_folder."
         )
-    seen.images_folder = pathlib.Path(images_folder) if images_folder else None
-    seen.columns = _checked_columns(source, seen.layout, columns)
-    return SampleStream(seen)
+    source.images_folder = pathlib.Path(images_folder) if images_folder else None
+    source.columns = _check_columns(source, image_column, text_column)
+    return SampleStream(source)
 
 
-def read_samples(source, layout="auto", images_folder=None, columns=None):
+def read_samples(
+    path: str | os.PathLike,
+    *,
+    layout: str = "auto",
+    images_folder: str | os.PathLike | None = None,
+    image_column: str | int | None = None,
+    text_column: str | int | None = None,
+) -> LabelledSet:
     """Reads a label file, a folder of images or an LMDB. The images are not opened.
 
-    | layout | a row, or what is looked for |
+    | layout | a row, or the files |
     |---|---|
     | `sample_txt` | `images/a.png some text`; TRDG's `labels.txt` too |
     | `tsv`, `csv` | with a header, or the path first and the text second |
@@ -114,57 +133,80 @@ def read_samples(source, layout="auto", images_folder=None, columns=None):
     | `synth90k` | `./2425/1/115_Lube_45484.jpg 45484`, and `lexicon.txt` |
     | `lmdb` | `data.mdb` with `num-samples`, `image-%09d`, `label-%09d`; or a tree of them |
     | `iiit5k` | `traindata.mat`, `testdata.mat` |
-    | `svt` | xml: words as boxes in larger images |
+    | `svt` | XML: words as boxes in larger images |
     | `icdar` | `word_1.png, "text"` |
     | `paddleocr` | `train_data/word_001.jpg<tab>text`, `["a.jpg", "b.jpg"]<tab>text` |
     | `doctr` | `labels.json`: `{"img.jpg": "text"}`, images in `images/` |
     | `file_name` | `226md.png`, `word_12.jpg`, `12_word.jpg`, `373_coley_14845.jpg`, |
-    | | one form for all; `file_name/text_number` and its like force it |
+    | | one form for all; `file_name/text_number` and its like force one |
 
     Args:
-        source: a label file; a folder with one; a folder of images whose names hold their
-            labels; an LMDB or a folder of LMDBs.
-        layout: one of `LAYOUTS`, or `"auto"` to look.
-        images_folder: folder that the paths in the label file start from. Defaults to the label
-            file's own folder.
-        columns: image and text column of a csv, tsv or jsonl, such as `("crop", "word")`; or
-            their numbers from 0. By numbers there is no header, unless the first row plainly is
-            one. Defaults to columns with known names, or else the first and the second.
+        path: a label file; a folder with one; a folder of images whose names hold their labels;
+            an LMDB or a folder of LMDBs.
+        layout: string, one of `LAYOUTS`, or `"auto"` to detect it. Defaults to `"auto"`.
+        images_folder: folder that the paths in the label file start from. Defaults to `None`:
+            the label file's own folder.
+        image_column: name of the column or key of a csv, tsv or jsonl that holds the path of the
+            image; or int, the column's index from 0. Two indices are for a table without a
+            header. Defaults to `None`: a column with a known name, or else the first.
+        text_column: name or index of the column that holds the text; goes with `image_column`.
+            Defaults to `None`: a column with a known name, or else the second.
 
     Returns:
-        `LabelledSet`. Rows with an empty label, no image's path, or a path that leaves
-        `images_folder` (absolute, or with `..`) are its problems. Symbolic links in the paths
-        are followed.
+        `LabelledSet`. Its issues name the rows with an empty label, without the path of an image,
+        or with a path that leaves `images_folder` (absolute, or with `..`). Symbolic links in the
+        paths are followed.
 
     Raises:
-        ValueError: no such source, an unknown layout, several label files in a folder, a source
-            without rows, a damaged one, text in an unknown encoding, or columns that are not
-            there.
+        ValueError: there is no such source; the layout is unknown; a folder holds several label
+            files; the source has no rows, is damaged or in an unknown encoding; or the columns do
+            not exist.
+
+    Example:
+
+    >>> found = read_samples("labels.tsv", image_column=0, text_column=1)
+    >>> len(found.samples), len(found.issues), found.layout
+    (200, 0, 'tsv')
     """
-    stream = stream_samples(source, layout, images_folder, columns)
-    found = LabelledSet([], [], stream.description, stream.layout, stream.lexicons)
+    stream = stream_samples(
+        path,
+        layout=layout,
+        images_folder=images_folder,
+        image_column=image_column,
+        text_column=text_column,
+    )
+    samples, issues = [], []
     for item in stream:
-        (found.samples if isinstance(item, Sample) else found.problems).append(item)
-    return found
+        (samples if isinstance(item, Sample) else issues).append(item)
+    return LabelledSet(
+        samples,
+        issues,
+        description=stream.description,
+        layout=stream.layout,
+        lexicons=stream.lexicons,
+    )
 
 
-def _checked_columns(source, layout, columns):
-    if columns is None:
+def _check_columns(source, image_column, text_column):
+    """Returns the columns that the user named as a tuple, or None if there are none."""
+    columns = (image_column, text_column)
+    asked = [column not in (None, "") for column in columns]
+    if not any(asked):
         return None
-    if layout not in _WITH_COLUMNS:
+    if source.layout not in _WITH_COLUMNS:
         raise ValueError(
-            f"{source}: columns are for csv, tsv and jsonl, but the layout is {layout}. Leave "
-            "columns out, or force the layout."
+            f"{source.path}: image_column and text_column are for csv, tsv and jsonl, but the "
+            f"layout is {source.layout}. Remove them, or force the layout."
         )
-    kinds = str if layout == "jsonl" else str | int
-    good = isinstance(columns, list | tuple) and len(columns) == 2 and columns[0] != columns[1]
-    for column in columns if good else ():
-        good &= isinstance(column, kinds) and not isinstance(column, bool)
-        good &= isinstance(column, str) or column >= 0
-    if not good:
+    kinds = str if source.layout == "jsonl" else str | int
+    is_usable = all(asked) and image_column != text_column
+    for column in columns:
+        is_usable &= isinstance(column, kinds) and not isinstance(column, bool)
+        is_usable &= isinstance(column, str) or (isinstance(column, int) and column >= 0)
+    if not is_usable:
         raise ValueError(
-            f"{source}: columns {columns!r} are not usable. Expected the image's and the text's, "
-            'by two names such as ("crop", "word")'
-            + ("." if layout == "jsonl" else ", or by two numbers from 0.")
+            f"{source.path}: image_column={image_column!r}, text_column={text_column!r} are not "
+            "usable. Expected two different names, such as 'crop' and 'word'"
+            + ("." if source.layout == "jsonl" else ", or two different indices from 0.")
         )
-    return tuple(columns)
+    return columns

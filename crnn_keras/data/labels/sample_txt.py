@@ -1,23 +1,28 @@
 """`path label` a line: CRNN_Tensorflow's `sample.txt`, and the `labels.txt` of TRDG."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterator
 
-from crnn_keras.data.labels.source import SUFFIX_PATTERN, row
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels.sample import Sample
+from crnn_keras.data.labels.source import SUFFIX_PATTERN, Source, check_row
 
-# The path ends with the first suffix of an image before a gap: both sides may hold spaces.
+# The path ends with the first image suffix before a gap: path and label may hold spaces.
 PATH_THEN_LABEL = re.compile(rf"(?P<path>.+?\.(?:{SUFFIX_PATTERN}))(?:[ \t]+(?P<label>.*))?$", re.I)
 
 
-def rows(source):
+def rows(source: Source) -> Iterator[Sample | Issue]:
     """Reads a label file of this layout.
 
     Args:
         source: a `Source`.
 
     Yields:
-        `Sample`s and `Problem`s.
+        `Sample`s and `Issue`s.
     """
-    for number, line in source.lines():
+    for where, line in source.lines():
         match = PATH_THEN_LABEL.match(line.strip())
         path, label = (match["path"], match["label"] or "") if match else (None, "")
-        yield row(source.where(number), source.folder, path, label.strip())
+        yield check_row(path, label.strip(), where, folder=source.folder)

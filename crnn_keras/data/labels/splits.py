@@ -1,68 +1,125 @@
-"""Label sources dealt to train, validation and test: split by fractions, or given apart."""
+"""The splits of a run: train, validation and test."""
+
+from __future__ import annotations
 
 import os
-import re
+from collections.abc import Iterable
 
 from crnn_keras.data.labels.read import read_samples
-from crnn_keras.data.labels.sample import LabelledSet
-from crnn_keras.data.labels.split import split_samples
-
-_NAMED = re.compile(r"\s*(\w+)\s*=\s*(\S.*)")
+from crnn_keras.data.labels.sample import LabelledSet, Sample
+from crnn_keras.utils.hashing import assign_split
 
 
-def read_splits(labels, fractions, seed, layout="auto", images_folder=None, columns=None):
-    """Reads the label sources of a run and deals their images to parts.
+def split_samples(
+    samples: Iterable[Sample], fractions: dict[str, float], seed: int
+) -> dict[str, list[Sample]]:
+    """Splits samples, each by a hash of its own name.
+
+    So the splits have their fractions on average, not to the last sample; a sample keeps its
+    split when others join or leave; and samples of one image stay together.
 
     Args:
-        labels: one source, see `read_samples`, which is split; or one for each part, such as
-            `"train=lists/train.txt, test=lists/test.txt"`. If no validation part is named, it is
-            split off train, by its share.
-        fractions: dict of `part name: share`.
-        seed: integer, of the split.
-        layout: see `read_samples`.
-        images_folder: see `read_samples`.
-        columns: see `read_samples`.
+        samples: iterable of `Sample`s.
+        fractions: dict of `split: fraction`, for example `{"train": 0.8, "test": 0.2}`.
+        seed: int; the same seed gives the same splits.
 
     Returns:
-        Tuple of one `LabelledSet` of all sources, and a dict of `part name: list of Samples`.
+        Dict of `split: list of Samples`, each in the order of `samples`.
 
     Raises:
-        ValueError: as `read_samples` and `split_samples`; or a part's name that is not in
-            `fractions`, or comes twice, or train is missing.
+        ValueError: a split with a fraction above 0 would be empty.
+
+    Example:
+
+    >>> samples = [Sample(f"images/{i}.png", "a", f"line {i}") for i in range(100)]
+    >>> splits = split_samples(samples, {"train": 0.8, "test": 0.2}, seed=0)
+    >>> sum(map(len, splits.values()))
+    100
     """
-    sources = _by_part(labels, fractions)
-    found = {part: read_samples(s, layout, images_folder, columns) for part, s in sources.items()}
-    whole = LabelledSet()
-    for one in found.values():
-        whole.samples += one.samples
-        whole.problems += one.problems
+    splits = {name: [] for name in fractions}
+    for sample in samples:
+        splits[assign_split(sample.identity, fractions, seed)].append(sample)
+    for name, fraction in fractions.items():
+        if fraction > 0 and not splits[name]:
+            count = sum(map(len, splits.values()))
+            raise ValueError(
+                f"{count} samples are too few: the split {name!r} with a fraction of {fraction} "
+                "would be empty. Take more samples, a larger fraction or another seed."
+            )
+    return splits
+
+
+def read_splits(
+    labels: str | os.PathLike,
+    fractions: dict[str, float],
+    seed: int,
+    *,
+    validation_labels: str | os.PathLike | None = None,
+    test_labels: str | os.PathLike | None = None,
+    layout: str = "auto",
+    images_folder: str | os.PathLike | None = None,
+    image_column: str | int | None = None,
+    text_column: str | int | None = None,
+) -> tuple[LabelledSet, dict[str, list[Sample]]]:
+    """Reads the label sources of a run and assigns their images to splits.
+
+    A split with labels of its own is read from them. The others are taken from `labels`, by their
+    fractions of each other.
+
+    Args:
+        labels: label source, see `read_samples`.
+        fractions: dict of `split: fraction` of `"train"`, `"validation"` and `"test"`.
+        seed: int, of the split.
+        validation_labels: label source of the validation split. Defaults to `None`.
+        test_labels: label source of the test split. Defaults to `None`.
+        layout: layout of every source, see `read_samples`. Defaults to `"auto"`.
+        images_folder: folder that the paths of every source start from. Defaults to `None`: that
+            of the label file.
+        image_column: see `read_samples`; of every source. Defaults to `None`.
+        text_column: see `read_samples`; of every source. Defaults to `None`.
+
+    Returns:
+        Tuple of a `LabelledSet` of all sources, and a dict of `split: list of Samples`.
+
+    Raises:
+        ValueError: see `read_samples` and `split_samples`.
+
+    Example:
+
+    >>> fractions = {"train": 0.8, "validation": 0.1, "test": 0.1}
+    >>> found, splits = read_splits("labels.tsv", fractions, seed=0)
+    >>> {name: len(samples) for name, samples in splits.items()}
+    {'train': 159, 'validation': 18, 'test': 23}
+    """
+    options = {
+        "layout": layout,
+        "images_folder": images_folder,
+        "image_column": image_column,
+        "text_column": text_column,
+    }
+    first = read_samples(labels, **options)
+    own = {
+        split: read_samples(source, **options)
+        for split, source in {"validation": validation_labels, "test": test_labels}.items()
+        if source
+    }
+    rest = {split: fraction for split, fraction in fractions.items() if split not in own}
+    splits = split_samples(first.samples, rest, seed)
+    splits |= {split: found.samples for split, found in own.items()}
+    order = dict.fromkeys([*fractions, *splits])
+    return _join([first, *own.values()]), {split: splits[split] for split in order}
+
+
+def _join(found):
+    """Returns one `LabelledSet` of several."""
+    layouts = {one.layout for one in found}
+    joined = LabelledSet(
+        description="\n".join(one.description for one in found),
+        layout=layouts.pop() if len(layouts) == 1 else "several",
+    )
+    for one in found:
+        joined.samples += one.samples
+        joined.issues += one.issues
         for name, lists in one.lexicons.items():
-            whole.lexicons.setdefault(name, {}).update(lists)
-    whole.description = "\n".join(one.description for one in found.values())
-    layouts = {one.layout for one in found.values()}
-    whole.layout = layouts.pop() if len(layouts) == 1 else "several"
-    if "" in found:
-        return whole, split_samples(whole.samples, fractions, seed)
-    parts = {part: one.samples for part, one in found.items()}
-    if fractions.get("validation") and "validation" not in parts:
-        two = {part: share for part, share in fractions.items() if part in ("train", "validation")}
-        parts |= split_samples(parts["train"], two, seed)
-    return whole, {part: parts[part] for part in fractions if part in parts}
-
-
-def _by_part(labels, fractions):
-    """Dict of `part: source`; the part is empty where one source is to be split."""
-    pieces = [_NAMED.fullmatch(piece) for piece in re.split(r",\s*(?=\w+\s*=)", str(labels))]
-    if not all(pieces):
-        return {"": labels}
-    names = [piece[1] for piece in pieces]
-    # Several names and no such file: parts that are written otherwise, such as `Train=`.
-    is_one_file = len(names) == 1 or os.path.exists(labels)
-    if is_one_file and not set(names) & set(fractions):
-        return {"": labels}
-    if "train" not in names or len(set(names)) < len(names) or not set(names) <= set(fractions):
-        raise ValueError(
-            f"{labels!r} names the parts {names}. Expected train, and no more than "
-            f"{', '.join(fractions)}, each once: 'train=a.txt, test=b.txt'."
-        )
-    return {piece[1]: piece[2].strip() for piece in pieces}
+            joined.lexicons.setdefault(name, {}).update(lists)
+    return joined

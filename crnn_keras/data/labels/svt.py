@@ -1,33 +1,37 @@
-"""SVT (Street View Text): xml with words as boxes in larger images, and lexicons of 50 words.
+"""SVT (Street View Text): XML with words as boxes in larger images, and lexicons of 50 words.
 
 Reference:
     http://vision.ucsd.edu/~kai/svt/
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterator
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from crnn_keras.data.labels.sample import Problem, Sample
-from crnn_keras.data.labels.source import row
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels.sample import Sample
+from crnn_keras.data.labels.source import Source, check_row
 
 _SIDES = ("x", "y", "width", "height")
 _LINE = ":line"
 
 
-def rows(source):
-    """Reads an xml file of this layout, and fills the lexicon `"50"`.
+def rows(source: Source) -> Iterator[Sample | Issue]:
+    """Reads an XML file of this layout, and fills the lexicon `"50"`.
 
-    A word is a box in a larger image; `Sample.read` cuts it out.
+    A word is a box in a larger image; `Sample.read` crops it.
 
     Args:
         source: a `Source`.
 
     Yields:
-        `Sample`s and `Problem`s.
+        `Sample`s and `Issue`s.
 
     Raises:
-        ValueError: the file is no xml, declares entities, or holds no tagset.
+        ValueError: the file is not XML, has a DOCTYPE, or holds no tagset.
     """
     root = _parse(source.path)
     if root.tag != "tagset":
@@ -38,21 +42,24 @@ def rows(source):
         for rectangle in image.iter("taggedRectangle"):
             where = source.where(rectangle.get(_LINE))
             text = (rectangle.findtext("tag") or "").strip()
-            found = row(where, source.folder, name, text)
-            box = _box(rectangle)
-            if isinstance(found, Problem):
+            found = check_row(name, text, where, folder=source.folder)
+            box = _read_box(rectangle)
+            if isinstance(found, Issue):
                 yield found
             elif box is None:
-                given = {side: rectangle.get(side) for side in _SIDES}
-                reason = f"{name!r} has a word in the box {given}. Expected four numbers of pixels,"
-                yield Problem("box not clear", where, f"{reason} width and height above 0.")
+                sides = {side: rectangle.get(side) for side in _SIDES}
+                reason = (
+                    f"{name!r} has a word in the box {sides}. Expected four numbers of pixels, "
+                    "width and height above 0."
+                )
+                yield Issue("invalid box", where, reason)
             else:
                 if lexicon:
                     source.lexicons.setdefault("50", {})[found.image] = lexicon
                 yield Sample(found.image, text, where, box=box)
 
 
-def _box(rectangle):
+def _read_box(rectangle):
     try:
         sides = [float(rectangle.get(side, "")) for side in _SIDES]
     except ValueError:
@@ -64,13 +71,14 @@ def _box(rectangle):
 
 
 def _parse(path):
+    """Parses a file; every element gets the line that it starts in as an attribute."""
     builder, parser = ElementTree.TreeBuilder(), expat.ParserCreate()
 
     def start(name, attributes):
         builder.start(name, {**attributes, _LINE: str(parser.CurrentLineNumber)})
 
-    def refuse(*declared):
-        # A few nested entities are enough to fill the memory; no label file needs any.
+    def reject_doctype(*declared):
+        # A few nested entities can fill the memory, and no label file needs any.
         raise ValueError(
             f"{path}, line {parser.CurrentLineNumber}: a DOCTYPE, which could declare entities, is "
             "not read. Remove it."
@@ -80,10 +88,10 @@ def _parse(path):
     parser.StartElementHandler = start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = refuse
+    parser.StartDoctypeDeclHandler = reject_doctype
     try:
         with open(path, "rb") as file:
             parser.ParseFile(file)
         return builder.close()
     except (expat.ExpatError, LookupError) as error:
-        raise ValueError(f"{path} is no xml: {error}.") from None
+        raise ValueError(f"{path} is not XML: {error}.") from None

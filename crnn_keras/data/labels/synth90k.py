@@ -4,33 +4,36 @@ Reference:
     https://www.robots.ox.ac.uk/~vgg/data/text/
 """
 
-import dataclasses
-import pathlib
-import re
+from __future__ import annotations
 
-from crnn_keras.data.labels.sample import Problem
-from crnn_keras.data.labels.source import row
+import dataclasses
+import re
+from collections.abc import Iterator
+
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.labels.sample import Sample
+from crnn_keras.data.labels.source import Source, check_row
 from crnn_keras.utils import files
 
 _ROW = re.compile(r"(?P<path>.*[0-9]+_(?P<text>[^_/\\]+)_[0-9]+\.\w+)\s+(?P<index>[0-9]{1,12})")
 
 
-def rows(source):
+def rows(source: Source) -> Iterator[Sample | Issue]:
     """Reads an annotation file; or, of a folder, all `annotation_*.txt` one after the other.
 
-    The label stands in the middle of the file's name, in its true case. It is held against the
-    lexicon's line that the row names, counted from 0; case does not matter there.
+    The label is the middle of the file's name, in its own case. It is compared, without regard to
+    case, with the line of the lexicon that the row names (counted from 0).
 
     Args:
         source: a `Source`.
 
     Yields:
-        `Sample`s and `Problem`s.
+        `Sample`s and `Issue`s.
 
     Raises:
-        ValueError: a folder without annotation files.
+        ValueError: the folder holds no annotation files.
     """
-    for path in _annotations(source):
+    for path in _find_annotations(source):
         encoding = source.encoding
         if path != source.path:
             with files.open_text(path) as file:
@@ -38,7 +41,7 @@ def rows(source):
         yield from _rows(dataclasses.replace(source, path=path, encoding=encoding))
 
 
-def _annotations(source):
+def _find_annotations(source):
     if source.path.is_file():
         return [source.path]
     # annotation.txt is the union of the others.
@@ -51,35 +54,37 @@ def _annotations(source):
 
 
 def _rows(source):
-    lexicon = _lexicon(source)
-    for number, line in source.lines():
-        where = source.where(number)
+    lexicon = _read_lexicon(source)
+    for where, line in source.lines():
         match = _ROW.fullmatch(line.strip())
         if not match:
-            reason = f"{line[:60]!r} is not like './2425/1/115_Lube_45484.jpg 45484'."
-            yield Problem("label not clear", where, reason + " Correct or remove the row.")
+            reason = (
+                f"{line[:60]!r} is not like './2425/1/115_Lube_45484.jpg 45484'. Correct or "
+                "remove the row."
+            )
+            yield Issue("no label in the name", where, reason)
             continue
         index, text = int(match["index"]), match["text"]
         if lexicon is not None and index >= len(lexicon):
             reason = (
-                f"word {index} is asked for, counted from 0, but lexicon.txt has {len(lexicon)}. "
+                f"The row names word {index}, counted from 0, but lexicon.txt has {len(lexicon)}. "
                 "Put the lexicon.txt of this annotation file beside it."
             )
-            yield Problem("not in the lexicon", where, reason)
+            yield Issue("not in the lexicon", where, reason)
         elif lexicon is not None and lexicon[index].lower() != text.lower():
             reason = (
-                f"the file's name says {text!r}, line {index + 1} of lexicon.txt says "
+                f"The file's name has {text!r}, line {index + 1} of lexicon.txt has "
                 f"{lexicon[index]!r}. Correct the row, or put its own lexicon.txt beside it."
             )
-            yield Problem("label differs from the lexicon", where, reason)
+            yield Issue("label differs from the lexicon", where, reason)
         else:
-            yield row(where, source.folder, match["path"], text)
+            yield check_row(match["path"], text, where, folder=source.folder)
 
 
-def _lexicon(source):
-    path = pathlib.Path(source.path.parent, "lexicon.txt")
+def _read_lexicon(source):
+    path = source.path.parent / "lexicon.txt"
     if not path.is_file():
-        source.notes.append("no lexicon.txt beside it to hold the labels against")
+        source.notes.append("no lexicon.txt beside it to check the labels against")
         return None
     with files.open_text(path) as file:
         return [line.strip() for line in file]

@@ -63,7 +63,7 @@ class ConcatRecords:
         """Goes through the sets once and tells what cannot be read.
 
         Yields:
-            For each position a `Record`, or a `samples.Problem`.
+            For each position a `Record`, or a `Issue`.
         """
         for records in self.sets:
             yield from records.scan()

@@ -6,7 +6,7 @@ So an LMDB of clovaai's form goes to training without a conversion.
 import hashlib
 import pathlib
 
-from crnn_keras.data.labels import Problem
+from crnn_keras.data.issues import Issue
 from crnn_keras.data.records.record import make_record
 from crnn_keras.data.records.record_set import (
     SIDECAR,
@@ -82,13 +82,13 @@ class ManifestRecords:
         """Goes through the set once and tells what cannot be read.
 
         Yields:
-            For each position a `Record`, or a `samples.Problem`.
+            For each position a `Record`, or a `Issue`.
         """
         for sample in self.samples:
             try:
                 yield make_record(sample.read(), sample.text, sample.where)
             except ImageError as error:
-                yield Problem("unreadable image", sample.where, f"{error}.")
+                yield Issue("unreadable image", sample.where, f"{error}.")
 
     folders = Records.folders
     image = Records.image
