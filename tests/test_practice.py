@@ -1,6 +1,7 @@
-"""The practice set: its faults are those that the data check finds, each once."""
+"""The practice set: the data check finds each planted fault, and nothing else."""
 
 import collections
+import doctest
 import os
 
 import pytest
@@ -10,13 +11,14 @@ from crnn_keras.data import labels
 from crnn_keras.data.check import check_splits
 from crnn_keras.images import Canvas
 from crnn_keras.notebook import practice
+from crnn_keras.notebook.practice import write_practice_set
 
-SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 LETTERS = CharDict.from_preset("alphanumeric36")
-# Of the whole set, not of a row: chance decides which characters 110 words have.
+# Issues of the whole set, not of a row: which characters 110 words have is random.
 OF_THE_SET = {"characters never trained", "unused characters", "rare characters"}
-# Each fault by the line of train.tsv that it was planted in.
-PROBLEMS = {
+# Each fault by its line of train.tsv.
+ERRORS = {
     4: "empty label",
     6: "missing file",
     9: "unreadable image",
@@ -25,7 +27,7 @@ PROBLEMS = {
     22: "label too long",
     51: "unknown character",
 }
-FINDINGS = {
+WARNINGS = {
     32: "exact duplicate",
     35: "near duplicate",
     41: "leakage",
@@ -34,67 +36,68 @@ FINDINGS = {
 }
 
 
-def check(source, char_dict=LETTERS, canvas=None):
-    found, parts = labels.read_splits(source, SHARES, seed=0)
-    checked = check_splits(parts, char_dict, canvas or Canvas(), found.problems)
-    return parts, checked
+def check(sources, char_dict=LETTERS):
+    found, splits = labels.read_splits(**sources, fractions=FRACTIONS, seed=0)
+    return splits, check_splits(splits, char_dict, Canvas(), issues=found.issues)
 
 
-def by_line(found):
-    rows = [row for row in found if row.kind not in OF_THE_SET]
-    assert all("train.tsv, line " in row.where for row in rows), rows
-    kinds = {int(row.where.rpartition(" ")[2]): row.kind for row in rows}
+def by_line(issues):
+    rows = [issue for issue in issues if issue.kind not in OF_THE_SET]
+    assert all("train.tsv, line " in issue.where for issue in rows), rows
+    kinds = {int(issue.where.rpartition(" ")[2]): issue.kind for issue in rows}
     assert len(kinds) == len(rows)
     return kinds
 
 
 @pytest.mark.parametrize("seed", [0, 1, 7])
 def test_the_check_finds_what_was_planted_and_nothing_else(tmp_path, seed):
-    parts, checked = check(practice.write_set(tmp_path / "practice", seed))
-    # Of 110 rows two have no label or path that could be read.
-    assert {name: len(part) for name, part in parts.items()} == {
-        "train": 78,
-        "validation": 10,
-        "test": 20,
-    }
-    assert by_line(checked.problems) == PROBLEMS
-    assert by_line(checked.findings) == FINDINGS
+    splits, checked = check(write_practice_set(tmp_path / "practice", seed))
+    # Two of the 110 rows have no label or no valid path.
+    sizes = {name: len(samples) for name, samples in splits.items()}
+    assert sizes == {"train": 78, "validation": 10, "test": 20}
+    assert by_line(checked.skipped) == ERRORS
+    assert by_line([*checked.warnings, *checked.notes]) == WARNINGS
 
 
-def test_with_the_labels_own_characters_the_forms_are_found(tmp_path):
-    source = practice.write_set(tmp_path / "practice")
-    found, _ = labels.read_splits(source, SHARES, seed=0)
-    own = CharDict.from_labels(sample.text for sample in found.samples)
-    _, checked = check(source, own)
-    kinds = collections.Counter(finding.kind for finding in checked.findings)
+def test_full_width_characters_are_found_if_the_char_dict_has_them(tmp_path):
+    sources = write_practice_set(tmp_path / "practice")
+    found, _ = labels.read_splits(**sources, fractions=FRACTIONS, seed=0)
+    char_dict = CharDict.from_source("labels", texts=[sample.text for sample in found.samples])
+    _, checked = check(sources, char_dict)
+    kinds = collections.Counter(issue.kind for issue in checked.issues)
     assert kinds["full-width and half-width mixed"] == 1
-    assert "unknown character" not in by_line(checked.problems).values()
+    assert "unknown character" not in kinds
 
 
 def test_the_seed_decides_the_bytes(tmp_path):
     def contents(name, seed):
-        practice.write_set(tmp_path / name, seed)
+        write_practice_set(tmp_path / name, seed)
         paths = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         return {str(path.relative_to(tmp_path / name)): path.read_bytes() for path in paths}
 
     first = contents("one", 3)
     assert contents("two", 3) == first == contents("one", 3)
     assert contents("three", 4) != first
-    # Of 110 images one is missing, and one lies outside.
+    # Of 110 images one is missing, and one is outside.
     assert len([name for name in first if name.startswith("images")]) == 108
     assert sorted(os.listdir(tmp_path)) == ["one", "three", "two"]
 
 
 def test_an_earlier_set_is_replaced_and_other_folders_are_not(tmp_path):
     folder = tmp_path / "practice"
-    practice.write_set(folder)
+    write_practice_set(folder)
     (folder / "images" / "mine.jpg").write_bytes(b"x")
-    practice.write_set(folder)
+    write_practice_set(folder)
     assert not (folder / "images" / "mine.jpg").exists()
 
     (folder / "diary.txt").write_text("dear to me")
-    with pytest.raises(ValueError, match="practice is no practice set. Give a new folder"):
-        practice.write_set(folder)
+    with pytest.raises(ValueError, match="practice holds"):
+        write_practice_set(folder)
     assert (folder / "diary.txt").read_text() == "dear to me"
-    with pytest.raises(ValueError, match="is no practice set"):
-        practice.write_set(folder / "diary.txt")
+    with pytest.raises(ValueError, match=r"diary\.txt"):
+        write_practice_set(folder / "diary.txt")
+
+
+def test_the_example_prints_what_it_says():
+    result = doctest.testmod(practice)
+    assert result.attempted and not result.failed

@@ -174,7 +174,7 @@ def test_images_of_a_seed_are_all_different_and_use_all_fonts(monkeypatch):
     assert used == set(FONTS)
 
 
-def test_an_image_is_a_grey_jpeg():
+def test_an_image_is_a_gray_jpeg():
     image = Image.open(io.BytesIO(render_jpeg("Word", FONTS)))
     assert (image.format, image.mode, image.height) == ("JPEG", "L", 36)
 

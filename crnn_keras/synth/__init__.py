@@ -2,7 +2,7 @@
 
 Every text and every image is a pure function of its arguments, seed and index: no clock, no
 global state, so any process of any machine with the same fonts can draw it again, in any order.
-For that reason greys pass through sums, products and roots of single numbers only: sums of many
+For that reason grays pass through sums, products and roots of single numbers only: sums of many
 floats, powers and logarithms differ between machines in the last digits.
 
 | file | takes | gives |

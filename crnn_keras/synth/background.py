@@ -42,7 +42,7 @@ def find_photographs(folder: str | os.PathLike) -> list[str]:
 
 @functools.lru_cache(maxsize=512)
 def load_photograph(path: str) -> Image.Image:
-    """Reads a photograph in grey, scaled down to at most 480 pixels a side.
+    """Reads a photograph in gray, scaled down to at most 480 pixels a side.
 
     The last 512 photographs stay in memory.
 
@@ -50,7 +50,7 @@ def load_photograph(path: str) -> Image.Image:
         path: Image in any usual format.
 
     Returns:
-        Grey Pillow image.
+        Gray Pillow image.
 
     Raises:
         ImageError: The image cannot be read; the message names it.
@@ -71,7 +71,7 @@ def load_photograph(path: str) -> Image.Image:
 def make_blotches(
     grid: tuple[int, int], size: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray:
-    """Draws a grid of random greys and scales it up smoothly.
+    """Draws a grid of random grays and scales it up smoothly.
 
     Args:
         grid: Tuple of rows and columns of the grid.
@@ -81,8 +81,8 @@ def make_blotches(
     Returns:
         float32 array `(height, width)` of -1 to 1.
     """
-    greys = Image.fromarray(rng.integers(0, 256, grid, np.uint8))
-    scaled = greys.resize(size, Image.Resampling.BICUBIC)
+    grays = Image.fromarray(rng.integers(0, 256, grid, np.uint8))
+    scaled = grays.resize(size, Image.Resampling.BICUBIC)
     return np.asarray(scaled, np.float32) * np.float32(1 / 127.5) - np.float32(1)
 
 
@@ -189,15 +189,15 @@ def make_background(
 
     Args:
         size: Tuple of width and height in pixels.
-        level: Mean grey, 0 to 255.
-        contrast: Difference between ink and background in grey levels. The texture of the
+        level: Mean gray, 0 to 255.
+        contrast: Difference between ink and background in gray levels. The texture of the
             background stays below it, so that the text can be read.
         style: A `Style`.
         photographs: Paths of photographs; may be empty.
         rng: NumPy random generator.
 
     Returns:
-        float32 array `(height, width)`; some greys may lie outside 0 to 255.
+        float32 array `(height, width)`; some grays may lie outside 0 to 255.
     """
     background = np.full((size[1], size[0]), level, np.float32)
     if rng.random() < style.background:
@@ -217,7 +217,7 @@ def add_bar(image: np.ndarray, rng: np.random.Generator) -> None:
     """Draws a bar in front of the text: a thin one at any slope, or an upright, thicker one.
 
     Args:
-        image: float32 array `(height, width)` of greys; it is changed in place.
+        image: float32 array `(height, width)` of grays; it is changed in place.
         rng: NumPy random generator.
     """
     height, width = image.shape

@@ -29,7 +29,7 @@ def make_noise(shape: tuple[int, int], deviation: float, rng: np.random.Generato
 
     Args:
         shape: Tuple of height and width in pixels.
-        deviation: Standard deviation in grey levels.
+        deviation: Standard deviation in gray levels.
         rng: NumPy random generator.
 
     Returns:
@@ -80,16 +80,16 @@ def degrade_image(
     """Adds what a camera adds: uneven light, blur, lost resolution, noise and specks.
 
     Args:
-        image: float32 array `(height, width)` of greys.
+        image: float32 array `(height, width)` of grays.
         style: A `Style`.
         rng: NumPy random generator.
-        contrast: Difference between ink and background in grey levels. The standard deviation of
+        contrast: Difference between ink and background in gray levels. The standard deviation of
             the noise is at most a quarter of it.
         detail: Size of the letters relative to the usual size, at most 1. Small letters are
             blurred less.
 
     Returns:
-        Grey Pillow image of the same size.
+        Gray Pillow image of the same size.
     """
     if rng.random() < style.light:
         strength = np.float32(0.1 + 0.35 * rng.random())

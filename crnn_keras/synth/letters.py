@@ -21,7 +21,7 @@ class Letters:
 
     Args:
         layers: float32 array `(layers, height, width)` of 0 to 255. One layer is the coverage by
-            ink. Two layers are the grey of ink, outline and shadow times their coverage, and the
+            ink. Two layers are the gray of ink, outline and shadow times their coverage, and the
             coverage.
         box: Tuple of left, top, width and height of the text's own ink in pixels.
     """
@@ -173,7 +173,7 @@ def draw_letters(
         font: Path of a font that has its characters.
         size: Size of the font in pixels.
         style: A `Style`.
-        colors: Tuple of the greys of ink and background, 0 to 255.
+        colors: Tuple of the grays of ink and background, 0 to 255.
         rng: NumPy random generator.
 
     Returns:
@@ -229,7 +229,7 @@ def _color(ink, widest, *, border, shadow, block, contrast, colors, rng):
         if is_hollow:
             stack = [(outline - ink, color)]
         else:
-            # The outline has the ink's contrast to the background; the ink takes another grey.
+            # The outline has the ink's contrast to the background; the ink takes another gray.
             inner = background if rng.random() < 0.5 else rng.random() * 255
             is_far = abs(inner - color) >= max(contrast, 40)
             inner = inner if is_far else 255.0 if color < 128 else 0.0
@@ -244,7 +244,7 @@ def _color(ink, widest, *, border, shadow, block, contrast, colors, rng):
 
 
 def _emboss(ink, widest, *, colors, rng):
-    """Draws letters in the grey of the background with a lit and a shaded edge."""
+    """Draws letters in the gray of the background with a lit and a shaded edge."""
     color, background = colors
     steps = 1 + int(rng.random() * widest)
     opposite = min(max(background - 0.7 * (color - background), 0.0), 255.0)
@@ -253,17 +253,17 @@ def _emboss(ink, widest, *, colors, rng):
 
 
 def _flatten(stack):
-    """Merges pairs of coverage and grey, the lowest first, to premultiplied grey and coverage."""
-    grey, covered = np.float32(0), np.float32(0)
+    """Merges pairs of coverage and gray, the lowest first, to premultiplied gray and coverage."""
+    gray, covered = np.float32(0), np.float32(0)
     for coverage, value in stack:
         alpha = coverage.astype(np.float32) * np.float32(1 / 255)
-        grey = grey + (np.float32(value) - grey) * alpha
+        gray = gray + (np.float32(value) - gray) * alpha
         covered = covered + (np.float32(255) - covered) * alpha
-    return np.stack([grey, covered])
+    return np.stack([gray, covered])
 
 
 def _make_sides(ink, widest, *, colors, rng):
-    """Returns coverage and grey of the sides of thick letters, seen from an angle."""
+    """Returns coverage and gray of the sides of thick letters, seen from an angle."""
     color, background = colors
     steps = 2 + int(rng.random() * 2 * widest)
     dx, dy = ((1, 1), (-1, 1), (0, 1), (1, 0), (-1, 0), (1, -1), (-1, -1))[int(rng.random() * 7)]
@@ -277,7 +277,7 @@ def _make_sides(ink, widest, *, colors, rng):
 
 
 def _make_shadow(ink, widest, *, colors, rng):
-    """Returns coverage and grey of a shadow: soft, or hard like the shadow of cut-out letters."""
+    """Returns coverage and gray of a shadow: soft, or hard like the shadow of cut-out letters."""
     color, background = colors
     steps = 1 + int(rng.random() * (widest + 1))
     dx, dy = ((1, 1), (-1, 1), (1, 0), (0, 1), (1, -1), (-1, -1))[

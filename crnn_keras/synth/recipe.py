@@ -306,7 +306,7 @@ class Renderer:
             index: Integer from 0.
 
         Returns:
-            Tuple of the bytes of a grey jpeg and its label.
+            Tuple of the bytes of a gray jpeg and its label.
         """
         recipe, text = self.recipe, self.text(index)
         options = {"seed": self._seed, "index": index, "photographs": recipe.backgrounds}

@@ -21,7 +21,7 @@ _DEFAULT = Style()
 
 
 def _draw_colors(style, rng):
-    """Draws the greys of ink and background, at least the style's contrast apart."""
+    """Draws the grays of ink and background, at least the style's contrast apart."""
     if rng.random() < style.clean:
         dark = 50 * min(rng.random(), rng.random())
         light = 255 - 50 * min(rng.random(), rng.random())
@@ -57,7 +57,7 @@ def render_word(
         photographs: Paths of images for the background. Defaults to none.
 
     Returns:
-        Grey Pillow image, `style.height` pixels high and as wide as the text needs.
+        Gray Pillow image, `style.height` pixels high and as wide as the text needs.
 
     Raises:
         ValueError: The text is empty, or a font or photograph cannot be read.
@@ -131,7 +131,7 @@ def render_jpeg(
         photographs: Paths of images for the background. Defaults to none.
 
     Returns:
-        Bytes of a grey jpeg. Its quality is `style.quality` to 95; high ones are more frequent.
+        Bytes of a gray jpeg. Its quality is `style.quality` to 95; high ones are more frequent.
 
     Raises:
         ValueError: As `render_word`.

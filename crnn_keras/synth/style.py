@@ -49,7 +49,7 @@ class Style:
 
     Args:
         height: int, height of the images in pixels. Defaults to `36`.
-        contrast: int, smallest difference between ink and background in grey levels, 0 to 127.
+        contrast: int, smallest difference between ink and background in gray levels, 0 to 127.
             Defaults to `30`.
         clean: float, fraction of images in full contrast, as in print and on screens. Defaults to
             `0.3`.
@@ -74,9 +74,9 @@ class Style:
             Defaults to `0.05`.
         initial: float, fraction of texts in capitals whose first letter is larger than the
             others. Defaults to `0.1`.
-        relief: float, fraction of texts in the grey of the background, of which only the lit and
+        relief: float, fraction of texts in the gray of the background, of which only the lit and
             the shaded edges are visible. Defaults to `0.04`.
-        shading: float, fraction of texts whose ink fades into another grey, like chrome. Defaults
+        shading: float, fraction of texts whose ink fades into another gray, like chrome. Defaults
             to `0.08`.
         rules: float, fraction of texts with a line under or over them. Defaults to `0.06`.
         worn: float, fraction of texts whose ink has faded in patches. Defaults to `0.1`.
@@ -100,7 +100,7 @@ class Style:
         motion: float, fraction of images with motion blur of 2 to 4 pixels. Defaults to `0.08`.
         resolution: float, fraction of images scaled down to 0.4 to 0.8 of their size and up again.
             Defaults to `0.3`.
-        noise: float, largest standard deviation of the noise in grey levels of 255. Defaults to
+        noise: float, largest standard deviation of the noise in gray levels of 255. Defaults to
             `16.0`.
         salt: float, fraction of images with white and black specks. Defaults to `0.04`.
         quality: int, lowest jpeg quality, 1 to 95; the highest is 95. Defaults to `30`.
@@ -152,7 +152,7 @@ class Style:
         if not 0 <= self.contrast <= 127:
             raise ValueError(
                 f"contrast is {self.contrast}. Expected 0 to 127: no ink differs more than that "
-                "from a middle grey background."
+                "from a middle gray background."
             )
         for field in fields(self):
             value, (low, high) = getattr(self, field.name), _LIMITS[field.name]

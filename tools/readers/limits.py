@@ -29,7 +29,7 @@ def hard_images() -> list[tuple[str, str, Image.Image]]:
     """Draws images of the kinds that a reader of single, level, Latin words was not made for.
 
     Returns:
-        List of tuples `(difficulty, text, grey Pillow image)`.
+        List of tuples `(difficulty, text, gray Pillow image)`.
     """
     sans = next(path for path in synth.bundled_fonts() if path.endswith("DejaVuSans.ttf"))
     chinese = synth.bundled_chinese_fonts()[0]
