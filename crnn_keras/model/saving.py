@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from crnn_keras.utils import files
@@ -19,11 +21,11 @@ def save_model(model: CRNN, path: str | os.PathLike) -> None:
     one has reached the disk.
 
     Args:
-        model: a `CRNN`.
-        path: file to write; the name ends in `.keras`. Missing folders are created.
+        model: A `CRNN`. Its optimizer is not saved.
+        path: File to write. The name ends in `.keras`. Missing folders are created.
 
     Raises:
-        OSError: the disk is full, or the file cannot be written for another reason.
+        OSError: The disk is full, or the file cannot be written for another reason.
     """
     path = pathlib.Path(path)
     # Keras looks at the end of the name.
@@ -31,7 +33,7 @@ def save_model(model: CRNN, path: str | os.PathLike) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     size = sum(weight.numpy().nbytes for weight in model.weights)
     try:
-        with files.explain_full_disk(path.name, path.parent, size):
+        with files.explain_full_disk(path.name, path.parent, size), _without_optimizer(model):
             model.save(temporary)
             files.sync(temporary)
             os.replace(temporary, path)
@@ -39,3 +41,17 @@ def save_model(model: CRNN, path: str | os.PathLike) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def _without_optimizer(model: CRNN) -> Iterator[None]:
+    """Hides what `compile` has set: Keras would triple the file with the optimizer's variables."""
+    if not model.compiled:
+        yield
+        return
+    optimizer = model.optimizer
+    model.optimizer, model.compiled = None, False
+    try:
+        yield
+    finally:
+        model.optimizer, model.compiled = optimizer, True

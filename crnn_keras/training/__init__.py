@@ -1,27 +1,28 @@
-"""Training with a state on disk: a run that is stopped or killed goes on to the same weights.
+"""Training with a state on disk: a run that is stopped or killed continues to the same weights.
 
-| file | holds |
+| file | subject |
 |---|---|
 | `loop` | `train`: batches in, a run folder out |
-| `run` | what happens between the steps of Keras' `fit`, and after its epochs |
-| `settings` | what must not change between the parts of a run |
-| `network` | the reader with its loss, compiled; the variables that make up a run |
-| `schedules` | optimizers and learning rates by name |
-| `run_state` | `RunState`: the states of a run, each whole or not there |
+| `callbacks` | what happens between the steps of `fit`, one task each |
+| `run_state` | `RunState`: the states of a run, each complete or not there |
+| `settings` | what must not change when a run continues |
+| `schedules` | optimizers and learning rate schedules by name |
 | `stop_signals` | Ctrl-C and SIGTERM, kept until the running step is done |
 | `bad_batches` | errors that name the images of a step |
 | `validation` | `validate`: a set read once and compared with its labels |
-| `outputs` | `history.csv` |
+| `history` | `history.csv` |
+| `fine_tuning` | a trained reader to begin from, with other characters or another canvas |
+| `distribute` | several devices or processes train one model |
 
-A run folder holds `model.keras` (the reader after the newest whole epoch), `history.csv` (a line an
-epoch) and `state/000012/` (everything that the next step depends on; the newest state and the one
-before).
+A run folder holds `model.keras` (the model after the newest complete epoch), `history.csv` (a line
+for each epoch) and `state/000012/` (everything that the next step depends on; the newest state and
+the one before).
 """
 
+from crnn_keras.training.fine_tuning import load_for_fine_tuning, with_char_dict
+from crnn_keras.training.history import HISTORY_COLUMNS, write_history
 from crnn_keras.training.loop import train
-from crnn_keras.training.network import compile_for_training, training_model
-from crnn_keras.training.outputs import HISTORY_COLUMNS, write_history
-from crnn_keras.training.run_state import Progress, RunState
+from crnn_keras.training.run_state import Progress, RunState, run_variables
 from crnn_keras.training.schedules import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
 from crnn_keras.training.stop_signals import TrainingStopped
 from crnn_keras.training.validation import validate
@@ -33,11 +34,12 @@ __all__ = [
     "Progress",
     "RunState",
     "TrainingStopped",
-    "compile_for_training",
+    "load_for_fine_tuning",
     "make_optimizer",
     "make_schedule",
+    "run_variables",
     "train",
-    "training_model",
     "validate",
+    "with_char_dict",
     "write_history",
 ]

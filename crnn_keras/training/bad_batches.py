@@ -1,38 +1,47 @@
 """Errors that name the images of a step: numbers that are not finite, images that are gone."""
 
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
 from crnn_keras.data.records import RecordError
 
-_NAMED = 5
+if TYPE_CHECKING:
+    from crnn_keras.data.batches import Batches
+
+_SHOWN = 5
 
 
-def describe_batch(batches, step):
-    """The images of a step, for a message.
+def describe_batch(batches: Batches, step: int) -> str:
+    """Names the images of a step for a message.
 
     Args:
-        batches: a `dataset.Batches`.
-        step: number of the step, from 0.
+        batches: The `Batches`.
+        step: Index of the step, from 0.
 
     Returns:
-        String: a line for each of the first images, and how many more there are.
+        A line for each of the first images, and how many more there are.
     """
     names = batches.describe_step(step)
-    lines = [f"  {name}" for name in names[:_NAMED]]
-    more = len(names) - _NAMED
+    lines = [f"  {name}" for name in names[:_SHOWN]]
+    more = len(names) - _SHOWN
     return "\n".join(lines + ([f"  and {more} more"] if more > 0 else []))
 
 
-def describe_nan_loss(loss, batches, step):
-    """Says of a loss that is nan or infinite where it came from.
+def describe_nan_loss(loss: float, batches: Batches, step: int) -> str:
+    """Tells in which step the loss became nan or infinite, and from which images.
 
     It was computed with the weights that the step before had left, so either may be the cause.
 
     Args:
-        loss: the loss.
-        batches: the `dataset.Batches` of the training.
-        step: number of the step, from 0.
+        loss: The loss.
+        batches: The `Batches` of the training.
+        step: Index of the step, from 0.
 
     Returns:
-        String.
+        Several lines of text.
     """
     lines = [
         f"The loss became {loss} in step {step + 1:,}. Its batch:",
@@ -40,50 +49,65 @@ def describe_nan_loss(loss, batches, step):
     ]
     if step:
         lines += [
-            f"The batch of step {step:,}, by which the weights were changed last:",
+            f"The batch of step {step:,}, which changed the weights last:",
             describe_batch(batches, step - 1),
         ]
     return "\n".join(lines)
 
 
-def describe_nan_weights(problem, batches, step):
-    """Says of weights that are nan or infinite, while the loss was not, where they came from.
+def describe_nan_weights(found: str, batches: Batches, step: int) -> str:
+    """Tells which images made weights nan or infinite while the loss was finite.
 
     Args:
-        problem: sentence that names the weights.
-        batches: the `dataset.Batches` of the training.
-        step: number of the step that changed them last, from 0.
+        found: Sentence that names the weights.
+        batches: The `Batches` of the training.
+        step: Index of the step that changed them last, from 0.
 
     Returns:
-        String.
+        Several lines of text.
     """
-    return f"{problem} The batch of step {step + 1:,}:\n{describe_batch(batches, step)}"
+    return f"{found} The batch of step {step + 1:,}:\n{describe_batch(batches, step)}"
 
 
-def unreadable(what, batches, steps):
-    """The error of images that could not be read, named by reading them once more.
+@contextlib.contextmanager
+def explain_input_errors(
+    split: str, batches: Batches, steps: Callable[[], Iterable[int]]
+) -> Iterator[None]:
+    """Replaces TensorFlow's error of images that cannot be read by one that names them.
 
-    TensorFlow, which runs the input on every backend, would give the stack of its own process.
+    TensorFlow runs the input on every backend. Its own error holds the stack of its threads.
 
     Args:
-        what: which images, in a word or two.
-        batches: a `dataset.Batches`.
-        steps: iterable of the numbers of the steps whose images to read, from 0.
+        split: `"training"` or `"validation"`, for the message.
+        batches: The `Batches` that are read.
+        steps: Function that returns the indices of the steps whose images may be the cause.
 
-    Returns:
-        `RecordError`; None if all images can be read.
+    Raises:
+        RecordError: An image cannot be read. Other errors pass unchanged.
     """
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        found = _find_unreadable(batches, steps())
+        if found is None:
+            raise
+        checks = [f"records.verify({str(folder)!r})" for folder in batches.records.folders]
+        raise RecordError(
+            f"The {split} images cannot be read. {found} To find every bad shard: "
+            f"{', '.join(checks)}. Then start the same training again: it continues after its "
+            "newest state."
+        ) from error.__cause__
+
+
+def _find_unreadable(batches, steps):
+    """Reads the images of some steps once more, and tells what is wrong with the first bad one."""
     for step in steps:
         try:
             batches.describe_step(step)
+        except FileNotFoundError as error:
+            return f"{error.filename} is missing. Prepare the records again (notebook 02)."
         except (OSError, ValueError) as error:
-            found = str(error)
-            if isinstance(error, FileNotFoundError):
-                found = f"{error.filename} is missing. Prepare the records again (notebook 02)."
-            checks = [f"records.verify({str(folder)!r})" for folder in batches.records.folders]
-            return RecordError(
-                f"The {what} cannot be read. {found} To have every bad shard named: "
-                f"{', '.join(checks)}. Then start the same training again: it continues after its "
-                "newest state."
-            )
+            return str(error)
     return None

@@ -1,212 +1,268 @@
-"""A run from where it stands to its end: Keras' `fit`, and what happens between its steps."""
+"""What happens between the steps of `fit`: each callback has one task.
 
-import contextlib
+They share a `TrainingRun`. Their order is that of `loop.train`.
+"""
+
+from __future__ import annotations
+
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from crnn_keras.model.saving import save_model
-from crnn_keras.training.bad_batches import describe_nan_loss, describe_nan_weights, unreadable
-from crnn_keras.training.network import run_variables
-from crnn_keras.training.outputs import write_history
-from crnn_keras.training.stop_signals import TrainingStopped
+from crnn_keras.training.bad_batches import (
+    describe_nan_loss,
+    describe_nan_weights,
+    explain_input_errors,
+)
+from crnn_keras.training.history import write_history
+from crnn_keras.training.run_state import Progress, RunState, run_variables
+from crnn_keras.training.stop_signals import StopSignals, TrainingStopped
 from crnn_keras.training.validation import validate
 from crnn_keras.utils.progress import ProgressLine
 
-# The input may work some batches ahead of the step that meets its error.
-_AHEAD = 8
+if TYPE_CHECKING:
+    from crnn_keras.data.batches import Batches
+    from crnn_keras.model.crnn import CRNN
 
 
-class Run(keras.callbacks.Callback):
-    """Calls `fit` for what is left of a run, and is called back by it after each step and epoch.
+@dataclass
+class TrainingRun:
+    """A run and how far it is: what the callbacks share.
 
     Args:
-        reader: a `CRNN`.
-        whole: its training model, compiled.
-        batches: a `dataset.Batches` to train on.
-        validation: a `dataset.Batches` to measure on.
-        state: the `RunState` to save to.
-        progress: the `Progress` of the newest state; kept up to date here.
-        epochs: number of epochs in all.
-        steps: steps in an epoch.
-        save_minutes: time between two states within an epoch.
-        signals: a `StopSignals`.
+        batches: `Batches` to train on.
+        validation: `Batches` to measure on.
+        state: The `RunState` to save to.
+        progress: The `Progress` of the newest state. The callbacks keep it up to date.
+        epochs: Number of epochs in all.
+        steps: Steps in an epoch.
+        epoch_started: When the running epoch began, on the clock of `time.monotonic`. Time before
+            an interruption counts.
     """
 
-    def __init__(
-        self,
-        reader,
-        whole,
-        batches,
-        validation,
-        state,
-        progress,
-        epochs,
-        steps,
-        save_minutes,
-        signals,
-    ):
-        super().__init__()
-        self.set_model(whole)
-        self.reader = reader
-        self.batches = batches
-        self.validation = validation
-        self.state = state
-        self.progress = progress
-        self.epochs = epochs
-        self.steps = steps
-        self.save_seconds = save_minutes * 60
-        self.signals = signals
-        self.saved = time.monotonic()
+    batches: Batches
+    validation: Batches
+    state: RunState
+    progress: Progress
+    epochs: int
+    steps: int
+    epoch_started: float = 0.0
 
-    def complete(self):
-        """Trains and validates until the last epoch is done.
-
-        Raises:
-            TrainingStopped: a signal came; the state was saved.
-            FloatingPointError: the loss or a weight is no longer finite.
-            RecordError: a record cannot be read any more.
-            OSError: the disk is full, and the like.
-        """
-        progress = self.progress
-        while (epoch := len(progress.history)) < self.epochs:
-            done = progress.step - epoch * self.steps
-            self.started = time.monotonic() - progress.seconds
-            if done == self.steps:  # stopped between the last step and the validation
-                self.finish_epoch()
-                continue
-            # `fit` sets the running loss to zero when an epoch begins; it is put back then.
-            self.running_loss = [np.array(v.numpy()) for v in self.model.metrics_variables]
-            with self.errors_of_the_input("training images", self.batches, self.next_steps):
-                # The rest of a broken epoch is a call of its own, as its steps are fewer.
-                self.model.fit(
-                    self.batches.train_dataset(start_step=progress.step),
-                    initial_epoch=epoch,
-                    epochs=epoch + 1 if done else self.epochs,
-                    steps_per_epoch=self.steps - done,
-                    shuffle=False,
-                    verbose=0,
-                    callbacks=[self],
-                )
-
-    def next_steps(self):
-        return range(self.progress.step, self.progress.step + _AHEAD)
-
-    @contextlib.contextmanager
-    def errors_of_the_input(self, what, batches, steps):
-        import tensorflow as tf  # it runs the input on every backend
-
-        try:
-            yield
-        except tf.errors.OpError as error:
-            named = unreadable(what, batches, steps())
-            if named:
-                raise named from None
-            raise error
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.done = self.progress.step - epoch * self.steps
-        if self.done:
-            for sums, value in zip(self.model.metrics_variables, self.running_loss, strict=True):
-                sums.assign(value)
-        else:
-            self.started = time.monotonic()
-        self.line = ProgressLine(self.steps, f"epoch {epoch + 1} of {self.epochs}")
-        self.line.__enter__()
-        self.timed_from = None
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.progress.step += 1
-        self.done += 1
-        # Keras waits for the device and reads the loss before it calls any callback that is not
-        # run in a thread of its own. So a look at each step costs nothing, and the first bad step
-        # is known at once; the loss is a mean over the epoch, and stays bad from there on.
-        if not math.isfinite(logs["loss"]):
-            raise self.not_finite(describe_nan_loss(logs["loss"], self.batches, self.last_step))
-        self.show(logs["loss"])
-        self.stop_if_asked()
-        if time.monotonic() - self.saved >= self.save_seconds:
-            self.save()
+    def __post_init__(self) -> None:
+        self.epoch_started = time.monotonic() - self.progress.seconds
 
     @property
-    def last_step(self):
-        return self.progress.step - 1
+    def epoch(self) -> int:
+        """Returns the index of the epoch that is trained, from 0."""
+        return len(self.progress.history)
 
-    def show(self, loss):
-        """The progress line. The first step is not timed, since it holds the compilation."""
-        now, speed = time.monotonic(), ""
-        if self.timed_from is None:
-            self.timed_from = now, self.done
-        else:
-            start, first = self.timed_from
-            images = (self.done - first) * self.batches.batch_size
-            speed = f", {images / (now - start):,.0f} images/s"
-        self.line.step(self.done, f"loss {loss:.3f}{speed}")
+    @property
+    def steps_done(self) -> int:
+        """Returns how many steps of this epoch are done."""
+        return self.progress.step - self.epoch * self.steps
 
-    def not_finite(self, found):
+    def save(self, model: CRNN) -> None:
+        """Saves the state as it is after the last step.
+
+        Args:
+            model: The compiled model. A callback passes its attribute `model`: on JAX, `fit` keeps
+                the variables to itself until that attribute is read.
+
+        Raises:
+            FloatingPointError: A weight is not finite. The message names the images of the step.
+        """
+        self.progress.seconds = time.monotonic() - self.epoch_started
+        try:
+            self.state.save(run_variables(model), self.progress)
+        except FloatingPointError as error:
+            last = self.progress.step - 1
+            raise self.explain_nan(describe_nan_weights(str(error), self.batches, last)) from None
+
+    def explain_nan(self, found: str) -> FloatingPointError:
+        """Returns the error of numbers that are not finite, with what to do.
+
+        Args:
+            found: What is not finite, and in which batch.
+        """
         return FloatingPointError(
             f"{found}\n{self.state.newest} holds the last good state. Look at these images and "
-            f"their labels (`batches.describe_step({self.last_step})` names all of them). If they are "
-            "sound, the learning rate is too large: begin a new run with a smaller one under "
-            "another name."
+            f"their labels (`batches.describe_step({self.progress.step - 1})` names all of them). "
+            "If they are sound, the learning rate is too large: begin a new run with a smaller one "
+            "under another name."
         )
 
-    def stop_if_asked(self):
-        """Saves and stops if a signal came."""
-        if self.signals.caught:
-            self.save()
-            raise TrainingStopped(
-                f"{self.signals.caught} came: the training stopped after "
-                f"{self.progress.place(self.steps, self.epochs)}, and its state is saved in "
-                f"{self.state.newest}. To continue: run the cell again, or the same command."
+
+class _RunCallback(keras.callbacks.Callback):
+    """A callback with the run that it belongs to."""
+
+    def __init__(self, run: TrainingRun):
+        super().__init__()
+        self.run = run
+
+
+class TrackProgress(_RunCallback):
+    """Counts steps, and restores the running loss of an epoch that was interrupted."""
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        # `fit` resets the running loss when an epoch begins.
+        self._running_loss = [np.array(v.numpy()) for v in self.model.metrics_variables]
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.run.steps_done:
+            variables = self.model.metrics_variables
+            for variable, value in zip(variables, self._running_loss, strict=True):
+                variable.assign(value)
+        else:
+            self.run.epoch_started = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.run.progress.step += 1
+
+
+class NameBadBatch(_RunCallback):
+    """Stops at the first loss that is not finite, and names the images of its batch."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        # Keras waits for the device and reads the loss before it calls a callback. So a look at
+        # each step costs nothing. The loss is a mean over the epoch, and stays bad from there on.
+        if not math.isfinite(logs["loss"]):
+            run = self.run
+            raise run.explain_nan(
+                describe_nan_loss(logs["loss"], run.batches, run.progress.step - 1)
             )
 
-    def save(self):
-        """Writes the state as it is after the last step."""
-        self.progress.seconds = time.monotonic() - self.started
-        try:
-            # With JAX `fit` keeps the variables to itself; reading `self.model` brings them back.
-            self.state.save(run_variables(self.model), self.progress)
-        except FloatingPointError as error:
-            found = describe_nan_weights(str(error), self.batches, self.last_step)
-            raise self.not_finite(found) from None
-        self.saved = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
-        self.line.__exit__()
-        self.finish_epoch()
+class ReportProgress(_RunCallback):
+    """Shows the step, the loss and the speed while an epoch runs."""
 
-    def finish_epoch(self):
-        """Validates, writes the state, the history and the reader, and says so in a line."""
-        of_a_pass = range(self.validation.steps_per_epoch)
-        with self.errors_of_the_input("validation images", self.validation, lambda: of_a_pass):
-            loss, report = validate(self.reader, self.validation, self.stop_if_asked)
-        epoch = len(self.progress.history) + 1
+    def __init__(self, run: TrainingRun):
+        super().__init__(run)
+        # None where an epoch ends that another process had begun.
+        self._line: ProgressLine | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._line = ProgressLine(self.run.steps, f"epoch {epoch + 1} of {self.run.epochs}")
+        self._line.__enter__()
+        self._timed_from = None
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        now, done, speed = time.monotonic(), self.run.steps_done, ""
+        if self._timed_from is None:
+            # The first step is not timed, since it includes the compilation.
+            self._timed_from = now, done
+        else:
+            start, first = self._timed_from
+            images = (done - first) * self.run.batches.batch_size
+            speed = f", {images / (now - start):,.0f} images/s"
+        self._line.step(done, f"loss {logs['loss']:.3f}{speed}")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._line:
+            self._line.__exit__()
+
+
+class Validate(_RunCallback):
+    """Measures the model on the validation set after each epoch, and adds a row to the history.
+
+    Args:
+        run: The `TrainingRun`.
+        after_batch: Function that is called after each batch of the validation.
+    """
+
+    def __init__(self, run: TrainingRun, after_batch: Callable[[], None]):
+        super().__init__(run)
+        self._after_batch = after_batch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        run = self.run
+        steps = range(run.validation.steps_per_epoch)
+        with explain_input_errors("validation", run.validation, lambda: steps):
+            loss, report = validate(self.model, run.validation, after_batch=self._after_batch)
         row = {
-            "epoch": epoch,
-            "steps": self.progress.step,
+            "epoch": epoch + 1,
+            "steps": run.progress.step,
             "learning_rate": _number(self.model.optimizer.learning_rate),
             "train_loss": _number(self.model.get_metrics_result()["loss"]),
             "loss": loss,
             "sequence_distance": sum(c.distance for c in report.cases) / len(report.cases),
             "word_accuracy": report.word_accuracy,
             "character_accuracy": 1 - report.cer,
-            "skipped": len(self.batches.skipped) + len(self.validation.skipped),
-            "seconds": round(time.monotonic() - self.started, 1),
+            "skipped": len(run.batches.skipped) + len(run.validation.skipped),
+            "seconds": round(time.monotonic() - run.epoch_started, 1),
         }
-        self.progress.history.append(row)
-        self.started = time.monotonic()
-        self.save()
-        write_history(self.state.folder.parent / "history.csv", self.progress.history)
-        save_model(self.reader, self.state.folder.parent / "model.keras")
+        run.progress.history.append(row)
+        run.epoch_started = time.monotonic()
+        if logs is not None:
+            names = {"val_loss": "loss", "val_word_accuracy": "word_accuracy"}
+            names["val_character_accuracy"] = "character_accuracy"
+            logs.update({name: row[column] for name, column in names.items()})
         print(
-            f"epoch {epoch:3d} of {self.epochs}: training loss {row['train_loss']:7.3f}, "
-            f"validation loss {loss:7.3f}, word accuracy {report.word_accuracy:7.2%}, "
+            f"epoch {epoch + 1:3d} of {run.epochs}: training loss {row['train_loss']:7.3f}, "
+            f"validation loss {loss:7.3f}, word accuracy {row['word_accuracy']:7.2%}, "
             f"character accuracy {row['character_accuracy']:7.2%}, {row['seconds']:.0f} s",
             flush=True,
         )
+
+
+class StopOnSignal(_RunCallback):
+    """Saves and stops after the running step if Ctrl-C or SIGTERM came.
+
+    Args:
+        run: The `TrainingRun`.
+        signals: The `StopSignals` that keep a signal until then.
+    """
+
+    def __init__(self, run: TrainingRun, signals: StopSignals):
+        super().__init__(run)
+        self._signals = signals
+
+    def check(self) -> None:
+        """Saves the state and raises `TrainingStopped` if a signal came."""
+        run = self.run
+        if self._signals.caught:
+            run.save(self.model)
+            raise TrainingStopped(
+                f"{self._signals.caught} came: the training stopped after "
+                f"{run.progress.describe(run.steps, run.epochs)}, and its state is saved in "
+                f"{run.state.newest}. To continue: run the cell again, or the same command."
+            )
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.check()
+
+
+class SaveState(_RunCallback):
+    """Saves the state every few minutes and, with the model and the history, after each epoch.
+
+    Args:
+        run: The `TrainingRun`.
+        minutes: Minutes between two states within an epoch.
+    """
+
+    def __init__(self, run: TrainingRun, minutes: float):
+        super().__init__(run)
+        self._seconds = minutes * 60
+        self._saved = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if time.monotonic() - self._saved >= self._seconds:
+            self._save()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._save()
+        folder = self.run.state.folder.parent
+        write_history(folder / "history.csv", self.run.progress.history)
+        save_model(self.model, folder / "model.keras")
+
+    def _save(self):
+        self.run.save(self.model)
+        self._saved = time.monotonic()
 
 
 def _number(tensor):

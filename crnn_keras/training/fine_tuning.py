@@ -1,53 +1,78 @@
-"""A trained reader with another dictionary: what it has learnt of the characters that stay, stays.
+"""Trained readers to begin from, with the characters and the canvas of other data.
 
-All layers but the last know nothing of characters, so they are copied. The last has a column of
-weights for each class: columns of characters that stay go to their new ids.
+All layers but the last know nothing of characters, so their weights are copied. The last has a
+column of weights for each class: columns of characters that stay move to their new ids.
 
 A new character begins as a much weaker blank: the blank's column, with a bias lower by
-`log(new characters / 1e-5)`. The blank is then likelier in every frame of every image, so best
-path never chooses a new character, and texts are unchanged. All new characters together have less
-than 1e-5 of a frame's probability, so a confidence falls by less than a share of 1e-5 a frame.
-They are learnt all the same: CTC's gradient asks for a character of the label however unlikely it
-is. Random columns would be learnt some 60 steps sooner, but 6,763 of them take up to 99 % of a
-confidence away.
+`log(new characters / 1e-5)`. The blank is then likelier in every frame of every image, so best path
+decoding never chooses a new character, and texts are unchanged. All new characters together have
+less than 1e-5 of a frame's probability, so a confidence falls by less than a fraction of 1e-5 for
+each frame. They are learned all the same: CTC's gradient asks for a character of the label however
+unlikely it is. Random columns would be learned some 60 steps sooner, but 6,763 of them remove up to
+99 % of a confidence.
 """
 
+from __future__ import annotations
+
 import hashlib
+import logging
 import math
+import os
 
 import numpy as np
 
 from crnn_keras.char_dict import BLANK, CharDict
 from crnn_keras.images import Canvas
 from crnn_keras.inference.recognizer import Recognizer
+from crnn_keras.model.architectures import ARCHITECTURES
+from crnn_keras.model.crnn import CRNN
 
-# Largest probability of a frame that the new characters may take together.
+# The largest probability of a frame that the new characters may have together.
 NEW_PROBABILITY = 1e-5
 HEAD = "logits"
+_logger = logging.getLogger(__name__)
 
 
-def load_for_fine_tuning(path, char_dict, canvas, seed=None, precision=None, preset=None):
-    """Loads a reader to start a training from, with the dictionary and the canvas of the data.
+def load_for_fine_tuning(
+    path: str | os.PathLike,
+    char_dict: CharDict,
+    canvas: Canvas,
+    *,
+    seed: int | None = None,
+    precision: str | None = None,
+    architecture: str | None = None,
+) -> CRNN:
+    """Loads a reader to begin a training from, with the characters and the canvas of the data.
 
     The convolutions and the LSTM take any width, so the canvas may have another mode and other
-    widths: a reader of words on 32 x 100 stretched pixels can start one of lines.
+    widths: a reader of words on 32 x 100 stretched pixels can begin one of lines. What changes is
+    logged; characters that the reader loses are logged as a warning.
 
     Args:
-        path: a `.keras` file, or the name of a shipped reader.
-        char_dict: the `CharDict` of the data; see `with_char_dict` where it differs.
-        canvas: the `images.Canvas` of the data.
-        seed: seed of the dropout; None: the reader's own.
-        precision: what the layers compute in, see `build_crnn`; None: as the reader did.
-        preset: shape of the new reader; None: the reader's own. `"deep"` can go on from
-            `"mobile"`: it has the same layers and some that change nothing before they have learnt.
+        path: A `.keras` file, or the name of a shipped reader.
+        char_dict: The `CharDict` of the data. `with_char_dict` tells what becomes of characters.
+        canvas: The `Canvas` of the data.
+        seed: Seed of the dropout. Defaults to `None`: the reader's own.
+        precision: What the layers compute in, see `build_crnn`. Defaults to `None`: as the reader.
+        architecture: Name of the new model's architecture. Defaults to `None`: the reader's own.
+            `"deep"` can begin from `"mobile"`: it has the same layers, and some that change nothing
+            before they have learned.
 
     Returns:
-        `CRNN` with the weights of the reader, without its calibration: that would not hold for
-        the weights to come. What differs is printed.
+        A `CRNN` with the weights of the reader. It has no calibration, since that would not hold
+        for the weights to come.
 
     Raises:
-        ValueError: it is no reader, its canvas has another height, or its layers are not among
-            those of the preset.
+        ValueError: The file is no reader, its canvas has another height, or the architecture is
+            unknown or lacks layers of the reader.
+
+    Example:
+
+        >>> from crnn_keras import Canvas, CharDict, load_for_fine_tuning
+        >>> digits = CharDict.from_preset("digits")
+        >>> model = load_for_fine_tuning("words", digits, Canvas(widths=(128,)))
+        >>> model.output_shape
+        (None, 32, 11)
     """
     model = Recognizer.load(path).model
     if model.canvas.height != canvas.height:
@@ -57,48 +82,56 @@ def load_for_fine_tuning(path, char_dict, canvas, seed=None, precision=None, pre
             f"with height {model.canvas.height}, or begin with fresh weights."
         )
     if model.canvas != canvas:
-        print(f"{path} learnt on {model.canvas}; it goes on with {canvas}.", flush=True)
+        _logger.info("%s was trained on %s and continues on %s.", path, model.canvas, canvas)
     if model.char_dict != char_dict:
-        print(f"{path}: {describe_char_dict_change(model.char_dict, char_dict)}", flush=True)
+        lost = set(model.char_dict.characters) - set(char_dict.characters)
+        level = logging.WARNING if lost else logging.INFO
+        change = describe_char_dict_change(model.char_dict, char_dict)
+        _logger.log(level, "%s: %s", path, change)
+    if architecture not in (None, model.architecture_name):
+        before = model.architecture_name
+        _logger.info("%s is %s and continues as %s.", path, before, architecture)
     seed = model.seed if seed is None else seed
-    preset = preset or model.preset
-    if preset != model.preset:
-        print(f"{path} has the preset {model.preset}; it goes on as {preset}.", flush=True)
-    made = _rebuilt(model, char_dict, canvas, seed, precision, preset)
+    rebuilt = _rebuild(model, char_dict, canvas, seed, precision, architecture)
     digest = hashlib.sha256()
     for weights in model.get_weights():
         digest.update(weights.tobytes())
-    made.origin = f"reader {digest.hexdigest()[:16]}"
-    return made
+    rebuilt.origin = f"reader {digest.hexdigest()[:16]}"
+    return rebuilt
 
 
-def with_char_dict(model, char_dict, precision=None):
-    """A reader with another dictionary that reads the characters both have as before.
+def with_char_dict(model: CRNN, char_dict: CharDict, *, precision: str | None = None) -> CRNN:
+    """Returns a copy of a model with another dictionary.
 
     Args:
-        model: a `CRNN`.
-        char_dict: the new `CharDict`. Characters may be added, dropped or in another order.
-        precision: what the layers compute in, see `build_crnn`; None: as the model's do.
+        model: A `CRNN`.
+        char_dict: The new `CharDict`. Characters may be added, dropped or in another order.
+        precision: What the layers compute in, see `build_crnn`. Defaults to `None`: as the model's.
 
     Returns:
-        `CRNN` with the same canvas, preset and seed. If characters were only added, it reads the
-        same texts as the model; each raw confidence falls by less than frames x 1e-5 of its
-        value. It has no calibration: that of the model was learnt with other characters.
+        A `CRNN` with the same canvas, architecture and seed. It reads the characters that both have
+        as before. If characters were only added, it reads the same texts, and each raw confidence
+        falls by less than frames x 1e-5 of its value. It has no calibration: that of the model was
+        fitted with other characters.
 
     Example:
 
+        >>> from crnn_keras import CharDict, Recognizer, with_char_dict
+        >>> model = Recognizer.load("words").model
         >>> characters = model.char_dict.characters + "é!"
         >>> wider = with_char_dict(model, CharDict(characters, fold_case=True))
+        >>> model.output_shape, wider.output_shape
+        ((None, 32, 37), (None, 32, 39))
     """
-    return _rebuilt(model, char_dict, model.canvas, model.seed, precision, model.preset)
+    return _rebuild(model, char_dict, model.canvas, model.seed, precision, None)
 
 
-def describe_char_dict_change(old, new):
-    """Says in words what becomes of a reader's characters.
+def describe_char_dict_change(old: CharDict, new: CharDict) -> str:
+    """Tells how many characters stay, are new and are dropped.
 
     Args:
-        old: the `CharDict` of the reader.
-        new: the `CharDict` it is to have.
+        old: The `CharDict` of the reader.
+        new: The `CharDict` that it gets.
 
     Returns:
         String such as `"36 characters stay, 2 are new, 0 are dropped (only there: 'é!')."`.
@@ -110,49 +143,56 @@ def describe_char_dict_change(old, new):
     )
 
 
-def _rebuilt(model, char_dict, canvas, seed, precision, preset):
-    """The model with another dictionary, canvas, seed, precision and preset, and its own weights.
-
-    Its calibration is left behind: learnt with other characters, or before what is learnt next.
-    """
-    char_dict = char_dict if isinstance(char_dict, CharDict) else CharDict.from_config(char_dict)
-    canvas = canvas if isinstance(canvas, Canvas) else Canvas(**canvas)
-    changed = {"char_dict": char_dict.get_config(), "canvas": canvas.get_config(), "seed": seed}
-    changed |= {"precision": precision or model.dtype_policy.name, "calibration": None}
-    made = type(model).from_config({**model.get_config(), **changed, "preset": preset})
-    sizes = {layer.name: _sizes(layer) for layer in made.layers if layer.name != HEAD}
+def _rebuild(model, char_dict, canvas, seed, precision, architecture):
+    """Builds the model anew with another dictionary, canvas or architecture, and copies weights."""
+    if architecture not in (None, *ARCHITECTURES):
+        raise ValueError(
+            f"Architecture {architecture!r} is unknown. Expected one of {list(ARCHITECTURES)}."
+        )
+    config = {
+        **model.get_config(),
+        **ARCHITECTURES.get(architecture, {}),
+        "char_dict": char_dict.get_config(),
+        "canvas": canvas.get_config(),
+        "seed": seed,
+        "precision": precision or model.dtype_policy.name,
+        "calibration": None,
+    }
+    rebuilt = type(model).from_config(config)
+    shapes = {layer.name: _shapes(layer) for layer in rebuilt.layers if layer.name != HEAD}
     for layer in model.layers:
         if layer.name == HEAD:
             continue
-        if sizes.get(layer.name) != _sizes(layer):
+        if shapes.get(layer.name) != _shapes(layer):
             raise ValueError(
-                f"A reader of the preset {model.preset!r} cannot go on as {preset!r}: its layer "
-                f"{layer.name} is not in that. Expected its own preset, or 'deep' for 'mobile'."
+                f"A reader of the architecture {model.architecture_name!r} cannot continue as "
+                f"{architecture!r}: that has no layer like its {layer.name}. Expected its own "
+                "architecture, or 'deep' for 'mobile'."
             )
-        made.get_layer(layer.name).set_weights(layer.get_weights())
+        rebuilt.get_layer(layer.name).set_weights(layer.get_weights())
     kernel, bias = model.get_layer(HEAD).get_weights()
-    made.get_layer(HEAD).set_weights(_head(kernel, bias, model.char_dict, char_dict))
-    return made
+    rebuilt.get_layer(HEAD).set_weights(_move_columns(kernel, bias, model.char_dict, char_dict))
+    return rebuilt
 
 
-def _sizes(layer):
+def _shapes(layer):
     return [tuple(weight.shape) for weight in layer.weights]
 
 
-def _head(kernel, bias, old, new):
-    """The last layer's weights for another dictionary.
+def _move_columns(kernel, bias, old, new):
+    """Returns the last layer's weights for another dictionary.
 
     Args:
-        kernel: float array `(features, old classes)`.
-        bias: float array `(old classes,)`.
-        old: the `CharDict` of these classes.
-        new: the `CharDict` wanted.
+        kernel: Float array of shape `(features, old classes)`.
+        bias: Float array of shape `(old classes,)`.
+        old: The `CharDict` of these classes.
+        new: The `CharDict` wanted.
 
     Returns:
         List of a kernel and a bias for the new classes.
     """
-    old_ids = {character: number for number, character in enumerate(old.characters, start=1)}
-    # A new character takes the blank's column, which is the first.
+    old_ids = {character: index for index, character in enumerate(old.characters, start=1)}
+    # A new character gets the blank's column, which is the first.
     columns = np.array([BLANK, *(old_ids.get(c, BLANK) for c in new.characters)])
     is_new = columns == BLANK
     is_new[BLANK] = False

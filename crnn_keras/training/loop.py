@@ -1,72 +1,103 @@
-"""`train`: records in, a run folder out."""
+"""`train`: batches in, a run folder out. A loop around Keras' `fit`, and callbacks."""
 
+from __future__ import annotations
+
+import os
 import pathlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import keras
+
+from crnn_keras.model.ctc import CTCLoss
 from crnn_keras.model.saving import save_model
-from crnn_keras.training.callbacks import Run
-from crnn_keras.training.network import compile_for_training, run_variables, training_model
-from crnn_keras.training.outputs import write_history
-from crnn_keras.training.run_state import Progress, RunState
+from crnn_keras.training.bad_batches import explain_input_errors
+from crnn_keras.training.callbacks import (
+    NameBadBatch,
+    ReportProgress,
+    SaveState,
+    StopOnSignal,
+    TrackProgress,
+    TrainingRun,
+    Validate,
+)
+from crnn_keras.training.distribute.group import average_gradients
+from crnn_keras.training.history import write_history
+from crnn_keras.training.run_state import Progress, RunState, run_variables
 from crnn_keras.training.schedules import make_optimizer, make_schedule
 from crnn_keras.training.settings import data_settings, model_settings
 from crnn_keras.training.stop_signals import StopSignals, TrainingStopped
 from crnn_keras.training.validation import check_batches
 from crnn_keras.utils.malloc import tune_malloc
 
+if TYPE_CHECKING:
+    from crnn_keras.data.batches import Batches
+    from crnn_keras.model.crnn import CRNN
+
+# The input may work some batches ahead of the step that meets its error.
+_PREFETCHED = 8
+
 
 def train(
-    model,
-    batches,
-    validation,
-    folder,
-    epochs,
-    steps_per_epoch=0,
-    optimizer="adamw",
-    schedule="cosine",
-    learning_rate=2e-3,
-    save_minutes=10.0,
-):
-    """Trains a reader; continues where an earlier call with the same settings was stopped.
+    model: CRNN,
+    batches: Batches,
+    validation: Batches,
+    *,
+    folder: str | os.PathLike,
+    epochs: int,
+    steps_per_epoch: int = 0,
+    optimizer: str = "adamw",
+    schedule: str = "cosine",
+    learning_rate: float = 2e-3,
+    save_minutes: float = 10.0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> list[dict[str, Any]]:
+    """Trains a model, or continues a run that was stopped.
 
     The state is saved at the beginning, every `save_minutes`, after each epoch, and at Ctrl-C or
     SIGTERM. A continued run ends with the weights and the history (but for its seconds) of an
-    unbroken one, bit for bit, on the same backend and with the same number of CPU threads. The
-    history's `skipped` counts the records of both sets that are in no batch.
+    unbroken one, bit for bit, on the same backend and with the same number of CPU threads.
 
     Args:
-        model: a `CRNN` with fresh weights, or those of `extend.load_for_fine_tuning`. A calibration that it
-            has is taken away.
-        batches: a `dataset.Batches` to train on.
-        validation: a `dataset.Batches` to measure on after each epoch.
-        folder: the run folder.
-        epochs: number of epochs in all, those before an interruption included.
-        steps_per_epoch: batches in an epoch; 0: one pass over the records.
-        optimizer: see `make_optimizer`.
-        schedule: see `make_schedule`.
-        learning_rate: see `make_schedule`.
-        save_minutes: time between two states within an epoch; 0: one after each step.
+        model: A `CRNN` with fresh weights, or what `load_for_fine_tuning` returned. Its calibration
+            is removed, since it would not hold for the weights to come.
+        batches: `Batches` to train on.
+        validation: `Batches` to measure on after each epoch.
+        folder: The run folder. Afterwards it holds `model.keras`, `history.csv` and `state/`.
+        epochs: Number of epochs in all, those before an interruption included.
+        steps_per_epoch: Batches in an epoch. Defaults to `0`: every record once.
+        optimizer: `"adamw"` or `"sgd"`, see `make_optimizer`. Defaults to `"adamw"`.
+        schedule: `"cosine"`, `"step"` or `"constant"`, see `make_schedule`. Defaults to `"cosine"`.
+        learning_rate: The largest learning rate. Defaults to `0.002`.
+        save_minutes: Minutes between two states within an epoch. Defaults to `10`. With `0` each
+            step is saved.
+        callbacks: Keras callbacks of your own, such as `keras.callbacks.TensorBoard`. At the end of
+            an epoch their logs hold `val_loss`, `val_word_accuracy` and `val_character_accuracy`. A
+            callback that sets `model.stop_training` ends the call after that epoch. What a
+            callback keeps in its own attributes is not part of the state. Defaults to none.
 
     Returns:
-        The history: a list of dicts with the keys of `HISTORY_COLUMNS`, a row an epoch.
+        The history: a list of dicts with the keys of `HISTORY_COLUMNS`, one for each epoch.
 
     Raises:
-        ValueError: the folder holds a run with other settings, a setting is unknown, the batches
-            have another char dict or canvas than the model, or a record cannot be read any more.
-        FloatingPointError: the loss or a weight is no longer finite; the message names the
-            images. No such state is saved.
-        OSError: the disk is full, and the like. The states saved before are untouched.
-        TrainingStopped: Ctrl-C or SIGTERM came; the state was saved after the running step.
+        ValueError: The folder holds a run with other settings, a setting is unknown, or the batches
+            have another char dict or canvas than the model.
+        RecordError: A record cannot be read any more.
+        FloatingPointError: The loss or a weight is not finite. The message names the images. Such a
+            state is not saved.
+        OSError: The disk is full, or cannot be written to. The states saved before are untouched.
+        TrainingStopped: Ctrl-C or SIGTERM came. The state was saved after the running step.
     """
     folder = pathlib.Path(folder)
     for data in (batches, validation):
         check_batches(model, data)
-    # Learnt for the weights that it begins with.
     model.calibration = None
     tune_malloc()
     steps = steps_per_epoch or batches.steps_per_epoch
-    whole = training_model(model, batches.labels.shape[1])
     rate = make_schedule(schedule, learning_rate, epochs * steps)
-    compile_for_training(whole, make_optimizer(optimizer, rate))
+    model.compile(optimizer=make_optimizer(optimizer, rate), loss=CTCLoss())
+    model.optimizer.build(model.trainable_variables)
+    average_gradients(model.trainable_variables)
     settings = {
         "epochs": epochs,
         "steps_per_epoch": steps,
@@ -74,26 +105,62 @@ def train(
         "schedule": schedule,
         "learning_rate": learning_rate,
         **data_settings(batches, validation),
-        **model_settings(model, whole),
+        **model_settings(model),
     }
     state = RunState(folder, settings)
-    progress = state.load(run_variables(whole))
+    progress = state.load(run_variables(model))
     if progress is None:
-        # A cell that is run again after an error holds a model that has learnt already: the state
-        # of step 0 gives it its first weights back.
+        # A cell that is run again after an error holds a model that has learned already: the state
+        # of step 0 restores its first weights.
         progress = Progress()
-        state.save(run_variables(whole), progress)
+        state.save(run_variables(model), progress)
     elif progress.step:
-        print(f"{folder} stands after {progress.place(steps, epochs)}.", flush=True)
+        print(f"{folder} continues after {progress.describe(steps, epochs)}.", flush=True)
+    run = TrainingRun(batches, validation, state, progress, epochs, steps)
     with StopSignals() as signals:
-        run = Run(
-            model, whole, batches, validation, state, progress, epochs, steps, save_minutes, signals
-        )
+        stop = StopOnSignal(run, signals)
+        # The order counts: a step is counted and checked first, the user's callbacks see the
+        # validation's figures, and what is saved is what all of them left.
+        order = [
+            TrackProgress(run),
+            NameBadBatch(run),
+            ReportProgress(run),
+            Validate(run, after_batch=stop.check),
+            *callbacks,
+            stop,
+            SaveState(run, save_minutes),
+        ]
         try:
-            run.complete()
+            _fit(model, run, order)
         except TrainingStopped as stopped:
             # Raised anew, without the thirty lines of Keras' `fit` that it came through.
             raise stopped.with_traceback(None) from None
     write_history(folder / "history.csv", progress.history)
     save_model(model, folder / "model.keras")
     return progress.history
+
+
+def _fit(model: CRNN, run: TrainingRun, callbacks: list[keras.callbacks.Callback]) -> None:
+    """Calls `fit` until all epochs are trained and validated, or a callback stops the training."""
+    model.stop_training = False
+    while run.epoch < run.epochs and not model.stop_training:
+        done = run.steps_done
+        if done == run.steps:  # stopped between the last step and the validation
+            keras.callbacks.CallbackList(callbacks, model=model).on_epoch_end(run.epoch)
+            continue
+        with explain_input_errors("training", run.batches, lambda: _next_steps(run)):
+            model.fit(
+                run.batches.train_dataset(start_step=run.progress.step),
+                initial_epoch=run.epoch,
+                # The rest of a broken epoch is a call of its own, since it has fewer steps.
+                epochs=run.epoch + 1 if done else run.epochs,
+                steps_per_epoch=run.steps - done,
+                shuffle=False,
+                verbose=0,
+                callbacks=callbacks,
+            )
+
+
+def _next_steps(run):
+    """Returns the steps whose images the input may have been reading."""
+    return range(run.progress.step, run.progress.step + _PREFETCHED)

@@ -1,4 +1,6 @@
-"""The optimizer of a run and how its learning rate goes."""
+"""Optimizers and learning rate schedules by name."""
+
+from __future__ import annotations
 
 import keras
 
@@ -6,20 +8,22 @@ OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "step", "constant")
 
 
-def make_schedule(schedule, learning_rate, total_steps):
-    """Learning rate as a function of the step.
+def make_schedule(
+    schedule: str, learning_rate: float, total_steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule | float:
+    """Makes a learning rate schedule.
 
     Args:
-        schedule: `"cosine"`: up in a twentieth of the steps, then down to 0 along a cosine;
-            `"step"`: times 0.1 every 10,000 steps, the old project's; `"constant"`.
-        learning_rate: the largest value.
-        total_steps: steps of the whole run, used by `"cosine"`.
+        schedule: `"cosine"`: warm-up over a twentieth of the steps, then down to 0 along a cosine;
+            `"step"`: times 0.1 every 10,000 steps, as in CRNN_Tensorflow; `"constant"`.
+        learning_rate: The largest value.
+        total_steps: Steps of the whole run. `"cosine"` needs them.
 
     Returns:
-        A Keras schedule or a float.
+        A Keras schedule, or a float.
 
     Raises:
-        ValueError: the schedule is unknown.
+        ValueError: The schedule is unknown.
     """
     if schedule == "cosine":
         warmup = max(total_steps // 20, 1)
@@ -38,18 +42,20 @@ def make_schedule(schedule, learning_rate, total_steps):
     raise ValueError(f"Schedule {schedule!r} is unknown. Expected one of {SCHEDULES}.")
 
 
-def make_optimizer(optimizer, learning_rate):
-    """An optimizer with clipped gradients.
+def make_optimizer(
+    optimizer: str, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
+) -> keras.optimizers.Optimizer:
+    """Makes an optimizer with clipped gradients.
 
     Args:
-        optimizer: `"adamw"` or `"sgd"` (momentum 0.9, as in the old project).
-        learning_rate: float or Keras schedule.
+        optimizer: `"adamw"` or `"sgd"` (momentum 0.9, as in CRNN_Tensorflow).
+        learning_rate: Float or Keras schedule.
 
     Returns:
         A Keras optimizer.
 
     Raises:
-        ValueError: the optimizer is unknown.
+        ValueError: The optimizer is unknown.
     """
     if optimizer == "adamw":
         return keras.optimizers.AdamW(learning_rate, weight_decay=0.01, global_clipnorm=5.0)

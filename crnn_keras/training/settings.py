@@ -1,19 +1,26 @@
-"""What must not change between the parts of a run."""
+"""The settings of a run: what must not change when it continues."""
+
+from __future__ import annotations
 
 import hashlib
 import importlib
 import json
 import math
+from typing import TYPE_CHECKING, Any
 
 import keras
 
+if TYPE_CHECKING:
+    from crnn_keras.data.batches import Batches
+    from crnn_keras.model.crnn import CRNN
 
-def data_settings(batches, validation):
-    """What the data of a run say of themselves.
+
+def data_settings(batches: Batches, validation: Batches) -> dict[str, Any]:
+    """Collects the settings of a run's data.
 
     Args:
-        batches: the `dataset.Batches` to train on.
-        validation: the `dataset.Batches` to measure on.
+        batches: The `Batches` to train on.
+        validation: The `Batches` to measure on.
 
     Returns:
         Plain dict.
@@ -30,19 +37,19 @@ def data_settings(batches, validation):
     }
 
 
-def model_settings(model, whole):
-    """What the model of a run and the programs say of themselves.
+def model_settings(model: CRNN) -> dict[str, Any]:
+    """Collects the settings of a run's model and the versions of the programs.
 
     Args:
-        model: a `CRNN`.
-        whole: its training model.
+        model: A `CRNN`.
 
     Returns:
         Plain dict.
     """
     config = json.dumps(model.char_dict.get_config(), sort_keys=True)
     char_dict_hash = hashlib.sha256(config.encode()).hexdigest()[:16]
-    sizes = [math.prod(variable.shape) for variable in whole.variables]
+    name = model.architecture_name
+    sizes = [math.prod(variable.shape) for variable in model.variables]
     backend = keras.backend.backend()
     # TensorFlow augments the images on every backend.
     programs = dict.fromkeys(["crnn_keras", "keras", "tensorflow", backend])
@@ -50,7 +57,7 @@ def model_settings(model, whole):
     return {
         "char_dict": f"{model.char_dict!r} {char_dict_hash}",
         "canvas": model.canvas.get_config(),
-        "preset": model.preset,
+        "architecture": model.architecture if name == "custom" else name,
         "model_seed": model.seed,
         "origin": model.origin,
         "precision": model.dtype_policy.name,

@@ -1,8 +1,13 @@
 """The history of a run as a csv file."""
 
+from __future__ import annotations
+
 import csv
 import io
+import os
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 from crnn_keras.utils import files
 
@@ -20,15 +25,15 @@ HISTORY_COLUMNS = (
 )
 
 
-def write_history(path, history):
-    """Writes a history as csv, whole or not at all.
+def write_history(path: str | os.PathLike, history: Sequence[dict[str, Any]]) -> None:
+    """Writes a history as csv, completely or not at all.
 
     Args:
-        path: file to write.
-        history: list of dicts with the keys of `HISTORY_COLUMNS`.
+        path: File to write.
+        history: Dicts with the keys of `HISTORY_COLUMNS`, one for each epoch.
 
     Raises:
-        OSError: the disk is full, and the like.
+        OSError: The disk is full, or cannot be written to.
     """
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, HISTORY_COLUMNS, lineterminator="\n")
