@@ -402,7 +402,7 @@ def coverage(counts, size):
 
 @_styled
 def label_lengths(table):
-    """Share of the labels of each length, a line for each part.
+    """Share of the labels of each length, a line for each split.
 
     Args:
         table: table with the columns `split` and `length` (characters), such as `DataCheck.facts`.
@@ -412,16 +412,18 @@ def label_lengths(table):
     """
     figure = Figure(figsize=(5, 2.2), layout="constrained")
     axes = figure.subplots()
-    parts = [(name, table.loc[table["split"] == name, "length"]) for name in table["split"].unique()]
+    parts = [
+        (name, table.loc[table["split"] == name, "length"]) for name in table["split"].unique()
+    ]
     longest = int(table["length"].max()) if len(table) else 1
     edges = np.arange(0.5, longest + 1) if longest <= 60 else np.linspace(0.5, longest + 0.5, 61)
-    for (name, lengths), color in zip(parts, (BLUE, ORANGE, GREY, INK), strict=False):
+    for (name, lengths), color in zip(splits, (BLUE, ORANGE, GREY, INK), strict=False):
         fractions = np.histogram(lengths, edges)[0] / max(len(lengths), 1)
         axes.stairs(fractions, edges, color=color, label=drawable(f"{name} ({len(lengths):,})"))
     axes.set_xlabel("characters in a label")
     axes.set_ylabel("share")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    if parts:
+    if splits:
         axes.legend()
     return figure
 
@@ -561,3 +563,21 @@ def risk_coverage(curves, marks=None):
     axes.set_ylabel("% of those wrong")
     axes.legend(loc="upper left")
     return figure
+
+
+def data_check_figures(check, canvas_height=32):
+    """Draws the figures of a data check's page.
+
+    Args:
+        check: A `DataCheck`.
+        canvas_height: Height of the canvas in pixels. Defaults to `32`.
+
+    Returns:
+        List of `Figure`s: frequencies of the characters, lengths of the labels, sizes of the
+        images.
+    """
+    return [
+        character_frequencies(check.characters().set_index("character")["total"]),
+        label_lengths(check.facts),
+        image_sizes(check.facts, canvas_height),
+    ]
