@@ -412,7 +412,7 @@ def label_lengths(table):
     """
     figure = Figure(figsize=(5, 2.2), layout="constrained")
     axes = figure.subplots()
-    parts = [
+    splits = [
         (name, table.loc[table["split"] == name, "length"]) for name in table["split"].unique()
     ]
     longest = int(table["length"].max()) if len(table) else 1
