@@ -34,6 +34,7 @@ from crnn_keras.data.records import make_record, write_records
 from crnn_keras.images import Canvas
 
 LETTERS = CharDict.from_preset("alphanumeric36")
+CHECKED = {"char_dict": LETTERS, "canvas": Canvas()}
 
 
 def rendered_images(count):
@@ -52,7 +53,7 @@ def against_lmdb(count, rounds):
     records = [make_record(encoded, text, "rendered") for encoded, text in pairs]
     plain = sum(len(encoded) for encoded, _ in pairs) / count
     writers = {
-        "TFRecord shards": lambda folder: write_records(folder, records, LETTERS, Canvas()),
+        "TFRecord shards": lambda folder: write_records(folder, records, **CHECKED),
         "clovaai's LMDB": lambda folder: write_lmdb(folder, pairs),
     }
     speeds, sizes = {name: [] for name in writers}, {}

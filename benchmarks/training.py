@@ -279,7 +279,7 @@ class FromRecords:
             text = texts.text(index)
             rows.append(make_record(synth.render_jpeg(text, fonts, index=index), text, "word"))
         chars = CharDict.from_preset("alphanumeric36")
-        write_records(self.folder.name, rows, chars, Canvas())
+        write_records(self.folder.name, rows, char_dict=chars, canvas=Canvas())
 
         def batches(**options):
             records = Records(self.folder.name)

@@ -22,11 +22,14 @@ if os.environ.get("KERAS_BACKEND") == "torch":
     # Its threads spin while they wait for each other: on a loaded machine 40 times slower.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from crnn_keras import synth  # noqa: E402
 from crnn_keras.char_dict import CharDict  # noqa: E402
-from crnn_keras.data import records  # noqa: E402
+from crnn_keras.data import build, records  # noqa: E402
+from crnn_keras.data.labels import Sample  # noqa: E402
 from crnn_keras.images import Canvas  # noqa: E402
 
 
@@ -72,7 +75,7 @@ def write_words(char_dict):
             records.make_record(image, text, f"word {index}")
             for index, (image, text) in enumerate(zip(images, texts, strict=True))
         ]
-        records.write_records(folder, made, char_dict, Canvas())
+        records.write_records(folder, made, char_dict=char_dict, canvas=Canvas())
         return records.Records(folder)
 
     return write
@@ -113,6 +116,37 @@ def png_of_size():
         return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
     return png
+
+
+@pytest.fixture
+def rendered(char_dict):
+    """Specification of 40 rendered words in shards of ten."""
+    recipe = synth.Recipe(fonts=tuple(synth.bundled_fonts()[:3]), seed=5)
+    source = build.RenderedSource(recipe, rows=40, per_shard=10)
+    return build.Specification(source, char_dict, Canvas())
+
+
+@pytest.fixture
+def noise_samples(tmp_path, encode):
+    """Twelve samples: one whose file is missing, one with an unknown character, one too long."""
+    samples = []
+    for index in range(12):
+        path = tmp_path / "images" / f"{index}.png"
+        path.parent.mkdir(exist_ok=True)
+        noise = np.random.default_rng(index).integers(0, 256, (20, 60), dtype=np.uint8)
+        path.write_bytes(encode(Image.fromarray(noise), "PNG"))
+        samples.append(Sample(str(path), f"word{index}", f"labels.tsv, line {index + 1}"))
+    os.unlink(samples[3].image)
+    samples[5] = Sample(samples[5].image, "省", "labels.tsv, line 6")
+    samples[7] = Sample(samples[7].image, "a" * 13 + "b", "labels.tsv, line 8")
+    return samples
+
+
+@pytest.fixture
+def listed(tmp_path, noise_samples, char_dict):
+    """Specification of the twelve samples in shards of five."""
+    sources = build.list_splits(tmp_path / "lists", {"train": noise_samples}, per_shard=5)
+    return build.Specification(sources["train"], char_dict, Canvas())
 
 
 @pytest.fixture

@@ -229,12 +229,12 @@ def test_record_that_cannot_be_trained_on_is_skipped_and_named(partly_bad, char_
     batches = Batches(partly_bad, char_dict, STRETCH, batch_size=2)
     assert batches.texts == ["good", "fine", "last"]
     assert len(batches) == 3
-    assert [problem.kind for problem in batches.skipped] == [
+    assert [issue.kind for issue in batches.skipped] == [
         "unknown character",
         "label too long",
     ]
     folder = partly_bad.folder
-    assert [problem.where for problem in batches.skipped] == [
+    assert [issue.where for issue in batches.skipped] == [
         f"{folder}, record 1 (word 1)",
         f"{folder}, record 3 (word 3)",
     ]

@@ -1,4 +1,4 @@
-"""Images that stay where they are: views of samples, LMDB folders."""
+"""Images that stay where they are: manifests of samples, LMDB folders."""
 
 import re
 
@@ -26,6 +26,7 @@ from crnn_keras.images import Canvas
 
 LETTERS = CharDict.from_preset("alphanumeric36")
 CANVAS = Canvas()
+CHECKED = {"char_dict": LETTERS, "canvas": CANVAS}
 WORDS = ["one", "two", "three", "four", "five"]
 
 
@@ -56,9 +57,9 @@ def test_an_lmdb_of_others_is_read(their_lmdb, encoded):
     assert len(db) == 5
     assert [db.label(number) for number in range(1, 6)] == WORDS
     assert db.image(image_key(2)) == encoded[1]
-    with pytest.raises(ValueError, match="label-000000006: there is no such entry"):
+    with pytest.raises(ValueError, match="label-000000006"):
         db.label(6)
-    with pytest.raises(ValueError, match="image-000000006: there is no such entry"):
+    with pytest.raises(ValueError, match="image-000000006"):
         db.image(image_key(6))
     db.close()
 
@@ -76,7 +77,7 @@ def test_what_is_written_others_read(tmp_path, encoded):
             assert transaction.get(b"label-%09d" % number).decode() == word
     env.close()
     assert [path.name for path in (tmp_path / "ours").iterdir()] == ["data.mdb"]
-    with pytest.raises(ValueError, match="ours is there already"):
+    with pytest.raises(ValueError, match="ours"):
         write_lmdb(tmp_path / "ours", [])
     with pytest.raises(ValueError, match="no images to write"):
         write_lmdb(tmp_path / "empty", [])
@@ -96,69 +97,75 @@ def test_an_lmdb_without_a_count_is_refused(tmp_path):
     with env.begin(write=True) as transaction:
         transaction.put(b"image-000000001", b"x")
     env.close()
-    with pytest.raises(ValueError, match="no usable 'num-samples'"):
+    with pytest.raises(ValueError, match="num-samples"):
         LmdbFolder(tmp_path / "db")
 
 
-def test_an_lmdb_trains_as_its_records_would(tmp_path, their_lmdb):
+def test_an_lmdb_gives_the_batches_of_its_records(tmp_path, their_lmdb):
     samples = read_samples(their_lmdb).samples
     assert [sample.text for sample in samples] == WORDS
-    straight = Batches(ManifestRecords(samples), LETTERS, CANVAS, batch_size=2, seed=3, shuffle=True)
-    assert [problem.where for problem in straight.skipped] == [samples[3].where]
+    straight = Batches(
+        ManifestRecords(samples), LETTERS, CANVAS, batch_size=2, seed=3, shuffle=True
+    )
+    assert [issue.where for issue in straight.skipped] == [samples[3].where]
     assert "unreadable image" in straight.skipped[0].kind
 
-    kept = [record for record in ManifestRecords(samples).scan() if hasattr(record, "encoded")]
-    write_records(tmp_path / "set", kept, LETTERS, CANVAS)
-    copied = Batches(open_records(tmp_path / "set"), LETTERS, CANVAS, batch_size=2, seed=3, shuffle=True)
+    kept = [
+        record for record in ManifestRecords(samples).iter_checked() if hasattr(record, "encoded")
+    ]
+    write_records(tmp_path / "set", kept, **CHECKED)
+    copied = Batches(
+        open_records(tmp_path / "set"), LETTERS, CANVAS, batch_size=2, seed=3, shuffle=True
+    )
     steps = [b.train_dataset().take(3).as_numpy_iterator() for b in (straight, copied)]
     for here, there in zip(*steps, strict=True):
         for one, two in zip(here, there, strict=True):
             np.testing.assert_array_equal(one, two)
 
 
-def test_a_view_is_opened_as_a_set(tmp_path, their_lmdb, encoded):
+def test_a_manifest_is_opened_as_a_set(tmp_path, their_lmdb, encoded):
     samples = read_samples(their_lmdb).samples[:3]
-    content = write_manifest(tmp_path / "view", samples, LETTERS, CANVAS)
+    content = write_manifest(tmp_path / "manifest", samples, **CHECKED)
     assert content["records"] == 3 and content["char_dict"] == LETTERS.get_config()
-    view = open_records(tmp_path / "view")
-    assert isinstance(view, ManifestRecords) and view.info == content
-    assert [(record.encoded, record.text) for record in view] == list(
+    manifest = open_records(tmp_path / "manifest")
+    assert isinstance(manifest, ManifestRecords) and manifest.info == content
+    assert [(record.encoded, record.text) for record in manifest] == list(
         zip(encoded[:3], WORDS[:3], strict=True)
     )
-    assert view.fingerprint == ManifestRecords(samples).fingerprint
-    assert view.fingerprint != ManifestRecords(samples[:2]).fingerprint
-    assert view.image(1).size == (60, 21)
+    assert manifest.fingerprint == ManifestRecords(samples).fingerprint
+    assert manifest.fingerprint != ManifestRecords(samples[:2]).fingerprint
+    assert manifest.image(1).size == (60, 21)
     with pytest.raises(IndexError, match="Record 3 of 3"):
-        view[3]
+        manifest[3]
 
 
-def test_a_view_whose_list_changed_is_refused(tmp_path, their_lmdb):
-    write_manifest(tmp_path / "view", read_samples(their_lmdb).samples, LETTERS, CANVAS)
-    path = tmp_path / "view" / "samples.jsonl"
+def test_a_manifest_whose_list_changed_is_refused(tmp_path, their_lmdb):
+    write_manifest(tmp_path / "manifest", read_samples(their_lmdb).samples, **CHECKED)
+    path = tmp_path / "manifest" / "samples.jsonl"
     path.write_text(path.read_text().replace("two", "six"))
-    with pytest.raises(ValueError, match=r"samples\.jsonl is missing or was changed"):
-        open_records(tmp_path / "view")
-    with pytest.raises(ValueError, match="no samples to write"):
-        write_manifest(tmp_path / "other", [], LETTERS, CANVAS)
+    with pytest.raises(ValueError, match=r"samples\.jsonl.*notebook 02"):
+        open_records(tmp_path / "manifest")
+    with pytest.raises(ValueError, match="no samples.*other"):
+        write_manifest(tmp_path / "other", [], **CHECKED)
 
 
-def test_a_view_is_verified_by_its_list(tmp_path, their_lmdb):
-    write_manifest(tmp_path / "view", read_samples(their_lmdb).samples, LETTERS, CANVAS)
-    assert verify(tmp_path / "view") == {}
-    with open(tmp_path / "view" / "samples.jsonl", "ab") as file:
+def test_a_manifest_is_verified_by_its_list(tmp_path, their_lmdb):
+    write_manifest(tmp_path / "manifest", read_samples(their_lmdb).samples, **CHECKED)
+    assert verify(tmp_path / "manifest") == {}
+    with open(tmp_path / "manifest" / "samples.jsonl", "ab") as file:
         file.write(b"more")
-    assert re.search(r"samples\.jsonl: sha256 is", verify(tmp_path / "view")[0])
-    with pytest.raises(RecordError, match="view lists its images. records.open_records opens"):
-        Records(tmp_path / "view")
+    assert re.search(r"samples\.jsonl: sha256 is", verify(tmp_path / "manifest")[0])
+    with pytest.raises(RecordError, match=r"manifest .*open_records"):
+        Records(tmp_path / "manifest")
 
 
-def test_a_view_and_a_set_replace_each_other(tmp_path, their_lmdb):
+def test_a_manifest_and_a_set_replace_each_other(tmp_path, their_lmdb):
     samples = read_samples(their_lmdb).samples[:3]
     kept = list(ManifestRecords(samples))
     for _ in range(2):
-        write_manifest(tmp_path / "set", samples, LETTERS, CANVAS)
+        write_manifest(tmp_path / "set", samples, **CHECKED)
         assert sorted(p.name for p in (tmp_path / "set").iterdir()) == ["samples.jsonl", "set.json"]
-        write_records(tmp_path / "set", kept, LETTERS, CANVAS)
+        write_records(tmp_path / "set", kept, **CHECKED)
         assert list(open_records(tmp_path / "set")) == kept
         assert sorted(p.name for p in (tmp_path / "set").iterdir()) == [
             "00000.tfrecord",
@@ -166,11 +173,11 @@ def test_a_view_and_a_set_replace_each_other(tmp_path, their_lmdb):
         ]
 
 
-def test_a_view_of_a_folder_whose_name_is_no_utf8(tmp_path, encoded):
+def test_a_manifest_of_a_folder_whose_name_is_not_utf8(tmp_path, encoded):
     samples = [Sample("caf\udce9/a.png", "one", "caf\udce9/labels.tsv, line 1")]
-    write_manifest(tmp_path / "view", samples, LETTERS, CANVAS)
-    assert open_records(tmp_path / "view").samples == samples
-    (tmp_path / "view" / "samples.jsonl").read_text(encoding="utf-8")
+    write_manifest(tmp_path / "manifest", samples, **CHECKED)
+    assert open_records(tmp_path / "manifest").samples == samples
+    (tmp_path / "manifest" / "samples.jsonl").read_text(encoding="utf-8")
 
 
 def test_an_lmdb_whose_writing_failed_can_be_written_again(tmp_path, encoded):
@@ -185,7 +192,7 @@ def test_an_lmdb_whose_writing_failed_can_be_written_again(tmp_path, encoded):
     assert write_lmdb(tmp_path / "db", [(encoded[0], "one")]) == 1
 
 
-def test_a_count_that_is_no_length_is_refused_and_closed(tmp_path):
+def test_a_count_that_is_not_a_length_is_refused(tmp_path):
     env = lmdb.open(str(tmp_path / "db"), map_size=1 << 20)
     with env.begin(write=True) as transaction:
         transaction.put(b"num-samples", b"9" * 30)
@@ -193,45 +200,47 @@ def test_a_count_that_is_no_length_is_refused_and_closed(tmp_path):
     caught = []
     for _ in range(2):
         # Held, as a notebook holds its last error.
-        with pytest.raises(ValueError, match="no usable 'num-samples'") as error:
+        with pytest.raises(ValueError, match="num-samples") as error:
             LmdbFolder(tmp_path / "db")
         caught.append(error)
 
 
-def test_images_of_a_view_may_be_files(tmp_path, encoded):
+def test_images_of_a_manifest_may_be_files(tmp_path, encoded):
     (tmp_path / "a.png").write_bytes(encoded[0])
-    view = ManifestRecords([Sample(str(tmp_path / "a.png"), "one", "labels.tsv, line 1")])
-    assert view[0].encoded == encoded[0] and view[0].source == "labels.tsv, line 1"
+    manifest = ManifestRecords([Sample(str(tmp_path / "a.png"), "one", "labels.tsv, line 1")])
+    assert manifest[0].encoded == encoded[0] and manifest[0].source == "labels.tsv, line 1"
 
 
 def test_joined_sets_are_read_as_one(tmp_path, encoded):
-    view = ManifestRecords(
+    manifest = ManifestRecords(
         [
             Sample(str(tmp_path / "a.png"), "one", "labels.tsv, line 1"),
             Sample(str(tmp_path / "gone.png"), "two", "labels.tsv, line 2"),
         ],
-        folder="view",
+        folder="manifest",
     )
     (tmp_path / "a.png").write_bytes(encoded[0])
     records = [make_record(image, "six", f"{n}.png") for n, image in enumerate(encoded[:2])]
-    write_records(tmp_path / "set", records, LETTERS, CANVAS)
+    write_records(tmp_path / "set", records, **CHECKED)
     kept = Records(tmp_path / "set")
-    joined = ConcatRecords([kept, view])
-    assert (len(joined), joined[1], joined[2]) == (4, kept[1], view[0])
-    assert [joined.place(position) for position in (1, 2)] == [
+    joined = ConcatRecords([kept, manifest])
+    assert (len(joined), joined[1], joined[2]) == (4, kept[1], manifest[0])
+    assert [joined.describe(position) for position in (1, 2)] == [
         f"{tmp_path / 'set'}, record 1",
-        "view, record 0",
+        "manifest, record 0",
     ]
-    found = list(joined.scan())
-    assert found[:3] == [*kept, view[0]] and found[3].where == "labels.tsv, line 2"
+    found = list(joined.iter_checked())
+    assert found[:3] == [*kept, manifest[0]] and found[3].where == "labels.tsv, line 2"
     assert joined.image(1).size == kept.image(1).size
     for position in (-1, 4):
         with pytest.raises(IndexError, match=f"Record {position} of 4"):
             joined[position]
-    others = [ConcatRecords(sets).fingerprint for sets in ([view, kept], [kept], [kept, view])]
+    others = [
+        ConcatRecords(sets).fingerprint for sets in ([manifest, kept], [kept], [kept, manifest])
+    ]
     assert others.index(joined.fingerprint) == 2 and len(set(others)) == 3
     batches = Batches(joined, LETTERS, CANVAS, batch_size=3)
     assert (sorted(batches.texts), len(batches.skipped)) == (["one", "six", "six"], 1)
-    assert batches.describe_step(0)[2] == "view, record 0 (labels.tsv, line 1), label 'one'"
+    assert batches.describe_step(0)[2] == "manifest, record 0 (labels.tsv, line 1), label 'one'"
     with pytest.raises(ValueError, match="no set to join"):
         ConcatRecords([])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from crnn_keras.char_dict import CharDict
-    from crnn_keras.data.records import ConcatRecords, ManifestRecords, Records
+    from crnn_keras.data.records import BaseRecords
     from crnn_keras.images import Canvas
 
 
@@ -73,7 +73,7 @@ class Batches:
 
     def __init__(
         self,
-        records: Records | ManifestRecords | ConcatRecords,
+        records: BaseRecords,
         char_dict: CharDict,
         canvas: Canvas,
         *,
@@ -112,15 +112,15 @@ class Batches:
     def _take_records(self) -> list[int]:
         """Sorts the records into `texts` and `skipped`; returns the usable ones' canvas widths."""
         widths = []
-        for position, record in enumerate(self.records.scan()):
+        for position, record in enumerate(self.records.iter_checked()):
             if isinstance(record, Issue):
                 self.skipped.append(record)
                 continue
             text = PROTOCOLS[self.protocol](record.text)
             frames = self.canvas.frames(record.height, record.width)
-            where = f"{self.records.place(position)} ({record.source})"
-            if problem := check_label(text, self.char_dict, frames, where=where):
-                self.skipped.append(problem)
+            where = f"{self.records.describe(position)} ({record.source})"
+            if issue := check_label(text, self.char_dict, frames, where=where):
+                self.skipped.append(issue)
                 continue
             self._positions.append(position)
             self.texts.append(self.char_dict.normalize(text))
@@ -168,7 +168,7 @@ class Batches:
         for index in dict.fromkeys(self._plan.step(step).tolist()):
             position = self._positions[index]
             source = self.records[position].source
-            where = f"{self.records.place(position)} ({source})"
+            where = f"{self.records.describe(position)} ({source})"
             names.append(f"{where}, label {self.texts[index]!r}")
         return names
 

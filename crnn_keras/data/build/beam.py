@@ -4,10 +4,14 @@ Needs the extra `beam`. Which runner works, and where, is a matter of Beam's own
 `docs/many_machines.md`.
 """
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json
+import os
 import re
+from collections.abc import Sequence
 
 import apache_beam as beam
 from apache_beam.io.filesystem import CompressionTypes
@@ -15,51 +19,62 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from crnn_keras.data.build.lists import SKIPPED
-from crnn_keras.data.build.local import SPECIFICATION, finish, made_differently, without_rows
+from crnn_keras.data.build.local import SPECIFICATION, mismatch_error, sidecar_of, write_skipped
 from crnn_keras.data.build.shards import make_shard
 from crnn_keras.data.build.specification import Specification
-from crnn_keras.data.records.shard import SIDECAR, shard_name
 from crnn_keras.data.issues import issue_line
+from crnn_keras.data.records.shard import shard_name
+from crnn_keras.data.records.sidecar import SIDECAR
 
 
-def prepare_on_beam(specification, folder, options=()):
+def prepare_on_beam(
+    specification: Specification, folder: str | os.PathLike, options: Sequence[str] = ()
+) -> dict:
     """Writes the set of a specification by a Beam pipeline.
 
     A shard whose file and notes are there already, from a pipeline that was stopped, is not made
-    again. The sidecar is written last: without it there is no set. Of a set that stands, every
-    shard is read, and those that are missing or damaged are made again.
+    again. The sidecar is written last: without it there is no set. If the set is there already,
+    every shard is read, and those that are missing or damaged are made again.
 
     Args:
         specification: a `Specification`. What it names (lists, images, fonts) must lie under
             the same paths on every worker.
         folder: folder of the set: a path that every worker sees, or one that Beam's file systems
-            know, such as `gs://bucket/train`.
-        options: Beam's command line options, such as `["--runner=DataflowRunner", ...]`; without
-            them Beam's direct runner works on this machine.
+            know, such as `"gs://bucket/train"`.
+        options: list of Beam's command line options, such as `["--runner=DataflowRunner", ...]`.
+            Defaults to `()`: Beam's direct runner works on this machine.
+
+    Returns:
+        The sidecar's content, a dict.
 
     Raises:
         ValueError: the folder belongs to another specification.
         RuntimeError: a worker failed, for example because its fonts or its Pillow are others than
             here, so that its bytes would be too.
     """
-    work = specification.get_config(), specification.digest, str(folder)
-    folder = work[-1]
-    _claim(specification, folder)
-    stands = FileSystems.exists(_join(folder, SIDECAR))
-    shards = _read_json(_join(folder, SIDECAR))["shards"] if stands else []
+    folder = str(folder)
+    work = {
+        "config": specification.get_config(),
+        "digest": specification.digest,
+        "folder": folder,
+    }
+    _resume_or_start(specification, folder)
+    exists = FileSystems.exists(_join(folder, SIDECAR))
+    shards = _read_json(_join(folder, SIDECAR))["shards"] if exists else []
     with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
-        if stands:
+        if exists:
             rows = pipeline | "shards" >> beam.Create(list(enumerate(shards)))
             spread = rows | "spread" >> beam.Reshuffle()
-            _ = spread | "mend shards" >> beam.Map(_mend_shard, *work)
+            _ = spread | "repair shards" >> beam.Map(_repair_shard, **work)
         else:
             rows = pipeline | "shards" >> beam.Create(range(len(specification.source)))
             spread = rows | "spread" >> beam.Reshuffle()
-            infos = spread | "make shards" >> beam.Map(_write_shard, *work)
-            whole = infos | "collect" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
-            _ = whole | "write the sidecar" >> beam.Map(_write_sidecar, *work)
-    # After the sidecar: whoever is stopped here leaves a set that is whole.
+            infos = spread | "make shards" >> beam.Map(_write_shard, **work)
+            collected = infos | "collect" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
+            _ = collected | "write the sidecar" >> beam.Map(_write_sidecar, **work)
+    # After the sidecar: whoever is stopped here leaves a complete set.
     _delete_notes(folder)
+    return _read_json(_join(folder, SIDECAR))
 
 
 def _join(folder, name):
@@ -67,13 +82,13 @@ def _join(folder, name):
 
 
 def _write(path, content):
-    """Writes a file that has its name only when it is whole, also on disks."""
-    part = path + ".part"
-    with FileSystems.create(part, "application/octet-stream") as file:
+    """Writes a file that has its name only when it is complete, also on disks."""
+    partial = path + ".part"
+    with FileSystems.create(partial, "application/octet-stream") as file:
         file.write(content)
     if FileSystems.exists(path):
         FileSystems.delete([path])
-    FileSystems.rename([part], [path])
+    FileSystems.rename([partial], [path])
 
 
 def _read_json(path):
@@ -86,8 +101,8 @@ def _write_json(path, content):
     _write(path, text.encode("utf-8", "backslashreplace"))
 
 
-def _is_whole(path, shard):
-    """Whether a file is there and has the hash that `shard` tells."""
+def _is_intact(path, shard):
+    """Whether a file exists and has the hash that `shard` names."""
     if not FileSystems.exists(path):
         return False
     digest = hashlib.sha256()
@@ -97,7 +112,8 @@ def _is_whole(path, shard):
     return digest.hexdigest() == shard["sha256"]
 
 
-def _claim(specification, folder):
+def _resume_or_start(specification, folder):
+    """Continues what an earlier pipeline left of the same specification, or begins a folder."""
     path = _join(folder, SPECIFICATION)
     if FileSystems.exists(path):
         if Specification.from_config(_read_json(path)).digest != specification.digest:
@@ -110,30 +126,30 @@ def _claim(specification, folder):
     _write_json(path, specification.get_config())
 
 
-def _make(number, config, digest):
-    """A shard by `make_shard`, if this machine makes the bytes that the first one would."""
+def _make(index, config, digest):
+    """Makes a shard, if this machine makes the bytes that the first one would."""
     specification = Specification.from_config(config)
     if specification.digest != digest:
         raise ValueError(
             "This worker would make other records than the machine that began: its lists, its "
             "fonts, or its versions of Pillow and numpy are others. Give all one image."
         )
-    return make_shard(specification, number)
+    return make_shard(specification, index)
 
 
-def _write_shard(number, config, digest, folder):
-    notes = _join(folder, f"{number:05d}.json")
+def _write_shard(index, *, config, digest, folder):
+    notes = _join(folder, f"{index:05d}.json")
     info = _read_notes(notes)
-    if info and _is_whole(_join(folder, shard_name(number)), info):
-        return number, info
-    content, info = _make(number, config, digest)
+    if info and _is_intact(_join(folder, shard_name(index)), info):
+        return index, info
+    content, info = _make(index, config, digest)
     _write(_join(folder, info["file"]), content)
     _write_json(notes, info)
-    return number, info
+    return index, info
 
 
 def _read_notes(path):
-    """What `make_shard` told of a shard, or None where there are no notes, or half of them."""
+    """Returns the notes of a shard, or None where there are none, or half of them."""
     try:
         info = _read_json(path) if FileSystems.exists(path) else None
     except ValueError:
@@ -141,22 +157,23 @@ def _read_notes(path):
     return info if isinstance(info, dict) and "sha256" in info else None
 
 
-def _mend_shard(numbered, config, digest, folder):
-    number, shard = numbered
+def _repair_shard(indexed, *, config, digest, folder):
+    index, shard = indexed
     path = _join(folder, shard["file"])
-    if _is_whole(path, shard):
+    if _is_intact(path, shard):
         return
-    content, info = _make(number, config, digest)
+    content, info = _make(index, config, digest)
     _write(path, content)
     if info["sha256"] != shard["sha256"]:
-        raise made_differently(folder, [shard["file"]])
+        raise mismatch_error(folder, [shard["file"]])
 
 
-def _write_sidecar(numbered, config, digest, folder):
+def _write_sidecar(indexed, *, config, digest, folder):
     skipped = io.BytesIO()
     skipped.write(issue_line())
-    infos = [info for _, info in sorted(numbered, key=lambda pair: pair[0])]
-    content = finish(Specification.from_config(config), [without_rows(i, skipped) for i in infos])
+    infos = [info for _, info in sorted(indexed, key=lambda pair: pair[0])]
+    shards = [write_skipped(skipped, info) for info in infos]
+    content = sidecar_of(Specification.from_config(config), shards)
     if not content["records"]:
         raise ValueError(f"No row is usable. The first: {' '.join(infos[0]['skipped'][0][1:])}")
     _write(_join(folder, SKIPPED), skipped.getvalue())

@@ -1,154 +1,173 @@
-"""Samples dealt to one list for each shard, so that a shard can be made by whoever has its list."""
+"""Samples assigned to one list for each shard, so that whoever has its list can make a shard."""
+
+from __future__ import annotations
 
 import collections
+import os
 import pathlib
 import re
+from collections.abc import Iterable, Iterator, Mapping
 
-from crnn_keras.utils import files
-from crnn_keras.images import ImageError
-from crnn_keras.data.records.record import make_record
-from crnn_keras.data.records.sample_list import read_sample_list, write_sample_list
 from crnn_keras.data.issues import Issue, issue_line
-from crnn_keras.data.labels import assign_split
+from crnn_keras.data.labels import Sample, assign_split
+from crnn_keras.data.records.record import Record, make_record
+from crnn_keras.data.records.sample_list import read_sample_list, write_sample_list
+from crnn_keras.images import ImageError
+from crnn_keras.utils import files
 
 LISTS = "lists.json"
 SKIPPED = "skipped.tsv"
 PER_SHARD = 4096
 
 
-def list_splits(folder, parts, per_shard=PER_SHARD):
-    """Lists samples that are dealt to parts already.
+def list_splits(
+    folder: str | os.PathLike,
+    splits: Mapping[str, Iterable[Sample]],
+    *,
+    per_shard: int = PER_SHARD,
+) -> dict[str, ListedSource]:
+    """Lists samples that are assigned to splits already.
 
     Args:
-        folder: folder to make; what stands there is replaced when the new lists are whole.
-        parts: dict of `part name: iterable of samples.Sample`s.
-        per_shard: rows in a list, and so in a shard.
+        folder: folder to make; an earlier one is replaced when the new lists are complete.
+        splits: dict of `split name: iterable of Samples`.
+        per_shard: int, rows in a list, and so in a shard. Defaults to `4096`.
 
     Returns:
-        Dict of `part name: ListedSource`.
+        Dict of `split name: ListedSource`; without the splits that have no samples.
 
     Raises:
-        ValueError: there are no samples, or a part's name is not letters and digits.
+        ValueError: there are no samples, or a split's name is not letters and digits.
     """
-    pairs = ((part, sample) for part, samples in parts.items() for sample in samples)
-    return _write(folder, pairs, list(parts), per_shard)
+    pairs = ((split, sample) for split, samples in splits.items() for sample in samples)
+    return _write(folder, pairs, list(splits), per_shard=per_shard)
 
 
-def list_stream(folder, rows, fractions, seed, per_shard=PER_SHARD):
-    """Deals samples to parts and lists them in one pass; memory does not grow with the rows.
+def list_stream(
+    folder: str | os.PathLike,
+    rows: Iterable[Sample | Issue],
+    fractions: Mapping[str, float],
+    *,
+    seed: int = 0,
+    per_shard: int = PER_SHARD,
+) -> dict[str, ListedSource]:
+    """Assigns samples to splits and lists them as they come; memory does not grow with the rows.
 
     Args:
-        folder: folder to make; what stands there is replaced when the new lists are whole.
-        rows: iterable of `samples.Sample`s and `Issue`s, as `samples.stream_samples` gives them.
-            The problems are written to `skipped.tsv` in the folder.
-        fractions: dict of `part name: share`.
-        seed: integer; the same gives the same parts, see `samples.assign_split`.
-        per_shard: rows in a list, and so in a shard.
+        folder: folder to make; an earlier one is replaced when the new lists are complete.
+        rows: iterable of `Sample`s and `Issue`s, as `stream_samples` returns it. The issues are
+            written to `skipped.tsv` in the folder.
+        fractions: dict of `split name: fraction`.
+        seed: int; the same gives the same splits, see `assign_split`. Defaults to `0`.
+        per_shard: int, rows in a list, and so in a shard. Defaults to `4096`.
 
     Returns:
-        Dict of `part name: ListedSource`.
+        Dict of `split name: ListedSource`; without the splits that have no samples.
 
     Raises:
-        ValueError: there are no samples, or a part's name is not letters and digits.
+        ValueError: there are no samples, or a split's name is not letters and digits.
     """
 
-    def dealt():
+    def assigned():
         for row in rows:
-            is_problem = isinstance(row, Issue)
-            yield SKIPPED if is_problem else assign_split(row.identity, fractions, seed), row
+            is_issue = isinstance(row, Issue)
+            yield SKIPPED if is_issue else assign_split(row.identity, fractions, seed), row
 
-    return _write(folder, dealt(), list(fractions), per_shard)
+    return _write(folder, assigned(), list(fractions), per_shard=per_shard)
 
 
-def _write(folder, pairs, parts, per_shard):
-    for part in parts:
+def _write(folder, pairs, splits, *, per_shard):
+    for split in splits:
         # It becomes a folder's name, here and on other systems.
-        if not re.fullmatch(r"\w[\w-]*", part):
-            raise ValueError(f"{part!r} is no part's name. Expected letters, digits, _ and -.")
+        if not re.fullmatch(r"\w[\w-]*", split):
+            raise ValueError(f"{split!r} cannot name a split. Expected letters, digits, _ and -.")
     if per_shard < 1:
         raise ValueError(f"{per_shard} rows in a list: expected at least 1.")
     folder = pathlib.Path(folder)
     lists, waiting = collections.defaultdict(list), collections.defaultdict(list)
 
-    def write(part):
-        path = new / part / f"{len(lists[part]):05d}.jsonl"
-        lists[part].append(write_sample_list(path, waiting.pop(part)))
+    def write(split):
+        path = new / split / f"{len(lists[split]):05d}.jsonl"
+        lists[split].append(write_sample_list(path, waiting.pop(split)))
 
-    with files.new_folder(folder) as new, files.atomic(new / SKIPPED) as problems:
-        problems.write(issue_line())
-        for part, row in pairs:
-            if part == SKIPPED:
-                problems.write(issue_line(row))
+    with files.new_folder(folder) as new, files.atomic(new / SKIPPED) as skipped:
+        skipped.write(issue_line())
+        for split, row in pairs:
+            if split == SKIPPED:
+                skipped.write(issue_line(row))
                 continue
-            waiting[part].append(row)
-            if len(waiting[part]) == per_shard:
-                write(part)
-        for part in list(waiting):
-            write(part)
+            waiting[split].append(row)
+            if len(waiting[split]) == per_shard:
+                write(split)
+        for split in list(waiting):
+            write(split)
         if not lists:
             raise ValueError(f"There are no samples to list in {folder}.")
         files.write_json(new / LISTS, lists)
-    return {part: ListedSource(folder, part) for part in lists}
+    return {split: ListedSource(folder, split) for split in lists}
 
 
 class ListedSource:
-    """Rows of lists that `list_splits` or `list_stream` wrote: one list for each shard.
+    """Reads the rows of a set from lists that `list_splits` or `list_stream` wrote, one a shard.
 
     Args:
         folder: folder of the lists.
-        part: name of the part, such as `"train"`.
+        split: name of the split, such as `"train"`.
+
+    Attributes:
+        rows: int, number of rows.
 
     Raises:
-        ValueError: there are no lists of this part.
+        ValueError: there are no lists of this split.
     """
 
     kind = "listed"
 
-    def __init__(self, folder, part):
+    def __init__(self, folder: str | os.PathLike, split: str):
         self.folder = pathlib.Path(folder)
-        self.part = part
+        self.split = split
         path = self.folder / LISTS
         if not path.is_file():
             here = "" if self.folder.is_absolute() else f" below {pathlib.Path.cwd()}"
             raise ValueError(
-                f"There is no {path}{here}, so no lists of the part {part!r}. prepare.list_splits "
-                "writes them; relative paths begin where it ran."
+                f"There is no {path}{here}, so no lists of the split {split!r}. "
+                "build.list_splits writes them; relative paths begin where it ran."
             )
-        parts = files.read_json(path)
-        if part not in parts:
+        lists = files.read_json(path)
+        if split not in lists:
             raise ValueError(
-                f"{self.folder} has no lists of the part {part!r}, but of {sorted(parts)}. "
-                "prepare.list_splits writes them."
+                f"{self.folder} has no lists of the split {split!r}, but of {sorted(lists)}. "
+                "build.list_splits writes them."
             )
-        self._lists = parts[part]
+        self._lists = lists[split]
         self.rows = sum(listed["rows"] for listed in self._lists)
 
-    def get_config(self):
-        """Plain dict from which `from_config` makes this source again."""
-        return {"folder": str(self.folder), "part": self.part}
+    def get_config(self) -> dict:
+        """Returns a plain dict from which `from_config` makes this source again."""
+        return {"folder": str(self.folder), "split": self.split}
 
     @classmethod
-    def from_config(cls, config):
-        """Makes the source from what `get_config` gave."""
+    def from_config(cls, config: dict) -> ListedSource:
+        """Makes the source from what `get_config` returned."""
         return cls(**config)
 
-    def identity(self):
-        """Plain data that names the rows: the hashes of the lists."""
+    def identity(self) -> list:
+        """Returns plain data that names the rows: the hashes of the lists."""
         return [self.kind, *(listed["sha256"] for listed in self._lists)]
 
-    def __len__(self):
-        """Number of shards."""
+    def __len__(self) -> int:
+        """Returns the number of shards."""
         return len(self._lists)
 
-    def shard_rows(self, number):
-        """Rows of a shard, counted from 0 within its list: a range."""
-        return range(self._lists[number]["rows"])
+    def shard_rows(self, index: int) -> range:
+        """Returns the rows of a shard, counted from 0 within its list."""
+        return range(self._lists[index]["rows"])
 
-    def records(self, number):
+    def records(self, index: int) -> Iterator[Record | Issue]:
         """Opens the images of a shard.
 
         Args:
-            number: the shard, from 0.
+            index: int, the shard, from 0.
 
         Yields:
             `Record`s, and `Issue`s where an image cannot be read.
@@ -156,8 +175,8 @@ class ListedSource:
         Raises:
             ValueError: the list is missing or was changed.
         """
-        listed = self._lists[number]
-        for sample in read_sample_list(self.folder / self.part / listed["file"], listed):
+        listed = self._lists[index]
+        for sample in read_sample_list(self.folder / self.split / listed["file"], listed):
             try:
                 yield make_record(sample.read(), sample.text, sample.where)
             except ImageError as error:

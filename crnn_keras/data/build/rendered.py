@@ -1,71 +1,77 @@
 """Rows that a recipe renders."""
 
+from __future__ import annotations
+
 import functools
 import json
 import operator
+from collections.abc import Iterator
 
 from crnn_keras.data.build.lists import PER_SHARD
-from crnn_keras.data.records.record import make_record
+from crnn_keras.data.records.record import Record, make_record
 from crnn_keras.synth import Recipe
 
 
 @functools.lru_cache(maxsize=8)
 def _renderer(recipe):
-    """The opened recipe; fonts and photographs are read once a process."""
+    """Returns the opened recipe; fonts and photographs are read once a process."""
     return Recipe.from_config(json.loads(recipe)).open()
 
 
 class RenderedSource:
-    """Rows that a recipe renders.
+    """Renders the rows of a set by a recipe.
 
     Args:
-        recipe: a `render.Recipe`. Row `i` is its image `i`.
-        rows: number of rows.
-        per_shard: rows in a shard.
+        recipe: a `synth.Recipe`. Row `i` is its image `i`.
+        rows: int, number of rows.
+        per_shard: int, rows in a shard. Defaults to `4096`.
+
+    Raises:
+        ValueError: `rows` or `per_shard` is below 1.
     """
 
     kind = "rendered"
 
-    def __init__(self, recipe, rows, per_shard=PER_SHARD):
+    def __init__(self, recipe: Recipe, rows: int, *, per_shard: int = PER_SHARD):
         if rows < 1 or per_shard < 1:
             raise ValueError(f"{rows} rows in shards of {per_shard}: expected at least 1 of each.")
         self.recipe = recipe
         self.rows = operator.index(rows)
         self.per_shard = operator.index(per_shard)
 
-    def get_config(self):
-        """Plain dict from which `from_config` makes this source again."""
+    def get_config(self) -> dict:
+        """Returns a plain dict from which `from_config` makes this source again."""
         recipe = self.recipe.get_config()
         return {"recipe": recipe, "rows": self.rows, "per_shard": self.per_shard}
 
     @classmethod
-    def from_config(cls, config):
-        """Makes the source from what `get_config` gave."""
+    def from_config(cls, config: dict) -> RenderedSource:
+        """Makes the source from what `get_config` returned."""
         return cls(**config | {"recipe": Recipe.from_config(config["recipe"])})
 
-    def identity(self):
-        """Plain data that names the rows, wherever fonts lie."""
+    def identity(self) -> list:
+        """Returns plain data that names the rows, wherever fonts lie."""
         return [self.kind, self.recipe.fingerprint(), self.rows, self.per_shard]
 
-    def __len__(self):
-        """Number of shards."""
+    def __len__(self) -> int:
+        """Returns the number of shards."""
         return -(-self.rows // self.per_shard)
 
-    def shard_rows(self, number):
-        """Rows of a shard, counted from 0: a range."""
-        first = number * self.per_shard
+    def shard_rows(self, index: int) -> range:
+        """Returns the rows of a shard, counted from 0 over all shards."""
+        first = index * self.per_shard
         return range(first, min(first + self.per_shard, self.rows))
 
-    def records(self, number):
-        """Renders a shard.
+    def records(self, index: int) -> Iterator[Record]:
+        """Renders the rows of a shard.
 
         Args:
-            number: the shard, from 0.
+            index: int, the shard, from 0.
 
         Yields:
             `Record`s.
         """
         renderer = _renderer(json.dumps(self.recipe.get_config()))
-        for row in self.shard_rows(number):
+        for row in self.shard_rows(index):
             encoded, text = renderer.sample(row)
             yield make_record(encoded, text, f"rendered {row}, seed {self.recipe.seed}")

@@ -1,37 +1,44 @@
-"""The one function that makes records, here or on many machines: specification, number -> bytes."""
+"""The one function that makes records, here or on many machines: specification, index -> bytes."""
+
+from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
-from crnn_keras.data.records.shard import shard_name, write_shard
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels import check_label
+from crnn_keras.data.records.shard import shard_name, write_shard
+
+if TYPE_CHECKING:
+    from crnn_keras.data.build.specification import Specification
 
 
-def make_shard(specification, number):
+def make_shard(specification: Specification, index: int) -> tuple[bytes, dict]:
     """Makes one shard: a pure function, so that any process on any machine makes the same.
 
     Args:
         specification: a `Specification`.
-        number: the shard, from 0 to `len(specification.source) - 1`.
+        index: int, the shard, from 0 to `len(specification.source) - 1`.
 
     Returns:
         Tuple of the shard's bytes and a dict of `file`, `records`, `bytes`, `sha256`, and
         `skipped`, a list of `[kind, where, reason]` of the rows that are not in it.
     """
     skipped, content = [], io.BytesIO()
-    records = _usable(specification, number, skipped)
-    info = write_shard(content, shard_name(number), records)
+    records = _usable(specification, index, skipped)
+    info = write_shard(content, shard_name(index), records)
     return content.getvalue(), info | {"skipped": skipped}
 
 
-def _usable(specification, number, skipped):
+def _usable(specification, index, skipped):
+    """Yields the records of a shard; adds the rows that cannot be used to `skipped`."""
     char_dict, canvas = specification.char_dict, specification.canvas
-    for record in specification.source.records(number):
-        problem = record
+    for record in specification.source.records(index):
+        issue = record
         if not isinstance(record, Issue):
             frames = canvas.frames(record.height, record.width)
-            problem = check_label(record.text, char_dict, frames, where=record.source)
-        if problem:
-            skipped.append([problem.kind, problem.where, problem.reason])
+            issue = check_label(record.text, char_dict, frames, where=record.source)
+        if issue:
+            skipped.append([issue.kind, issue.where, issue.reason])
         else:
             yield record

@@ -1,21 +1,26 @@
-"""Several sets as one, to learn from all of them."""
+"""Several sets as one, to train on all of them."""
+
+from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from crnn_keras.data.records.record_set import Records
+from crnn_keras.data.issues import Issue
+from crnn_keras.data.records.base import BaseRecords
+from crnn_keras.data.records.record import Record
 
 
-class ConcatRecords:
-    """Several sets of records as one: the first, then the second, and so on.
+class ConcatRecords(BaseRecords):
+    """Joins several sets of records: the first, then the second, and so on.
 
     Args:
-        sets: list of `Records` and `ManifestRecords`.
+        sets: list of `Records`, `ManifestRecords` and `ConcatRecords`.
 
     Raises:
-        ValueError: there is no set.
+        ValueError: the list is empty.
 
     Example:
 
@@ -23,49 +28,43 @@ class ConcatRecords:
         >>> batches = Batches(train, char_dict, canvas, batch_size=64, shuffle=True)
     """
 
-    def __init__(self, sets):
+    def __init__(self, sets: Iterable[BaseRecords]):
         self.sets = list(sets)
         if not self.sets:
             raise ValueError("There is no set to join. Give at least one.")
-        self.folders = [folder for records in self.sets for folder in records.folders]
         self.folder = " and ".join(map(str, self.folders))
         self._starts = np.cumsum([0, *map(len, self.sets)])
 
     @property
-    def fingerprint(self):
-        """Names the sets and their order."""
-        whole = " ".join(records.fingerprint for records in self.sets)
-        return hashlib.sha256(whole.encode()).hexdigest()
+    def folders(self):
+        return [folder for records in self.sets for folder in records.folders]
 
-    def __len__(self):
+    @property
+    def fingerprint(self) -> str:
+        """A hash that names the sets and their order."""
+        prints = " ".join(records.fingerprint for records in self.sets)
+        return hashlib.sha256(prints.encode()).hexdigest()
+
+    def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def _find(self, position):
-        """The set of a position, and the position in it."""
-        if not 0 <= position < len(self):
-            raise IndexError(f"Record {position} of {len(self)}.")
-        number = int(np.searchsorted(self._starts, position, side="right")) - 1
-        return self.sets[number], position - int(self._starts[number])
+    def _locate(self, index):
+        """Returns the set of a record, and its index there."""
+        self._check_index(index)
+        chosen = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return self.sets[chosen], index - int(self._starts[chosen])
 
-    def __getitem__(self, position):
-        records, position = self._find(position)
-        return records[position]
+    def __getitem__(self, index: int) -> Record:
+        records, index = self._locate(index)
+        return records[index]
 
-    def place(self, position):
-        """Names a record for messages: its set, and its position there."""
-        records, position = self._find(position)
-        return records.place(position)
-
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Record]:
         return itertools.chain.from_iterable(self.sets)
 
-    def scan(self):
-        """Goes through the sets once and tells what cannot be read.
-
-        Yields:
-            For each position a `Record`, or a `Issue`.
-        """
+    def iter_checked(self) -> Iterator[Record | Issue]:
         for records in self.sets:
-            yield from records.scan()
+            yield from records.iter_checked()
 
-    image = Records.image
+    def describe(self, index: int) -> str:
+        records, index = self._locate(index)
+        return records.describe(index)

@@ -4,6 +4,8 @@ Its features are `image/encoded`, `image/format`, `image/height`, `image/width`,
 `image/source`.
 """
 
+from __future__ import annotations
+
 import io
 from dataclasses import dataclass
 
@@ -17,14 +19,14 @@ _STORED_FORMATS = ("JPEG", "PNG")
 
 @dataclass(frozen=True)
 class Record:
-    """One labelled image as it is stored.
+    """Holds one labelled image as it is stored.
 
     Args:
         encoded: bytes of a jpeg or png.
         text: the label.
         source: where the image came from, for messages.
-        height: height in pixels.
-        width: width in pixels.
+        height: int, height in pixels.
+        width: int, width in pixels.
     """
 
     encoded: bytes
@@ -34,25 +36,25 @@ class Record:
     width: int
 
 
-def make_record(encoded, text, source):
-    """A record from the bytes of any image that Pillow reads.
+def make_record(encoded: bytes, text: str, source: str) -> Record:
+    """Makes a record from the bytes of any image that Pillow reads.
 
     Args:
-        encoded: bytes of an encoded image. Stored as they are where they are a gray or RGB jpeg
-            or png, else as a gray png.
+        encoded: bytes of an encoded image. A gray or RGB jpeg or png is stored as it is, any other
+            image as a gray png.
         text: the label.
-        source: where the image came from.
+        source: where the image came from, for messages.
 
     Returns:
         `Record`.
 
     Raises:
-        ImageError: the bytes are no image that can be read.
+        ImageError: the bytes are not an image, or cannot be decoded.
     """
     with open_image(encoded) as image:
-        kept = image.format in _STORED_FORMATS and image.mode in ("L", "RGB")
+        keep = image.format in _STORED_FORMATS and image.mode in ("L", "RGB")
         gray = to_gray(image)
-    if not kept:
+    if not keep:
         buffer = io.BytesIO()
         gray.save(buffer, "PNG")
         encoded = buffer.getvalue()
@@ -60,28 +62,28 @@ def make_record(encoded, text, source):
 
 
 def _example_class():
-    """The message class of `tf.train.Example`, from the definitions in TensorFlow's example.proto.
+    """Builds the message class of `tf.train.Example` as TensorFlow's example.proto defines it.
 
     Importing TensorFlow for it would cost each process that writes records seconds and half a
     gigabyte.
     """
-    package = "crnn_keras.data.records"
+    package = "crnn_keras.records"
     file = descriptor_pb2.FileDescriptorProto(
         name="crnn_keras/example.proto", package=package, syntax="proto3"
     )
     field = descriptor_pb2.FieldDescriptorProto
 
     def message(parent, name, *fields):
-        made = parent.add(name=name)
+        added = parent.add(name=name)
         for number, (label, kind, type_name) in enumerate(fields, start=1):
-            made.field.add(
+            added.field.add(
                 name=label,
                 number=number,
                 type=kind,
                 label=field.LABEL_REPEATED if label in ("value", "feature") else None,
                 type_name=type_name and f".{package}.{type_name}",
             )
-        return made
+        return added
 
     top = file.message_type
     message(top, "BytesList", ("value", field.TYPE_BYTES, None))
@@ -107,15 +109,8 @@ def _example_class():
 _Example = _example_class()
 
 
-def to_example(record):
-    """A record as a serialised `tf.train.Example`.
-
-    Args:
-        record: a `Record`.
-
-    Returns:
-        Bytes, the same for the same record.
-    """
+def to_example(record: Record) -> bytes:
+    """Serialises a record as a `tf.train.Example`; the same record gives the same bytes."""
     example = _Example()
     feature = example.features.feature
     image_format = b"jpeg" if record.encoded.startswith(b"\xff\xd8") else b"png"
@@ -124,22 +119,15 @@ def to_example(record):
     feature["image/height"].int64_list.value.append(record.height)
     feature["image/width"].int64_list.value.append(record.width)
     feature["image/text"].bytes_list.value.append(record.text.encode())
-    # It may name a folder whose name is no UTF-8.
+    # It may name a folder whose name is not UTF-8.
     feature["image/source"].bytes_list.value.append(
         record.source.encode("utf-8", "backslashreplace")
     )
     return example.SerializeToString(deterministic=True)
 
 
-def from_example(payload):
-    """The record in a serialised `tf.train.Example`.
-
-    Args:
-        payload: bytes that `to_example` gave.
-
-    Returns:
-        `Record`.
-    """
+def from_example(payload: bytes) -> Record:
+    """Reads a record from what `to_example` returned."""
     feature = _Example.FromString(payload).features.feature
     return Record(
         encoded=feature["image/encoded"].bytes_list.value[0],

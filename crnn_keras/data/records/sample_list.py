@@ -1,34 +1,31 @@
-"""Lists of samples on disk, one JSON object a line: what a preparation works through."""
+"""Lists of samples on disk, one JSON object a line: the rows of a preparation or a manifest."""
+
+from __future__ import annotations
 
 import hashlib
 import json
+import pathlib
+from collections.abc import Iterable
 
 from crnn_keras.data.labels import Sample
 from crnn_keras.utils import files
 
 
-def sample_line(sample):
-    """A sample as one line of a list.
-
-    Args:
-        sample: a `samples.Sample`.
-
-    Returns:
-        Bytes that end in a line break.
-    """
+def sample_line(sample: Sample) -> bytes:
+    """Returns a sample as one line of a list, which ends in a line break."""
     row = {"image": sample.image, "text": sample.text, "where": sample.where}
     row |= {"key": sample.key} if sample.key else {}
     row |= {"box": sample.box} if sample.box else {}
-    # Half a character, of a folder whose name is no UTF-8, becomes the escape that JSON has for it.
+    # Half a character, from a folder whose name is not UTF-8, becomes JSON's escape for it.
     return json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
-def write_sample_list(path, samples):
-    """Writes a list, whole or not at all.
+def write_sample_list(path: pathlib.Path, samples: Iterable[Sample]) -> dict:
+    """Writes a list, completely or not at all.
 
     Args:
         path: file to write.
-        samples: iterable of `samples.Sample`s.
+        samples: iterable of `Sample`s.
 
     Returns:
         Dict of `file` (its name), `rows` and `sha256`.
@@ -43,7 +40,7 @@ def write_sample_list(path, samples):
     return {"file": path.name, "rows": rows, "sha256": digest.hexdigest()}
 
 
-def read_sample_list(path, listed):
+def read_sample_list(path: pathlib.Path, listed: dict) -> list[Sample]:
     """Reads a list.
 
     Args:
@@ -51,7 +48,7 @@ def read_sample_list(path, listed):
         listed: what `write_sample_list` returned for it.
 
     Returns:
-        List of `samples.Sample`s.
+        List of `Sample`s.
 
     Raises:
         ValueError: the file is missing or was changed.

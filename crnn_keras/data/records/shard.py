@@ -1,20 +1,21 @@
 """A shard: one TFRecord file of records, whose bytes depend on the records alone."""
 
+from __future__ import annotations
+
 import hashlib
+import os
 import pathlib
 import struct
+from collections.abc import Iterable
+from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
 
-from crnn_keras.data.records.record import to_example
+from crnn_keras.data.records.record import Record, to_example
+from crnn_keras.data.records.sidecar import SIDECAR, RecordError
 
-SIDECAR = "set.json"
 _AGAIN = "Prepare the records again (notebook 02): only bad shards are written anew."
-
-
-class RecordError(ValueError):
-    """A shard that is damaged or missing; the message names shard, record and byte."""
 
 
 def _masked_crc(payload):
@@ -23,25 +24,18 @@ def _masked_crc(payload):
 
 
 def _frame(payload):
-    """A TFRecord frame: length, its checksum, payload, its checksum."""
+    """Returns a TFRecord frame: length, its checksum, payload, its checksum."""
     length = struct.pack("<Q", len(payload))
-    crcs = (struct.pack("<I", _masked_crc(part)) for part in (length, payload))
+    crcs = (struct.pack("<I", _masked_crc(piece)) for piece in (length, payload))
     return length + next(crcs) + payload + next(crcs)
 
 
-def shard_name(number):
-    """File name of a shard, such as `"00012.tfrecord"`.
-
-    Args:
-        number: the shard, from 0.
-
-    Returns:
-        String.
-    """
-    return f"{number:05d}.tfrecord"
+def shard_name(index: int) -> str:
+    """Returns the file name of a shard, such as `"00012.tfrecord"`."""
+    return f"{index:05d}.tfrecord"
 
 
-def write_shard(file, name, records):
+def write_shard(file: BinaryIO, name: str, records: Iterable[Record]) -> dict:
     """Writes records to an open file.
 
     Args:
@@ -62,15 +56,15 @@ def write_shard(file, name, records):
     return {"file": name, "records": count, "bytes": size, "sha256": digest.hexdigest()}
 
 
-def shard_problem(path, shard):
-    """What is wrong with a shard's file, found by reading all of it.
+def explain_bad_shard(path: str | os.PathLike, shard: dict) -> str | None:
+    """Reads all of a shard's file and reports whether it is missing or was changed.
 
     Args:
         path: the shard's file.
         shard: what `write_shard` returned for it.
 
     Returns:
-        A sentence that names the file, or None.
+        A sentence that names the file, or None if it is as it was written.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -82,8 +76,8 @@ def shard_problem(path, shard):
     return None
 
 
-def index_shard(path, shard):
-    """Where the payloads of a shard lie.
+def index_shard(path: pathlib.Path, shard: dict) -> np.ndarray:
+    """Finds the payloads of a shard.
 
     Args:
         path: the shard's file.
@@ -110,14 +104,14 @@ def index_shard(path, shard):
             header = file.read(12)
             (length,) = struct.unpack("<Q", header[:8])
             if struct.pack("<I", _masked_crc(header[:8])) != header[8:]:
-                raise damage(path, len(rows), offset)
+                raise damaged_record(path, len(rows), offset)
             rows.append((offset + 12, length))
             offset += 16 + length
     return np.array(rows, np.int64).reshape(-1, 2)
 
 
-def read_payload(file, offset, length):
-    """The payload at an offset, its checksum verified.
+def read_payload(file: BinaryIO, offset: int, length: int) -> bytes | None:
+    """Reads the payload at an offset and verifies its checksum.
 
     Args:
         file: binary file object of a shard.
@@ -132,18 +126,18 @@ def read_payload(file, offset, length):
     return payload if struct.pack("<I", _masked_crc(payload)) == crc else None
 
 
-def damage(path, record, offset):
-    """The error of a damaged record.
+def damaged_record(path: pathlib.Path, index: int, offset: int) -> RecordError:
+    """Returns the error of a damaged record.
 
     Args:
         path: the shard's file.
-        record: the record's number within the shard, from 0.
-        offset: where it lies, in bytes.
+        index: index of the record within the shard, from 0.
+        offset: where it begins, in bytes.
 
     Returns:
         `RecordError`.
     """
     return RecordError(
-        f"{path}, record {record}, byte {offset}: the checksum is wrong, so the file was "
+        f"{path}, record {index}, byte {offset}: the checksum is wrong, so the file was "
         f"damaged after it was written. {_AGAIN}"
     )
