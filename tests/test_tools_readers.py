@@ -78,6 +78,7 @@ def test_missing_fonts_are_counted_and_their_packages_named(tmp_path, fonts, few
         train.render_sets(options, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_images_are_labelled_with_everything_they_show(tmp_path, fonts, few_words):
     (tmp_path / "run").mkdir()
     arguments = ["--font-folders", str(fonts), "--allow-missing-fonts", "--words", "200"]
@@ -92,6 +93,7 @@ def test_images_are_labelled_with_everything_they_show(tmp_path, fonts, few_word
     assert texts[:20] != [record.text for record in sets["validation"]][:20]
 
 
+@pytest.mark.slow
 def test_a_reader_is_trained_and_continued_as_another(
     tmp_path, monkeypatch, fonts, few_words, word_sets
 ):
@@ -136,6 +138,7 @@ def real_sets(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_table_has_a_row_for_each_set_and_lexicon(real_sets, monkeypatch, capsys):
     monkeypatch.setattr(figures, "seconds_to_load", lambda model: 1.25)
     figures.main([str(real_sets)])
@@ -149,6 +152,7 @@ def test_the_table_has_a_row_for_each_set_and_lexicon(real_sets, monkeypatch, ca
     assert not any(name.endswith("_train") for name, _ in table)
 
 
+@pytest.mark.slow
 def test_a_selection_does_not_read_the_test_sets(real_sets, monkeypatch, capsys):
     monkeypatch.setattr(figures, "seconds_to_load", lambda model: 1.25)
     figures.main([str(real_sets), "--selection"])
@@ -156,6 +160,7 @@ def test_a_selection_does_not_read_the_test_sets(real_sets, monkeypatch, capsys)
     assert "iiit5k_train" in printed and "svt_train" in printed and "_test" not in printed
 
 
+@pytest.mark.slow
 def test_a_reader_is_calibrated_and_written_to_be_shipped(real_sets, tmp_path, monkeypatch):
     shipped = {"words": tmp_path / "words.keras"}
     source = recognizer.SHIPPED["words"]
