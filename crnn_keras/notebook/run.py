@@ -7,6 +7,7 @@ import io
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import PIL.Image
 import PIL.PngImagePlugin
 
 from crnn_keras.utils import files
+from crnn_keras.utils.log import show_log
 from crnn_keras.utils.quiet import import_keras_quietly
 
 if TYPE_CHECKING:
@@ -120,6 +122,7 @@ def start(notebook: str, run: str) -> NotebookRun:
     check_parameters(_executed_cells())
     this_run = NotebookRun(notebook, run)
     import_keras_quietly()
+    show_log(sys.stdout)
     folder = pathlib.Path.cwd()
     if folder.name == "notebooks" and (folder.parent / "pyproject.toml").exists():
         # The folder of a kernel is its notebook's own affair: no library code calls `start`.

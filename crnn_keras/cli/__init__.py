@@ -1,0 +1,21 @@
+"""The command `crnn-keras`: one file a command.
+
+| file | command |
+|---|---|
+| `read` | text in images, as a table, CSV or JSON lines |
+| `check` | what is wrong with a labelled set |
+| `prepare` | labels or rendered words -> records |
+| `train` | records -> a trained model |
+| `evaluate` | how well a model reads a labelled set |
+| `export` | a trained model -> ONNX or SavedModel |
+| `walkthrough` | all numbered notebooks |
+| `launch` | a script in several processes that train one model |
+| `main` | the parser, and what becomes of errors |
+| `common`, `options` | what these commands share |
+
+A command imports what it needs when it runs, so that `--help` and `read` answer at once.
+"""
+
+from crnn_keras.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,53 @@
+"""`crnn-keras check`: what is wrong with a labelled set, before any training."""
+
+from __future__ import annotations
+
+import argparse
+
+from crnn_keras.cli.common import DONE, SOME_UNUSABLE, add_command, print_to_stderr
+from crnn_keras.cli.options import (
+    add_label_options,
+    add_model_options,
+    add_split_options,
+    read_labels,
+)
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Adds the command to the parser."""
+    parser = add_command(
+        commands,
+        "check",
+        help="check a labelled set before any training",
+        description="Opens every image once and checks every label. Prints a table of what cannot "
+        "be used and of what is suspicious, and writes a page with every row.",
+        example="crnn-keras check mine/labels.tsv\n"
+        "crnn-keras check mine/labels.csv --image-column crop --text-column word",
+    )
+    parser.add_argument(
+        "labels", help="a label file, a folder of images named by their labels, or an LMDB"
+    )
+    parser.add_argument(
+        "--page", default="data_check.html", metavar="PATH", help="page to write (%(default)s)"
+    )
+    add_label_options(parser)
+    add_split_options(parser)
+    add_model_options(parser)
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command and returns its exit code."""
+    with print_to_stderr():
+        from crnn_keras.data.check import check_splits
+        from crnn_keras.evaluation import plots
+
+        found, splits, char_dict, canvas = read_labels(options)
+        print(found.summary(), char_dict, canvas, sep="\n")
+        check = check_splits(splits, char_dict, canvas, issues=found.issues)
+        check.write_page(options.page, plots.data_check_figures(check, canvas.height))
+        print(f"page: {options.page}")
+    print(check.counts().to_string(index=False))
+    if len(table := check.table()):
+        print(f"\n{table.to_string(index=False)}")
+    return SOME_UNUSABLE if check.skipped else DONE

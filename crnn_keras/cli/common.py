@@ -1,0 +1,87 @@
+"""What the commands of `crnn-keras` share: exit codes, options, and models by name."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import pathlib
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crnn_keras.inference.base import BaseRecognizer
+
+DONE, SOME_UNUSABLE, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+_WIDTH = 100
+
+
+class CommandError(Exception):
+    """What a user can change: shown as one line, without a traceback."""
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of examples, and gives long option names room."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=_WIDTH)
+
+
+def add_command(
+    commands: argparse._SubParsersAction, name: str, *, help: str, description: str, example: str
+) -> argparse.ArgumentParser:
+    """Adds a command to the parser.
+
+    Args:
+        commands: What `add_subparsers` returned.
+        name: Name of the command.
+        help: A few words for the list of commands.
+        description: Sentences for the command's own help.
+        example: Lines of a shell.
+
+    Returns:
+        The command's parser.
+    """
+    lines = "\n".join(f"  {line}" for line in example.splitlines())
+    return commands.add_parser(
+        name,
+        help=help,
+        description=textwrap.fill(description, _WIDTH),
+        epilog=f"example:\n{lines}",
+        formatter_class=Formatter,
+    )
+
+
+def print_to_stderr() -> contextlib.redirect_stdout:
+    """Returns a context in which what is printed, such as progress, goes to stderr."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+def load_recognizer(path: str) -> BaseRecognizer:
+    """Loads a model by the fastest runtime that can run it.
+
+    Args:
+        path: Name of a shipped model, or path of a `.keras` or `.onnx` file.
+
+    Returns:
+        An `OnnxRecognizer` for a shipped model or an `.onnx` file, without importing Keras; a
+        `Recognizer` for a `.keras` file, and for a shipped model where ONNX Runtime is missing.
+
+    Raises:
+        ValueError: There is no such model, or it is damaged.
+        ModuleNotFoundError: The file is an `.onnx` file and ONNX Runtime is missing.
+    """
+    if pathlib.Path(path).suffix != ".keras":
+        try:
+            from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
+
+            return OnnxRecognizer.load(path)
+        except ModuleNotFoundError as error:
+            if pathlib.Path(path).suffix == ".onnx":
+                raise ModuleNotFoundError(f"{error}: pip install 'crnn_keras[onnx]'") from None
+    from crnn_keras.utils.quiet import import_keras_quietly
+
+    import_keras_quietly()
+    from crnn_keras.inference.recognizer import Recognizer
+
+    return Recognizer.load(path)

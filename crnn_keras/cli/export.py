@@ -1,0 +1,49 @@
+"""`crnn-keras export`: a trained model for machines without Keras."""
+
+from __future__ import annotations
+
+import argparse
+
+from crnn_keras.cli.common import DONE, add_command
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Adds the command to the parser."""
+    parser = add_command(
+        commands,
+        "export",
+        help="write a trained model as ONNX or SavedModel",
+        description="Writes a trained model for machines without Keras, and compares what it "
+        "computes with what Keras computes.",
+        example="crnn-keras export data/mine/train/model.keras mine.onnx\n"
+        "crnn-keras export data/mine/train/model.keras serving/mine --format saved_model",
+    )
+    parser.add_argument("model", help="a .keras file, or a shipped model: words, ascii")
+    parser.add_argument("path", help="file to write; with saved_model the folder of its versions")
+    parser.add_argument(
+        "--format", choices=("onnx", "saved_model"), default="onnx", help="(%(default)s)"
+    )
+    parser.add_argument(
+        "--weights",
+        default="float32",
+        help="of the ONNX file: float32, or uint8 for a quarter of the size (%(default)s)",
+    )
+    parser.add_argument(
+        "--version",
+        type=int,
+        default=1,
+        help="of the SavedModel: TensorFlow Serving loads the highest (%(default)s)",
+    )
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command and returns its exit code."""
+    from crnn_keras.inference import export_onnx, export_saved_model
+
+    if options.format == "onnx":
+        difference = export_onnx(options.model, options.path, weights=options.weights)
+        print(f"{options.path}: logits differ by at most {difference:.1e}")
+    else:
+        print(export_saved_model(options.model, options.path, version=options.version))
+    return DONE

@@ -1,0 +1,204 @@
+"""`crnn-keras read`: text in images, as a table, CSV or JSON lines."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import glob
+import io
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from crnn_keras.cli.common import DONE, SOME_UNUSABLE, CommandError, add_command, load_recognizer
+
+if TYPE_CHECKING:
+    from crnn_keras.inference.base import BaseRecognizer, Prediction
+    from crnn_keras.model.decoding.lexicon import Lexicon
+
+_CSV_COLUMNS = ("file", "text", "confidence", "error")
+_WIDEST_TEXT = 24
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Adds the command to the parser."""
+    parser = add_command(
+        commands,
+        "read",
+        help="read text in images",
+        description="Reads images that show one word or one line each, and prints a table: file, "
+        "text, confidence. A shipped model and an .onnx file run on ONNX Runtime, without Keras.",
+        example="crnn-keras read word.png\n"
+        "crnn-keras read scans/ 'more/**/*.jpg' --model ascii --csv texts.csv --min-confidence 0.9",
+    )
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="image files, folders of images, or patterns such as 'scans/**/*.png'",
+    )
+    parser.add_argument(
+        "--model",
+        default="words",
+        help="words (letters and digits, in lower case), ascii (capitals and punctuation too), or "
+        "a .keras or .onnx file (%(default)s)",
+    )
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--csv", metavar="PATH", help="write CSV instead of a table; -: to stdout")
+    output.add_argument("--jsonl", metavar="PATH", help="write JSON lines; -: to stdout")
+    parser.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.0,
+        metavar="CHANCE",
+        help="list only what is correct with this chance, from 0 to 1 (%(default)s)",
+    )
+    parser.add_argument(
+        "--tta-views",
+        type=int,
+        choices=(1, 3, 5),
+        default=1,
+        help="views of an image, turned and slanted, to read; the surest counts (%(default)s)",
+    )
+    parser.add_argument(
+        "--lexicon", metavar="FILE", help="text file of the words that may occur, one a line"
+    )
+    parser.add_argument(
+        "--delta", type=int, metavar="EDITS", help="edits from the text read to a word (any)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=64, help="images read at a time (%(default)s)"
+    )
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command and returns its exit code."""
+    if options.delta is not None and not options.lexicon:
+        raise CommandError("--delta is a number of edits to a word of --lexicon: pass both")
+    paths = list(find_images(options.images))
+    if not any(map(os.path.exists, paths)):
+        raise CommandError(f"there is no image: {', '.join(options.images)}")
+    recognizer = load_recognizer(options.model)
+    predictions = recognizer.stream(
+        iter(paths),
+        batch_size=options.batch_size,
+        lexicon=_read_lexicon(options.lexicon, recognizer),
+        delta=options.delta,
+        tta_views=options.tta_views,
+    )
+    failed = unsure = 0
+    with _open_writer(options, paths) as write:
+        for prediction in predictions:
+            if prediction.error:
+                failed += 1
+                print(f"{prediction.source}: {prediction.error}", file=sys.stderr)
+            elif prediction.confidence < options.min_confidence:
+                unsure += 1
+                continue
+            write(prediction)
+    if unsure:
+        least = options.min_confidence
+        print(f"{unsure} of {len(paths)} have a confidence below {least}", file=sys.stderr)
+    if failed:
+        print(f"{failed} of {len(paths)} cannot be read", file=sys.stderr)
+    return SOME_UNUSABLE if failed else DONE
+
+
+def find_images(arguments: Iterable[str]) -> Iterator[str]:
+    """Lists the images of files, folders and patterns.
+
+    Args:
+        arguments: Paths of files, of folders, and patterns as `glob` has them. Of a folder, the
+            files with an image's suffix are listed, in the order of their names.
+
+    Yields:
+        Paths. A file is listed without looking at it.
+    """
+    from crnn_keras.images import SUFFIXES
+
+    for argument in arguments:
+        if os.path.isdir(argument):
+            names = sorted(os.listdir(argument))
+            paths = (os.path.join(argument, n) for n in names if n.lower().endswith(SUFFIXES))
+            yield from filter(os.path.isfile, paths)
+        elif glob.has_magic(argument) and not os.path.exists(argument):
+            yield from filter(os.path.isfile, sorted(glob.glob(argument, recursive=True)))
+        else:
+            yield argument
+
+
+def _read_lexicon(path: str | None, recognizer: BaseRecognizer) -> Lexicon | None:
+    if path is None:
+        return None
+    from crnn_keras.model.decoding.lexicon import Lexicon
+    from crnn_keras.utils import files
+
+    with files.open_text(path) as file:
+        words = [line.strip() for line in file if line.strip()]
+    if not words:
+        raise CommandError(f"{path} holds no words. Expected one a line")
+    return Lexicon(words, recognizer.char_dict)
+
+
+@contextlib.contextmanager
+def _open_writer(
+    options: argparse.Namespace, paths: list[str]
+) -> Iterator[Callable[[Prediction], None]]:
+    """Yields a function that writes one prediction in the form that the options ask for."""
+    path = options.csv or options.jsonl
+    if path in (None, "-"):
+        yield _make_writer(options, sys.stdout, paths)
+        return
+    from crnn_keras.utils import files
+
+    # Complete or not at all: an interrupted command leaves the file of before.
+    with files.atomic(path) as binary:
+        file = io.TextIOWrapper(binary, encoding="utf-8", newline="")
+        yield _make_writer(options, file, paths)
+        file.detach()
+
+
+def _make_writer(
+    options: argparse.Namespace, file: TextIO, paths: list[str]
+) -> Callable[[Prediction], None]:
+    if options.csv:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(_CSV_COLUMNS)
+        return lambda p: rows.writerow((p.source, p.text, f"{p.confidence:.4f}", p.error))
+    if options.jsonl:
+        return lambda p: print(json.dumps(_as_dict(p), ensure_ascii=False), file=file)
+    width = max(map(_width, (*paths, "file")))
+    print(_pad("file", width), _pad("text", _WIDEST_TEXT), "confidence", sep="  ", file=file)
+
+    def write(prediction: Prediction) -> None:
+        sure = "" if prediction.error else f"{prediction.confidence:10.1%}"
+        text = _pad(prediction.text or "", _WIDEST_TEXT)
+        print(f"{_pad(prediction.source, width)}  {text}  {sure}".rstrip(), file=file)
+
+    return write
+
+
+def _as_dict(prediction: Prediction) -> dict[str, object]:
+    return {
+        "file": prediction.source,
+        "text": prediction.text,
+        "confidence": round(prediction.confidence, 6),
+        "raw_text": prediction.raw_text,
+        "raw_confidence": round(prediction.raw_confidence, 6),
+        "spans": prediction.spans,
+        "error": prediction.error,
+    }
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that a text takes; Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))

@@ -1,0 +1,119 @@
+"""`crnn-keras train`: records -> a trained model."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+from crnn_keras.cli.common import DONE, add_command, print_to_stderr
+from crnn_keras.cli.options import add_run_option
+
+_SHOWN = ("epoch", "train_loss", "loss", "word_accuracy", "character_accuracy", "seconds")
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Adds the command to the parser."""
+    parser = add_command(
+        commands,
+        "train",
+        help="train a model on records, or fine-tune one",
+        description="Trains on the records that `crnn-keras prepare` wrote. Stopped by Ctrl-C and "
+        "run again, it continues where it was, to the same weights. KERAS_BACKEND chooses the "
+        "backend: tensorflow, jax or torch.",
+        example="crnn-keras train --run mine --epochs 10\n"
+        "crnn-keras train --run mine --model words --learning-rate 0.0005 --epochs 25",
+    )
+    add_run_option(parser)
+    parser.add_argument(
+        "--records", metavar="FOLDER", help="folder of the sets (data/<run>/records)"
+    )
+    parser.add_argument(
+        "--model",
+        default="small",
+        help="architecture with fresh weights: small, mobile, deep, paper; or what to fine-tune: "
+        "words, ascii, a .keras file (%(default)s)",
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=4, help="epochs in all, each validated (%(default)s)"
+    )
+    parser.add_argument(
+        "--steps-per-epoch", type=int, default=0, help="batches in an epoch (every record once)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=64, help="images in a batch (%(default)s)"
+    )
+    parser.add_argument(
+        "--optimizer", choices=("adamw", "sgd"), default="adamw", help="(%(default)s)"
+    )
+    parser.add_argument(
+        "--schedule",
+        choices=("cosine", "step", "constant"),
+        default="cosine",
+        help="of the learning rate (%(default)s)",
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, default=0.003, help="the largest (%(default)s)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        default="float32",
+        help="what layers compute in (%(default)s)",
+    )
+    parser.add_argument(
+        "--augment",
+        type=float,
+        default=1.0,
+        metavar="STRENGTH",
+        help="of random changes to the training images; 0: none (%(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command and returns its exit code."""
+    from crnn_keras.notebook import NotebookRun
+    from crnn_keras.utils.quiet import import_keras_quietly
+
+    this_run = NotebookRun("train", options.run)
+    folder = this_run.data / "train"
+    with print_to_stderr():
+        import_keras_quietly()
+        from crnn_keras.data.open import open_batches
+        from crnn_keras.training.loop import train
+        from crnn_keras.training.start import make_model
+
+        training, validation = open_batches(
+            pathlib.Path(options.records or this_run.data / "records"),
+            batch_size=options.batch_size,
+            seed=options.seed,
+            augment=options.augment,
+        )
+        model = make_model(
+            options.model,
+            training.char_dict,
+            training.canvas,
+            seed=options.seed,
+            precision=options.precision,
+        )
+        history = train(
+            model,
+            training,
+            validation,
+            folder=folder,
+            epochs=options.epochs,
+            steps_per_epoch=options.steps_per_epoch,
+            optimizer=options.optimizer,
+            schedule=options.schedule,
+            learning_rate=options.learning_rate,
+        )
+    print(*_SHOWN, sep="\t")
+    for row in history:
+        print(*(_shown(row[name]) for name in _SHOWN), sep="\t")
+    print(f"model\t{folder / 'model.keras'}")
+    return DONE
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

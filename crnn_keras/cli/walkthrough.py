@@ -1,0 +1,63 @@
+"""`crnn-keras walkthrough`: runs the numbered notebooks in order."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from crnn_keras.cli.common import DONE, CommandError, add_command
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Adds the command to the parser."""
+    parser = add_command(
+        commands,
+        "walkthrough",
+        help="run the numbered notebooks: data, training, evaluation, export",
+        description="Runs the numbered notebooks in order with papermill, and writes a page of "
+        "their figures and results to reports/<run>/index.html.",
+        example="crnn-keras walkthrough --run quick -p epochs 2 -p words 8000\n"
+        "crnn-keras walkthrough --run mine --only 2 4 5 -p labels mine/labels.tsv",
+    )
+    parser.add_argument(
+        "--run", default="walkthrough", help="name of the run in data/ and reports/ (%(default)s)"
+    )
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NUMBER", help="notebooks such as 2 4 (all)"
+    )
+    parser.add_argument(
+        "-p",
+        "--parameter",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a parameter of every notebook that has it; can be repeated",
+    )
+    parser.add_argument(
+        "--notebooks", metavar="FOLDER", help="folder of the notebooks (that of the repository)"
+    )
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command and returns its exit code."""
+    from crnn_keras.notebook import walkthrough
+
+    started = time.monotonic()
+    try:
+        folder = walkthrough.run_notebooks(
+            options.run,
+            dict(options.parameters),
+            options.only,
+            notebooks=options.notebooks or walkthrough.NOTEBOOKS,
+        )
+    except walkthrough.NotebookError as error:
+        raise CommandError(error) from error
+    walkthrough.write_page(folder)
+    print(f"\nAll done in {time.monotonic() - started:.0f} s.", file=sys.stderr)
+    for name, value in walkthrough.result_table(folder):
+        print(f"  {name:22} {value}")
+    return DONE

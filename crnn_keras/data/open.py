@@ -1,0 +1,91 @@
+"""What a training and an evaluation open: batches of a run's records, and test sets."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from typing import TYPE_CHECKING
+
+from crnn_keras.char_dict import CharDict
+from crnn_keras.data.batches import Batches
+from crnn_keras.data.labels import read_samples
+from crnn_keras.data.records import SIDECAR, open_records
+from crnn_keras.images import Canvas
+
+if TYPE_CHECKING:
+    from crnn_keras.data.labels import Sample
+
+
+def open_batches(
+    folder: str | os.PathLike,
+    *,
+    batch_size: int = 64,
+    seed: int = 0,
+    augment: float = 0.0,
+    random_erasing: float = 0.0,
+) -> tuple[Batches, Batches]:
+    """Opens the records of a run to train on and to validate on.
+
+    The char dict and the canvas are those that the training records were checked against.
+
+    Args:
+        folder: Folder of the sets `train` and `validation`.
+        batch_size: Images in a batch. Defaults to `64`.
+        seed: Of the order and the augmentation. Defaults to `0`.
+        augment: Strength from 0 to 1 of the augmentation, see `Batches`. Defaults to `0.0`.
+        random_erasing: Fraction of images that lose a strip, see `Batches`. Defaults to `0.0`.
+
+    Returns:
+        The `Batches` to train on, shuffled and augmented, and those to validate on.
+
+    Raises:
+        ValueError: A set is missing or damaged, or has no usable record.
+    """
+    folder = pathlib.Path(folder)
+    train, validation = (open_records(folder / name) for name in ("train", "validation"))
+    char_dict = CharDict.from_config(train.info["char_dict"])
+    canvas = Canvas(**train.info["canvas"])
+    settings = {"batch_size": batch_size, "seed": seed}
+    changes = {"shuffle": True, "augment": augment, "random_erasing": random_erasing}
+    return (
+        Batches(train, char_dict, canvas, **settings, **changes),
+        Batches(validation, char_dict, canvas, **settings),
+    )
+
+
+def open_test_set(
+    path: str | os.PathLike,
+    *,
+    layout: str = "auto",
+    images_folder: str | os.PathLike | None = None,
+    image_column: str | None = None,
+    text_column: str | None = None,
+) -> tuple[list[Sample | bytes], list[str]]:
+    """Opens labelled images to measure a model on.
+
+    Args:
+        path: Folder of a set of records, or a label source as `read_samples` takes it.
+        layout: Of a label source, see `read_samples`. Defaults to `"auto"`.
+        images_folder: Of a label source, see `read_samples`.
+        image_column: Of a label source, see `read_samples`.
+        text_column: Of a label source, see `read_samples`.
+
+    Returns:
+        The images, as `Recognizer.read` takes them, and their texts. Rows of a label source that
+        cannot be used are not among them: `read_samples` names them.
+
+    Raises:
+        ValueError: The set is missing or damaged.
+    """
+    path = pathlib.Path(path)
+    if (path / SIDECAR).exists():
+        records = list(open_records(path))
+        return [record.encoded for record in records], [record.text for record in records]
+    found = read_samples(
+        path,
+        layout=layout,
+        images_folder=images_folder,
+        image_column=image_column,
+        text_column=text_column,
+    )
+    return list(found.samples), [sample.text for sample in found.samples]

@@ -1,0 +1,424 @@
+"""The command `crnn-keras`: its tables, files, messages and exit codes."""
+
+import csv
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from crnn_keras import cli
+from crnn_keras.cli.main import make_parser
+
+ROOT = pathlib.Path(__file__).parent.parent
+FIXTURES = ROOT / "tests" / "fixtures"
+COMMANDS = ("read", "check", "prepare", "train", "evaluate", "export", "walkthrough", "launch")
+SCRIPT = pathlib.Path(sys.executable).with_name("crnn-keras")
+DONE, SOME_UNUSABLE, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Working folder with the two crops of `examples/`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "crops").mkdir()
+    for name in ("exit.png", "market.jpg"):
+        shutil.copy(ROOT / "examples" / name, tmp_path / "crops")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory):
+    """Folder of 200 labelled images and their `labels.tsv`."""
+    folder = tmp_path_factory.mktemp("labelled")
+    with zipfile.ZipFile(FIXTURES / "rendered_words.zip") as archive:
+        archive.extractall(folder)
+    names = sorted(path.name for path in folder.iterdir())
+    texts = json.loads((FIXTURES / "readings.json").read_text())["labels"]
+    rows = zip(names, texts, strict=True)
+    (folder / "labels.tsv").write_text("".join(f"{name}\t{text}\n" for name, text in rows))
+    return folder
+
+
+@pytest.fixture
+def run(capsys):
+    """Function that runs a command line in this process: `(exit code, stdout, stderr)`."""
+
+    def run(*words):
+        capsys.readouterr()
+        code = cli.main([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def refused(run, *words):
+    """What stderr says about a command line that does nothing: one line, after its mark."""
+    code, output, errors = run(*words)
+    assert (code, output) == (UNUSABLE, "")
+    assert len(errors.splitlines()) == 1
+    mark, found, message = errors.partition("crnn-keras: error: ")
+    assert (mark, found) == ("", "crnn-keras: error: ")
+    return message
+
+
+# ---- help, errors, exit codes ----------------------------------------------------------------
+
+
+def test_the_main_help_lists_the_commands_and_the_exit_codes(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    for word in (*COMMANDS, "stdout", "stderr", "example:"):
+        assert word in text
+    listed = set(map(int, re.findall(r"^  (\d+)  ", text, re.MULTILINE)))
+    assert listed == {DONE, SOME_UNUSABLE, UNUSABLE, INTERRUPTED}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_has_a_help_with_an_example_that_parses(command, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    text = capsys.readouterr().out
+    examples = re.findall(rf"^  crnn-keras {command} (.*)$", text, re.MULTILINE)
+    assert examples
+    for line in examples:
+        make_parser().parse_args([command, *line.replace("'", "").split()])
+    assert max(map(len, text.splitlines())) <= 110
+
+
+@pytest.mark.parametrize("words", [[], ["reed"], ["read"], ["train", "--epochs", "x"]])
+def test_a_wrong_command_line_is_refused(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == UNUSABLE
+    assert "usage: crnn-keras" in capsys.readouterr().err
+
+
+def test_a_traceback_is_shown_on_request(folder):
+    words = ["--show-traceback", "read", "crops", "--model", "no_such.onnx"]
+    with pytest.raises(ValueError, match="no_such.onnx"):
+        cli.main(words)
+
+
+def test_ctrl_c_ends_with_the_code_of_a_shell(run, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("crnn_keras.cli.read.find_images", interrupt)
+    code, _, errors = run("read", "x.png")
+    assert code == INTERRUPTED and "Traceback" not in errors
+
+
+@pytest.mark.parametrize("command", ["prepare", "train", "evaluate", "walkthrough"])
+def test_a_run_is_refused_by_its_name_before_anything_is_written(run, folder, command):
+    assert "'../x'" in refused(run, command, "--run", "../x")
+    assert sorted(path.name for path in folder.iterdir()) == ["crops"]
+    assert not (folder.parent / "x").exists()
+
+
+# ---- read ------------------------------------------------------------------------------------
+
+
+def test_read_prints_a_table(run, folder):
+    code, output, errors = run("read", "crops/exit.png", "crops/market.jpg")
+    header, *rows = [line.split() for line in output.splitlines()]
+    assert (code, errors) == (DONE, "")
+    assert header == ["file", "text", "confidence"]
+    assert [row[:2] for row in rows] == [["crops/exit.png", "exit"], ["crops/market.jpg", "market"]]
+    assert all(float(row[2].rstrip("%")) > 90 for row in rows)
+
+
+@pytest.mark.parametrize("images", [["crops"], ["crops/*"], ["**/*.png", "**/*.jpg"]])
+def test_read_takes_folders_and_patterns(run, folder, images):
+    (folder / "crops" / "notes.txt").write_text("no image")
+    (folder / "crops" / "below").mkdir()
+    code, output, _ = run("read", *images, "--jsonl", "-")
+    files = [json.loads(line)["file"] for line in output.splitlines()]
+    assert [pathlib.Path(file).name for file in files if file.endswith("g")] == [
+        "exit.png",
+        "market.jpg",
+    ]
+
+
+def test_a_file_is_taken_by_its_name_even_if_that_is_a_pattern(run, folder):
+    shutil.copy("crops/exit.png", "[1].png")
+    code, output, _ = run("read", "[1].png")
+    assert code == DONE and output.splitlines()[1].split()[:2] == ["[1].png", "exit"]
+
+
+def test_read_writes_csv(run, folder):
+    (folder / "broken.png").write_bytes(b"no image")
+    code, output, errors = run("read", "crops", "broken.png", "--csv", "texts.csv")
+    assert (code, output) == (SOME_UNUSABLE, "")
+    rows = list(csv.DictReader((folder / "texts.csv").open(encoding="utf-8", newline="")))
+    assert [row["text"] for row in rows] == ["exit", "market", ""]
+    assert [bool(row["error"]) for row in rows] == [False, False, True]
+    assert 0.9 < float(rows[0]["confidence"]) <= 1
+    assert "broken.png" in errors and "1 of 3" in errors
+
+
+def test_read_writes_json_lines(run, folder):
+    code, output, _ = run("read", "crops/exit.png", "--jsonl", "-")
+    row = json.loads(output)
+    assert code == DONE
+    assert (row["file"], row["text"], row["error"]) == ("crops/exit.png", "exit", None)
+    assert 0 < row["raw_confidence"] <= 1 and len(row["spans"]) == 4
+
+
+def test_a_written_file_is_the_earlier_one_until_it_is_complete(run, folder, monkeypatch):
+    (folder / "texts.csv").write_text("earlier")
+
+    def fail(*_, **__):
+        yield from ()
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr("crnn_keras.inference.base.BaseRecognizer.stream", fail)
+    assert "the disk is gone" in refused(run, "read", "crops", "--csv", "texts.csv")
+    assert (folder / "texts.csv").read_text() == "earlier"
+
+
+def test_unreadable_images_are_rows_and_the_others_are_read(run, folder):
+    (folder / "crops" / "bad.png").write_bytes(b"no image")
+    code, output, errors = run("read", "crops", "missing.png")
+    assert code == SOME_UNUSABLE
+    rows = [line.split() for line in output.splitlines()[1:]]
+    assert [row[0] for row in rows] == [
+        "crops/bad.png",
+        "crops/exit.png",
+        "crops/market.jpg",
+        "missing.png",
+    ]
+    assert [len(row) for row in rows] == [1, 3, 3, 1]
+    assert "crops/bad.png: " in errors and "missing.png: " in errors and "2 of 4" in errors
+
+
+@pytest.mark.parametrize("images", [["missing.png"], ["*.tif"], ["empty"]])
+def test_no_image_at_all_is_an_error(run, folder, images):
+    (folder / "empty").mkdir()
+    assert images[0] in refused(run, "read", *images)
+
+
+def test_read_lists_only_what_is_sure_enough(run, folder):
+    code, output, errors = run("read", "crops", "--min-confidence", "1.01")
+    assert code == DONE and len(output.splitlines()) == 1
+    assert "2 of 2" in errors and "1.01" in errors
+
+
+def test_read_with_a_lexicon(run, folder):
+    (folder / "words.txt").write_text("Exits\nMarkets\n\n")
+    options = ["--lexicon", "words.txt", "--delta", "1", "--jsonl", "-"]
+    _, output, _ = run("read", "crops", *options)
+    rows = [json.loads(line) for line in output.splitlines()]
+    assert [row["text"] for row in rows] == ["exits", "markets"]
+    assert [row["raw_text"] for row in rows] == ["exit", "market"]
+
+
+def test_an_empty_lexicon_and_a_delta_without_one_are_refused(run, folder):
+    (folder / "words.txt").write_text("\n")
+    assert "words.txt" in refused(run, "read", "crops", "--lexicon", "words.txt")
+    assert "--lexicon" in refused(run, "read", "crops", "--delta", "1")
+
+
+def test_read_with_test_time_views_gives_texts_too(run, folder):
+    code, output, _ = run("read", "crops", "--tta-views", "3", "--csv", "-")
+    assert code == DONE and [row[1] for row in csv.reader(output.splitlines())][1:] == [
+        "exit",
+        "market",
+    ]
+
+
+@pytest.mark.parametrize("model", ["no_such", "no_such.onnx", "no_such.keras"])
+def test_an_unknown_model_is_refused_by_name(run, folder, model):
+    assert model in refused(run, "read", "crops", "--model", model)
+
+
+def test_a_damaged_model_is_refused_in_one_line(run, folder):
+    (folder / "bad.onnx").write_bytes(b"no model")
+    assert "bad.onnx" in refused(run, "read", "crops", "--model", "bad.onnx")
+
+
+def test_a_keras_file_reads_the_same(run, folder):
+    shutil.copy(ROOT / "crnn_keras" / "readers" / "words.keras", "mine.keras")
+    code, output, _ = run("read", "crops", "--model", "mine.keras", "--csv", "-")
+    assert code == DONE
+    assert [row[1] for row in csv.reader(output.splitlines())][1:] == ["exit", "market"]
+
+
+def run_script(*words, code=DONE, **options):
+    done = subprocess.run([SCRIPT, *words], capture_output=True, text=True, **options)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def test_the_script_reads_without_keras(folder):
+    run_script("--version")
+    code = "import sys; from crnn_keras.cli import main; main(['read', 'crops'])\n"
+    code += "print(*(m for m in ('keras', 'tensorflow', 'pandas') if m in sys.modules), sep='!')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "" and done.stderr == ""
+
+
+def test_whoever_closes_stdout_early_sees_no_traceback(folder):
+    command = f"'{SCRIPT}' read {'crops ' * 500} | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["file", "text", "confidence"] and "Traceback" not in done.stderr
+
+
+# ---- check -----------------------------------------------------------------------------------
+
+
+def test_check_prints_its_tables_and_writes_a_page(run, folder, labelled):
+    code, output, errors = run("check", labelled / "labels.tsv", "--page", "page/check.html")
+    assert code == DONE
+    assert re.search(r"train +\d+", output) and "labels.tsv" in errors
+    assert (folder / "page" / "check.html").is_file()
+
+
+def test_check_ends_with_1_where_rows_cannot_be_used(run, folder, labelled):
+    rows = (labelled / "labels.tsv").read_text() + "missing.jpg\tgone\n"
+    (folder / "labels.tsv").write_text(rows)
+    code, output, _ = run("check", "labels.tsv", "--images-folder", labelled)
+    assert code == SOME_UNUSABLE and "missing file" in output
+    assert (folder / "data_check.html").is_file()
+
+
+def test_check_refuses_labels_that_are_not_there(run, folder):
+    assert "no_such.tsv" in refused(run, "check", "no_such.tsv")
+
+
+# ---- prepare, train, evaluate, export ----------------------------------------------------------
+
+
+def test_prepare_writes_records_of_labels(run, folder, labelled):
+    code, output, _ = run("prepare", labelled / "labels.tsv", "--run", "mine")
+    assert code == DONE
+    sizes = dict(re.findall(r"(\w+): (\d+) records", output))
+    assert sum(map(int, sizes.values())) == 200
+    for name in ("train", "validation", "test"):
+        assert (folder / "data" / "mine" / "records" / name / "set.json").is_file()
+    assert (folder / "data" / "mine" / "char_dict.json").is_file()
+    assert (folder / "reports" / "mine" / "data_check.html").is_file()
+    assert run("prepare", labelled / "labels.tsv", "--run", "mine")[1] == output
+
+
+def test_prepare_renders_words(run, folder):
+    code, output, _ = run("prepare", "--words", "60", "--seed", "3")
+    assert code == DONE and "train: 48 records" in output
+    content = json.loads((folder / "data/mine/char_dict.json").read_text())
+    assert "a" in json.dumps(content)
+
+
+def test_prepare_writes_the_set_of_a_specification(run, folder, labelled):
+    from crnn_keras import Canvas, CharDict, Recipe, synth
+    from crnn_keras.data.build import RenderedSource, Specification
+
+    source = RenderedSource(Recipe(fonts=tuple(synth.bundled_fonts())), 12)
+    char_dict = CharDict.from_preset("alphanumeric36")
+    Specification(source, char_dict, Canvas()).save("train.json")
+    code, output, _ = run("prepare", "--specification", "train.json", "--folder", "train")
+    assert code == DONE and "12 records in 1 shards" in output
+    assert (folder / "train" / "set.json").is_file()
+
+
+def test_options_of_a_specification_are_refused_without_it(run, folder):
+    assert "--specification" in refused(run, "prepare", "--folder", "x")
+    assert "--folder" in refused(run, "prepare", "--specification", "x.json")
+    assert "x.json" in refused(run, "prepare", "--specification", "x.json", "--folder", "y")
+
+
+def test_training_without_records_is_refused_by_their_folder(run, folder):
+    assert "data/mine/records" in refused(run, "train")
+
+
+def test_evaluate_measures_a_shipped_model(run, folder, labelled):
+    words = ["evaluate", labelled / "labels.tsv", "--model", "words", "--json"]
+    code, output, _ = run(*words, "--protocol", "alphanumeric")
+    summary = json.loads(output)
+    assert code == DONE and summary["images"] == 200
+    assert summary["word_accuracy"] > 0.7 and 0 < summary["cer"] < 0.2
+    assert "word accuracy" in run("evaluate", labelled / "labels.tsv", "--model", "words")[1]
+
+
+def test_evaluate_without_a_trained_model_is_refused(run, folder):
+    assert "data/mine/train/model.keras" in refused(run, "evaluate")
+
+
+@pytest.mark.slow
+def test_labels_become_a_trained_measured_and_exported_model(run, folder, labelled):
+    labels = labelled / "labels.tsv"
+    run("prepare", labels, "--characters", "alphanumeric36", "--canvas-width", "128")
+    words = ["train", "--model", "words", "--epochs", "1", "--batch-size", "16"]
+    code, output, errors = run(*words, "--learning-rate", "0.0001")
+    assert code == DONE
+    header, row, model = [line.split("\t") for line in output.splitlines()]
+    assert header[0] == "epoch" and float(row[header.index("word_accuracy")]) > 0.5
+    assert model == ["model", "data/mine/train/model.keras"]
+
+    code, output, _ = run("evaluate", "--json")
+    assert code == DONE and json.loads(output)["word_accuracy"] > 0.5
+
+    code, output, _ = run("export", model[1], "mine.onnx")
+    assert code == DONE and "mine.onnx" in output
+    assert "exit" in run("read", "crops/exit.png", "--model", "mine.onnx")[1]
+
+
+@pytest.mark.slow
+def test_export_writes_a_saved_model(run, folder):
+    code, output, _ = run("export", "words", "serving", "--format", "saved_model", "--version", "3")
+    assert code == DONE and (folder / output.strip() / "saved_model.pb").is_file()
+
+
+@pytest.mark.slow
+def test_export_refuses_what_is_not_a_model(run, folder):
+    (folder / "bad.keras").write_bytes(b"no model")
+    assert "bad.keras" in refused(run, "export", "bad.keras", "x.onnx")
+
+
+# ---- walkthrough and launch ------------------------------------------------------------------
+
+
+def test_walkthrough_refuses_unknown_notebooks_and_parameters(run, folder):
+    assert "99" in refused(run, "walkthrough", "--only", "99")
+    message = refused(run, "walkthrough", "-p", "epoch", "5")
+    assert "epoch." in message and "epochs" in message and "canvas_width" in message
+    assert "epochs" in refused(run, "walkthrough", "-p", "epochs", "many")
+    assert not (folder / "reports").exists()
+
+
+@pytest.mark.notebooks
+def test_walkthrough_runs_a_notebook_and_prints_where_its_page_is(run, folder):
+    code, output, errors = run(
+        "walkthrough", "--run", "lesson", "--only", "1", "-p", "text", "2015"
+    )
+    assert code == DONE
+    assert output.split() == ["page", "reports/lesson/index.html"]
+    assert "01_characters.ipynb" in errors
+    results = json.loads((folder / "reports/lesson/results.json").read_text())
+    assert results["01_characters"]["text"] == "2015"
+
+
+@pytest.mark.slow
+def test_launch_starts_a_script_in_each_process(folder):
+    (folder / "script.py").write_text(
+        "import os, pathlib, sys\n"
+        "pathlib.Path(f'{os.getpid()}.out').write_text(' '.join(sys.argv[1:]))\n"
+    )
+    run_script("launch", "--here", "2", "script.py", "--epochs", "4", cwd=folder)
+    written = [path.read_text() for path in folder.glob("*.out")]
+    assert written == ["--epochs 4"] * 2
+
+
+@pytest.mark.slow
+def test_launch_passes_on_the_exit_code_of_a_script(folder):
+    (folder / "script.py").write_text("raise SystemExit(7)\n")
+    run_script("launch", "--here", "1", "script.py", code=7, cwd=folder)
+
+
+def test_launch_refuses_numbers_that_do_not_fit(run, folder):
+    assert "3" in refused(run, "launch", "--here", "2", "--first", "3", "script.py")
