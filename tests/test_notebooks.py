@@ -123,26 +123,25 @@ def test_own_labels_are_prepared_and_bad_rows_are_counted(workspace):
     assert sum(sizes) == 60 and min(sizes) > 0
     reports = workspace / "reports/mine"
     assert "data check" in (reports / "data_check.html").read_text().lower()
-    skipped = (reports / "skipped.tsv").read_text().splitlines()[1:]
-    kinds = sorted(line.split("\t")[0] for line in skipped)
-    assert kinds == ["empty label", "missing file", "path outside the folder", "unknown character"]
-    assert all("sample.txt, line 6" in line for line in skipped)
+    rows = [line.split("\t") for line in (reports / "issues.tsv").read_text().splitlines()]
+    skipped = {kind: where for severity, kind, where, _ in rows if severity == "error"}
+    kinds = ["empty label", "missing file", "path outside the folder", "unknown character"]
+    assert sorted(skipped) == kinds
+    assert all("sample.txt, line 6" in where for where in skipped.values())
 
 
-def test_an_lmdb_is_cleaned_and_listed_but_not_copied(workspace):
+def test_an_lmdb_is_listed_but_not_copied(workspace):
     from crnn_keras import synth
-    from crnn_keras.data import records
-    from crnn_keras.data import lmdb_folder
+    from crnn_keras.data import lmdb_folder, records
 
     recipe = synth.Recipe(fonts=synth.bundled_fonts(), style=synth.Style.plain()).open()
     train = [recipe.sample(number) for number in range(20)]
     lmdb_folder.write_lmdb(workspace / "train_lmdb", [*train, train[3]])
     lmdb_folder.write_lmdb(workspace / "test_lmdb", map(recipe.sample, range(20, 30)))
-    labels = "train=train_lmdb, test=test_lmdb"
-    parameters = {"labels": labels, "clean": True, "validation_split": 0.3}
+    parameters = {"labels": "train_lmdb", "test_labels": "test_lmdb", "validation_split": 0.3}
     walkthrough.run_notebooks("lmdb", parameters, only=["02"])
     results = json.loads((workspace / "reports/lmdb/results.json").read_text())["02_prepare_data"]
-    assert results["train_records"] + results["validation_records"] == 20
+    assert results["train_records"] + results["validation_records"] == 21
     assert results["test_records"] == 10
     folder = workspace / "data/lmdb/records/test"
     assert not list(folder.glob("*.tfrecord"))
