@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from crnn_keras.char_dict import CharDict
-from crnn_keras.evaluation.confidence import Calibration
 from crnn_keras.images import Canvas
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model.architectures import ARCHITECTURES
+from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import CRNN, build_crnn
 from crnn_keras.model.saving import save_model
 from tools.readers.convert import convert

@@ -11,10 +11,10 @@ import pytest
 
 from crnn_keras import synth
 from crnn_keras.char_dict import CharDict
-from crnn_keras.evaluation.confidence import Calibration
 from crnn_keras.images import Canvas, make_canvas, to_canvas
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model import layers
+from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.ctc import ctc_loss
 from crnn_keras.model.saving import save_model

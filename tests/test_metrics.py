@@ -1,3 +1,5 @@
+"""Word accuracy, error rates, intervals and confusions by hand."""
+
 import pytest
 
 from crnn_keras.char_dict import alphanumeric, exact
@@ -37,7 +39,7 @@ def test_edits_and_confusions_of_one_pair(target, text, distance, confusions):
         (["a"], ["xyz"], 3.0, 0.0),
         ([""], ["xy"], 2.0, 0.0),
         ([""], [""], 0.0, 1.0),
-        # A mean over texts, but one share of all characters.
+        # 1-NED is a mean over texts, CER a fraction of all characters.
         (["abcd", "ab"], ["abcd", "xy"], 2 / 6, 1 / 2),
     ],
 )
@@ -64,7 +66,7 @@ def test_wilson_interval_has_the_published_values(hits, count, low, high):
 
 
 @pytest.mark.parametrize("count", [1, 7, 3000])
-def test_wilson_interval_stays_between_0_and_1_and_holds_the_share(count):
+def test_wilson_interval_stays_between_0_and_1_and_contains_the_fraction(count):
     for hits in (0, count // 2, count):
         low, high = wilson_interval(hits, count)
         assert 0 <= low < high <= 1
@@ -101,13 +103,13 @@ def test_label_that_the_protocol_empties_still_counts():
     assert report.word_accuracy == 0.5
 
 
-def test_image_that_could_not_be_read_counts_as_an_empty_text():
+def test_an_image_that_could_not_be_loaded_counts_as_an_empty_text():
     report = evaluate(["ab", "cd"], ["ab", None])
     assert report.cases[1].text == ""
     assert (report.word_accuracy, report.cer) == (0.5, 0.5)
 
 
-def test_cases_keep_the_order_and_the_confidences():
+def test_cases_have_the_order_and_the_confidences():
     report = evaluate(["a", "b"], ["a", "c"], [0.9, 0.4])
     assert [(c.position, c.target, c.text, c.confidence) for c in report.cases] == [
         (0, "a", "a", 0.9),
@@ -130,7 +132,7 @@ def test_worst_comes_by_edits_for_its_length_then_by_confidence():
     assert evaluate(["a"], ["a"]).worst(5) == []
 
 
-def test_summary_and_text_carry_the_figures():
+def test_summary_and_text_contain_the_measures():
     report = evaluate(["ab", "cd", "ef", "gh"], ["ab", "cd", "ef", "gx"])
     summary = report.summary()
     assert summary["images"] == 4
@@ -146,12 +148,21 @@ def test_summary_and_text_carry_the_figures():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"targets": ["a"], "texts": []}, "as many readings as labels, got 0, 1"),
-        ({"targets": [], "texts": ["a"]}, "got 1, 0"),
-        ({"targets": [], "texts": []}, "got 0, 0"),
-        ({"targets": ["a"], "texts": ["a"], "protocol": "loose"}, "'loose' is unknown.*exact"),
-        ({"targets": ["a", "b"], "texts": ["a", "b"], "confidences": [1.0]}, "confidences, got 1"),
-        ({"targets": ["a"], "texts": ["a"], "confidences": [1.0, 0.5]}, "confidences, got 2"),
+        ({"targets": ["a"], "texts": []}, "0 texts and 1 targets"),
+        ({"targets": [], "texts": ["a"]}, "1 texts and 0 targets"),
+        ({"targets": [], "texts": []}, "0 texts and 0 targets"),
+        (
+            {"targets": ["a"], "texts": ["a"], "protocol": "loose"},
+            "'loose'.*'exact', 'alphanumeric'",
+        ),
+        (
+            {"targets": ["a", "b"], "texts": ["a", "b"], "confidences": [1.0]},
+            "1 confidences and 2 targets",
+        ),
+        (
+            {"targets": ["a"], "texts": ["a"], "confidences": [1.0, 0.5]},
+            "2 confidences and 1 targets",
+        ),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):

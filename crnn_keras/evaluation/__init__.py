@@ -1,1 +1,28 @@
-"""How good a reader is: metrics, errors by kind, confidence, figures."""
+"""Measures how well a model reads: metrics, errors by category, confidence, figures.
+
+| file | subject |
+|---|---|
+| `metrics` | `evaluate`: word accuracy, CER, 1-NED, confusions, worst cases |
+| `error_analysis` | `categorize_errors`, `analyze_errors`: what the errors have in common |
+| `confidence` | `calibrate`, `threshold_for_predictions`, `evaluate_calibration` |
+| `plots` | figures, from plain data |
+
+The names are loaded when they are first used.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=["plots"],
+    submod_attrs={
+        "confidence": [
+            "CalibrationReport",
+            "calibrate",
+            "evaluate_calibration",
+            "threshold_for_predictions",
+        ],
+        "error_analysis": ["ErrorAnalysis", "analyze_errors", "categorize_errors"],
+        "metrics": ["Case", "Report", "evaluate"],
+    },
+)

@@ -1,21 +1,25 @@
 """How well texts were read: word accuracy, CER, 1-NED, confusions, worst cases."""
 
+from __future__ import annotations
+
 import collections
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
 from crnn_keras.char_dict import PROTOCOLS
 
 
-def wilson_interval(hits, count, z=1.96):
-    """Interval of a share that was seen `hits` times in `count`.
+def wilson_interval(hits: int, count: int, *, z: float = 1.96) -> tuple[float, float]:
+    """Computes the confidence interval of a fraction that was `hits / count` in a sample.
 
     Args:
-        hits: number of successes.
-        count: number of tries, at least 1.
-        z: width in standard deviations; 1.96 gives 95 %.
+        hits: Number of successes.
+        count: Number of trials, at least 1.
+        z: Width in standard deviations. Defaults to `1.96`: 95 %.
 
     Returns:
         Tuple `(low, high)`, from 0 to 1.
@@ -23,23 +27,23 @@ def wilson_interval(hits, count, z=1.96):
     Reference:
         Wilson, 1927, Probable Inference, the Law of Succession, and Statistical Inference.
     """
-    share = hits / count
-    center = share + z * z / (2 * count)
-    spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    fraction = hits / count
+    center = fraction + z * z / (2 * count)
+    spread = z * math.sqrt(fraction * (1 - fraction) / count + z * z / (4 * count * count))
     scale = 1 + z * z / count
     return max((center - spread) / scale, 0.0), min((center + spread) / scale, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
-    """One image's target and reading.
+    """The target and the predicted text of one image.
 
     Args:
-        position: which image of the set it is, from 0.
-        target: the label, by the protocol.
-        text: what was read, by the protocol.
-        confidence: the reader's own, from 0 to 1.
-        distance: edits (insert, delete, replace) from one to the other.
+        position: Position of the image in the set, from 0.
+        target: The label, by the protocol.
+        text: The predicted text, by the protocol.
+        confidence: Confidence of the prediction, from 0 to 1.
+        distance: Number of edits (insert, delete, replace) from one text to the other.
     """
 
     position: int
@@ -49,42 +53,44 @@ class Case:
     distance: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """Figures of a set of readings; all of them from 0 to 1.
+    """Measures of a set of predictions, each from 0 to 1.
 
     Args:
-        cases: list of `Case`s in the set's order.
-        word_accuracy: share of texts read without an error.
+        cases: A `Case` for each image, in the order of the set.
+        word_accuracy: Fraction of the texts without an error.
         interval: 95 % interval of the word accuracy (Wilson).
-        cer: character error rate: edits in all texts / characters in all labels.
-        one_minus_ned: mean over the texts of 1 - edits / length of the longer of the two.
-        confusions: `Counter` of `(character in the label, character read)` pairs that differ, from
-            an alignment; `""` stands for a character that was inserted or left out.
+        cer: Character error rate: edits in all texts / characters in all labels.
+        one_minus_ned: Mean over the texts of 1 - edits / length of the longer of the two.
+        confusions: `Counter` of pairs `(character of the label, predicted character)` that differ,
+            from an alignment. `""` stands for a character that was inserted or deleted.
     """
 
-    cases: list
+    cases: list[Case]
     word_accuracy: float
-    interval: tuple
+    interval: tuple[float, float]
     cer: float
     one_minus_ned: float
-    confusions: collections.Counter
+    confusions: collections.Counter[tuple[str, str]]
 
-    def worst(self, count):
-        """The cases with the most edits for their length; among equals the most confident first.
+    def worst(self, count: int) -> list[Case]:
+        """Returns the cases with the most edits for their length.
 
         Args:
-            count: how many at most.
+            count: Largest number of cases.
 
         Returns:
-            List of `Case`s, those without an error left out.
+            List of `Case`s with an error; among equals the most confident first.
         """
-        wrong = [case for case in self.cases if case.distance]
-        key = lambda case: (-case.distance / max(len(case.target), 1), -case.confidence)  # noqa: E731
-        return sorted(wrong, key=key)[:count]
 
-    def summary(self):
-        """The figures as a plain dict: `images`, `word_accuracy`, `interval`, `cer`, ..."""
+        def badness(case):
+            return -case.distance / max(len(case.target), 1), -case.confidence
+
+        return sorted((case for case in self.cases if case.distance), key=badness)[:count]
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the measures as a plain dict: `images`, `word_accuracy`, `interval_95`, ..."""
         return {
             "images": len(self.cases),
             "word_accuracy": self.word_accuracy,
@@ -93,7 +99,7 @@ class Report:
             "one_minus_ned": self.one_minus_ned,
         }
 
-    def __str__(self):
+    def __str__(self) -> str:
         low, high = self.interval
         return (
             f"word accuracy {self.word_accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}), "
@@ -101,46 +107,68 @@ class Report:
         )
 
 
-def evaluate(targets, texts, confidences=None, protocol="exact"):
-    """Compares readings with labels.
+def evaluate(
+    targets: Sequence[str],
+    texts: Sequence[str | None],
+    confidences: Sequence[float] | None = None,
+    *,
+    protocol: str = "exact",
+) -> Report:
+    """Compares predicted texts with their labels.
 
     Args:
-        targets: list of labels.
-        texts: list of readings, in the same order. None stands for an image that could not be
-            read: it counts as an empty text.
-        confidences: list of floats from 0 to 1; zeros if None.
-        protocol: `"exact"`, or `"alphanumeric"`: case and all but a-z and 0-9 ignored.
+        targets: The labels. An image whose label is empty by the protocol counts like the others.
+        texts: The predicted texts, in the same order. None, of an image that could not be loaded,
+            counts as an empty text.
+        confidences: Confidences from 0 to 1. Defaults to `None`: zeros.
+        protocol: `"exact"`, or `"alphanumeric"`: case is ignored, and so is every character but a-z
+            and 0-9. Defaults to `"exact"`.
 
     Returns:
-        `Report`. Images whose label is empty by the protocol count like the others.
+        `Report`.
 
     Raises:
-        ValueError: the lists differ in length or are empty, or the protocol is unknown.
+        ValueError: The lists are empty or differ in length, or the protocol is unknown.
+
+    Example:
+
+        >>> from crnn_keras import evaluate
+        >>> report = evaluate(["cat", "dog"], ["cat", "dig"])
+        >>> report.word_accuracy, report.confusions.most_common()
+        (0.5, [(('o', 'i'), 1)])
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"Protocol {protocol!r} is unknown. Expected one of {list(PROTOCOLS)}.")
     if len(targets) != len(texts) or not targets:
-        raise ValueError(f"Expected as many readings as labels, got {len(texts)}, {len(targets)}.")
+        raise ValueError(
+            "Expected as many texts as targets, at least one; "
+            f"got {len(texts)} texts and {len(targets)} targets."
+        )
     clean = PROTOCOLS[protocol]
     confidences = [0.0] * len(targets) if confidences is None else confidences
     if len(confidences) != len(targets):
-        raise ValueError(f"Expected as many confidences, got {len(confidences)}, {len(targets)}.")
-    cases, confusions, nearness = [], collections.Counter(), 0.0
-    for position, (target, text) in enumerate(zip(targets, texts, strict=True)):
+        raise ValueError(
+            "Expected as many confidences as targets, "
+            f"got {len(confidences)} confidences and {len(targets)} targets."
+        )
+    cases, confusions, similarity = [], collections.Counter(), 0.0
+    rows = zip(targets, texts, confidences, strict=True)
+    for position, (target, text, confidence) in enumerate(rows):
         target, text = clean(target), clean(text or "")
         edits = Levenshtein.editops(target, text)
-        nearness += 1 - len(edits) / max(len(target), len(text), 1)
+        similarity += 1 - len(edits) / max(len(target), len(text), 1)
         for edit in edits:
             wanted = "" if edit.tag == "insert" else target[edit.src_pos]
-            read = "" if edit.tag == "delete" else text[edit.dest_pos]
-            confusions[wanted, read] += 1
-        cases.append(Case(position, target, text, confidences[position], len(edits)))
-    right = sum(case.distance == 0 for case in cases)
+            found = "" if edit.tag == "delete" else text[edit.dest_pos]
+            confusions[wanted, found] += 1
+        pair = {"target": target, "text": text, "distance": len(edits)}
+        cases.append(Case(position=position, confidence=confidence, **pair))
+    correct = sum(case.distance == 0 for case in cases)
     return Report(
         cases=cases,
-        word_accuracy=right / len(cases),
-        interval=wilson_interval(right, len(cases)),
+        word_accuracy=correct / len(cases),
+        interval=wilson_interval(correct, len(cases)),
         cer=sum(c.distance for c in cases) / max(sum(len(c.target) for c in cases), 1),
-        one_minus_ned=nearness / len(cases),
+        one_minus_ned=similarity / len(cases),
         confusions=confusions,
     )

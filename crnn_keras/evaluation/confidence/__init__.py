@@ -1,34 +1,33 @@
-"""Confidence that means something: calibrated, measured, and used to keep what is surely right.
+"""Confidence as a probability: calibrated, measured, and used to keep the reliable predictions.
 
-A reader's raw confidence is the probability of all paths that spell its text. Of readings with
-60 %, more or fewer than 60 of 100 may be right. Readings of labelled images that the reader did
-not learn from show which: a `Calibration` learnt from them turns the raw confidence into the chance
-of being right.
+The raw confidence of a prediction is the probability of all paths that spell its text. Of 100
+predictions with a raw confidence of 60 %, more or fewer than 60 may be correct. Labelled images
+that the model did not learn from show how many: a `Calibration` fitted to them maps the raw
+confidence to the chance of being correct.
 
 | file | subject |
 |---|---|
-| `labelled` | `calibrate` and `threshold_for_readings`: both from readings and their labels |
-| `trial` | `evaluate_calibration`: a calibration from half of a set, measured on the other half |
-| `scale` | `Calibration` and `fit_calibration` |
-| `measure` | ECE, its bins, risk and coverage, thresholds |
-| `checks` | what both refuse |
+| `labelled` | `calibrate`, `threshold_for_predictions`: from predictions and their labels |
+| `report` | `evaluate_calibration`: fitted to one half of a set, measured on the other |
+| `measure` | calibration error and its bins, risk and coverage, thresholds |
 
-A reader is calibrated with one half of some hundreds of labelled images that it did not learn
-from, and saved; the other half tells which readings to keep so that 99 % of them are right:
+The model itself carries the `Calibration`, see `crnn_keras.model.calibration`. One half of some
+hundreds of labelled images calibrates it; the other half gives the threshold above which 99 % of
+the predictions are correct:
 
-    recognizer = Recognizer.load("reader.keras")
+    recognizer = Recognizer.load("model.keras")
     recognizer.calibration = calibrate(recognizer.read(images[::2]), targets[::2])
-    save_model(recognizer.model, "reader.keras")
+    recognizer.save("model.keras")
 
-    sure = threshold_for_readings(recognizer.read(images[1::2]), targets[1::2], accuracy=0.99)
-    print(f"{sure.coverage:.0%} of the readings reach {sure.threshold:.3f}")
-    kept = [r for r in recognizer.read("photos") if r.confidence >= sure.threshold]
+    predictions = recognizer.read(images[1::2])
+    selection = threshold_for_predictions(predictions, targets[1::2], accuracy=0.99)
+    print(f"{selection.coverage:.0%} of the predictions reach {selection.threshold:.3f}")
+    kept = [p for p in recognizer.read("photos") if p.confidence >= selection.threshold]
 
-`save_model` is `train.save_model`, which replaces a file whole or not at all. Exports carry the
-calibration along: `export.export_onnx`, `export.export_saved_model`.
+`export_onnx` and `export_saved_model` export the calibration too.
 """
 
-from crnn_keras.evaluation.confidence.labelled import calibrate, threshold_for_readings
+from crnn_keras.evaluation.confidence.labelled import calibrate, threshold_for_predictions
 from crnn_keras.evaluation.confidence.measure import (
     ReliabilityBin,
     RiskCoverage,
@@ -40,21 +39,18 @@ from crnn_keras.evaluation.confidence.measure import (
     threshold_for,
 )
 from crnn_keras.evaluation.confidence.report import CalibrationReport, evaluate_calibration
-from crnn_keras.model.calibration import Calibration, fit_calibration
 
 __all__ = [
-    "Calibration",
+    "CalibrationReport",
     "ReliabilityBin",
     "RiskCoverage",
     "Selection",
-    "CalibrationReport",
     "calibrate",
+    "evaluate_calibration",
     "expected_calibration_error",
-    "fit_calibration",
     "reliability_bins",
     "risk_coverage",
     "select",
     "threshold_for",
-    "threshold_for_readings",
-    "evaluate_calibration",
+    "threshold_for_predictions",
 ]

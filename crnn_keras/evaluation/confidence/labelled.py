@@ -1,98 +1,124 @@
-"""What a reader's readings of labelled images teach: a calibration, and what to keep."""
+"""Predictions and their labels give a calibration, and a threshold of confidence."""
 
-from crnn_keras.evaluation.confidence.measure import threshold_for
-from crnn_keras.model.calibration import fit_calibration
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from crnn_keras.evaluation.confidence.measure import Selection, threshold_for
+from crnn_keras.evaluation.metrics import evaluate
+from crnn_keras.model.calibration import Calibration, fit_calibration
+
+if TYPE_CHECKING:
+    from crnn_keras.inference.base import Prediction
 
 
-def calibrate(readings, targets, protocol="exact"):
-    """Learns a calibration from a reader's readings of labelled images.
+def calibrate(
+    predictions: Sequence[Prediction], targets: Sequence[str], *, protocol: str = "exact"
+) -> Calibration:
+    """Fits a calibration to predictions for labelled images.
 
-    It is learnt from the raw confidences, so the reader may have a calibration already. Readings
-    made with a lexicon give a calibration for readings with it. Images that could not be read
-    have no confidence to learn from and are left out.
+    It is fitted to the raw confidences, so the recognizer may have a calibration already.
+    Predictions made with a lexicon give a calibration for predictions with it. Images that could
+    not be loaded have no confidence and are skipped.
 
     Args:
-        readings: list of `Prediction`s of images that the reader did not learn from; some
-            hundreds.
-        targets: their labels, in the same order.
-        protocol: when a text is right, see `evaluate.evaluate`. With `"exact"`, give the labels as
-            the char dict writes them (`char_dict.normalize`).
+        predictions: `Prediction`s for images that the model did not learn from; some hundreds.
+        targets: Their labels, in the same order. With the protocol `"exact"`, normalize them by
+            `char_dict.normalize`, as the predictions are.
+        protocol: When a text is correct, see `evaluate`. Defaults to `"exact"`.
 
     Returns:
-        `Calibration`; a reader uses it once it is its `calibration`.
+        `Calibration`. A recognizer uses it after `recognizer.calibration = calibration`.
 
     Raises:
-        ValueError: the lists differ in length, no image could be read, or the protocol is
+        ValueError: The lists differ in length, no image could be loaded, or the protocol is
             unknown.
 
     Example:
 
-        >>> recognizer.calibration = calibrate(recognizer.read(images), targets)
+        >>> from crnn_keras import Prediction, calibrate
+        >>> texts = ["cat"] * 90 + ["cut"] * 10
+        >>> predictions = [Prediction(t, 0.6, "cat.png", raw_confidence=0.6) for t in texts]
+        >>> calibration = calibrate(predictions, ["cat"] * 100)
+        >>> round(float(calibration.apply(0.6)), 2)  # 90 of 100 are correct
+        0.9
     """
-    right = right_texts(readings, targets, protocol)
+    correct = are_correct(predictions, targets, protocol=protocol)
     pairs = [
-        (reading.raw_confidence, is_right)
-        for reading, is_right in zip(readings, right, strict=True)
-        if reading.error is None
+        (prediction.raw_confidence, is_correct)
+        for prediction, is_correct in zip(predictions, correct, strict=True)
+        if prediction.error is None
     ]
     if not pairs:
         raise ValueError(
-            f"None of the {len(readings):,} images could be read, the first because: "
-            f"{readings[0].error} Give images that the reader can open."
+            f"None of the {len(predictions):,} images could be loaded. The first error: "
+            f"{predictions[0].error} Pass predictions for images that can be opened."
         )
     return fit_calibration(*zip(*pairs, strict=True))
 
 
-def threshold_for_readings(readings, targets, accuracy, protocol="exact", cautious=False):
-    """The confidence from which on a given share of the readings is right, and how many are left.
+def threshold_for_predictions(
+    predictions: Sequence[Prediction],
+    targets: Sequence[str],
+    accuracy: float,
+    *,
+    protocol: str = "exact",
+    cautious: bool = False,
+) -> Selection:
+    """Finds the confidence above which a given fraction of the predictions is correct.
 
-    Images that could not be read count as wrong, with a confidence of 0.
+    Images that could not be loaded count as wrong, with a confidence of 0.
 
     Args:
-        readings: list of `Prediction`s of images that the reader neither learnt from nor was
+        predictions: `Prediction`s for images that the model did not learn from and was not
             calibrated with.
-        targets: their labels, in the same order.
-        accuracy: share of the kept readings that must be right, above 0, up to 1.
-        protocol: see `calibrate`.
-        cautious: see `threshold_for`.
+        targets: Their labels, in the same order.
+        accuracy: Fraction of the kept predictions that must be correct, above 0, at most 1.
+        protocol: See `calibrate`. Defaults to `"exact"`.
+        cautious: See `threshold_for`. Defaults to `False`.
 
     Returns:
-        `Selection`, see `threshold_for`: its `threshold`, and as `coverage` the share that is kept.
+        `Selection`, see `threshold_for`: `threshold`, and `coverage`, the fraction that is kept.
 
     Raises:
-        ValueError: the lists differ in length or are empty, the accuracy is not above 0 and up to
+        ValueError: The lists are empty or differ in length, the accuracy is not above 0 and at most
             1, or the protocol is unknown.
 
     Example:
 
-        >>> sure = threshold_for_readings(recognizer.read(images), targets, accuracy=0.99)
-        >>> sure.threshold, sure.coverage
-        (0.93, 0.62)
+        >>> from crnn_keras import Prediction
+        >>> from crnn_keras.evaluation import threshold_for_predictions
+        >>> pairs = [("cat", 0.9), ("cat", 0.8), ("cut", 0.7), ("cat", 0.6)]
+        >>> predictions = [Prediction(text, confidence, "cat.png") for text, confidence in pairs]
+        >>> selection = threshold_for_predictions(predictions, ["cat"] * 4, 0.99)
+        >>> selection.threshold, selection.coverage
+        (0.8, 0.5)
     """
-    right = right_texts(readings, targets, protocol)
-    return threshold_for([reading.confidence for reading in readings], right, accuracy, cautious)
+    correct = are_correct(predictions, targets, protocol=protocol)
+    confidences = [prediction.confidence for prediction in predictions]
+    return threshold_for(confidences, correct, accuracy, cautious=cautious)
 
 
-def right_texts(readings, targets, protocol):
-    """Whether each text is right.
+def are_correct(
+    predictions: Sequence[Prediction], targets: Sequence[str], *, protocol: str
+) -> list[bool]:
+    """Compares each predicted text with its label.
 
     Args:
-        readings: list of `Prediction`s.
-        targets: their labels, in the same order.
-        protocol: see `calibrate`.
+        predictions: `Prediction`s.
+        targets: Their labels, in the same order.
+        protocol: See `calibrate`.
 
     Returns:
-        List of bools; False for an image that could not be read.
+        List of bools; False for an image that could not be loaded.
 
     Raises:
-        ValueError: the lists differ in length or are empty, or the protocol is unknown.
+        ValueError: The lists are empty or differ in length, or the protocol is unknown.
     """
-    # Not above: an exported reader applies its calibration without the libraries of `evaluate`.
-    from crnn_keras.evaluation.metrics import evaluate
-
-    texts = [reading.text for reading in readings]
+    texts = [prediction.text for prediction in predictions]
     cases = evaluate(targets, texts, protocol=protocol).cases
     return [
-        case.distance == 0 and reading.error is None
-        for case, reading in zip(cases, readings, strict=True)
+        case.distance == 0 and prediction.error is None
+        for case, prediction in zip(cases, predictions, strict=True)
     ]

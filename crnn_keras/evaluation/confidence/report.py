@@ -1,11 +1,18 @@
-"""A calibration learnt from one half of a labelled set and tried on the other."""
+"""A calibration fitted to one half of a labelled set and measured on the other half."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crnn_keras.evaluation.confidence.labelled import calibrate, right_texts
+from crnn_keras.evaluation.confidence.labelled import are_correct, calibrate
 from crnn_keras.evaluation.confidence.measure import (
+    ReliabilityBin,
+    RiskCoverage,
+    Selection,
     expected_calibration_error,
     reliability_bins,
     risk_coverage,
@@ -14,107 +21,123 @@ from crnn_keras.evaluation.confidence.measure import (
 )
 from crnn_keras.model.calibration import Calibration
 
+if TYPE_CHECKING:
+    from crnn_keras.inference.base import Prediction
+
 
 # Arrays have no plain equality.
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class CalibrationReport:
-    """What a calibration is worth on readings that it was not learnt from.
+    """What a calibration is worth on predictions that it was not fitted to.
 
     Args:
-        calibration: the `Calibration`, learnt from the first half.
-        confidences: dict of `name: float array (n,)`, of the second half: `"raw"`,
-            `"calibrated"` by this calibration and, if the reader has a calibration, its `"own"`.
-        right: bool array `(n,)`: which of the second half are right.
-        learnt: tuple of calibrated confidences and of what is right in the first half.
+        calibration: The `Calibration`, fitted to the first half.
+        confidences: Dict of `name: float array of shape (n,)` for the second half: `"raw"`,
+            `"calibrated"` by this calibration and, if the recognizer has a calibration, its
+            `"own"`.
+        correct: Bool array of shape `(n,)`: which predictions of the second half are correct.
+        first_half: Tuple of the calibrated confidences and the flags `correct` of the first half.
     """
 
     calibration: Calibration
-    confidences: dict
-    right: np.ndarray
-    learnt: tuple
+    confidences: dict[str, np.ndarray]
+    correct: np.ndarray
+    first_half: tuple[np.ndarray, np.ndarray]
 
-    def __str__(self):
+    def __str__(self) -> str:
         errors = ", ".join(f"{name} {error:.2%}" for name, error in self.ece().items())
-        return f"ECE on {len(self.right):,} readings: {errors}"
+        return f"ECE on {len(self.correct):,} predictions: {errors}"
 
-    def ece(self):
-        """Dict of `name: expected calibration error`, from 0 to 1."""
+    def ece(self) -> dict[str, float]:
+        """Computes the expected calibration error of each kind of confidence, from 0 to 1."""
         return {
-            name: expected_calibration_error(confidences, self.right)
+            name: expected_calibration_error(confidences, self.correct)
             for name, confidences in self.confidences.items()
         }
 
-    def reliability(self):
-        """Dict of `name: (reliability bins, confidences)`, as `plots.reliability` takes it."""
+    def reliability(self) -> dict[str, tuple[list[ReliabilityBin], np.ndarray]]:
+        """Returns `name: (reliability bins, confidences)`, as `plots.reliability` takes it."""
         return {
-            name: (reliability_bins(confidences, self.right), confidences)
+            name: (reliability_bins(confidences, self.correct), confidences)
             for name, confidences in self.confidences.items()
         }
 
-    def risk_coverage(self):
-        """`RiskCoverage` of the calibrated confidences; the raw ones have the same order."""
-        return risk_coverage(self.confidences["calibrated"], self.right)
+    def risk_coverage(self) -> RiskCoverage:
+        """Computes risk and coverage by calibrated confidence; the raw one has the same order."""
+        return risk_coverage(self.confidences["calibrated"], self.correct)
 
-    def keep(self, accuracy):
-        """What is kept of the second half by the threshold that the first half asks for.
+    def keep(self, accuracy: float) -> Selection:
+        """Applies to the second half the threshold that the first half gives.
 
         Args:
-            accuracy: share of the kept readings that must be right in the first half, above 0, up
-                to 1.
+            accuracy: Fraction of the kept predictions that must be correct in the first half, above
+                0, at most 1.
 
         Returns:
             `Selection` of the second half: its accuracy is what such a threshold is worth.
 
         Raises:
-            ValueError: the accuracy is not above 0 and up to 1.
+            ValueError: The accuracy is not above 0 and at most 1.
         """
-        threshold = threshold_for(*self.learnt, accuracy).threshold
-        return select(self.confidences["calibrated"], self.right, threshold)
+        threshold = threshold_for(*self.first_half, accuracy).threshold
+        return select(self.confidences["calibrated"], self.correct, threshold)
 
 
-def evaluate_calibration(readings, targets, protocol="exact", seed=0):
-    """Calibrates with one half of a reader's readings and measures on the other.
+def evaluate_calibration(
+    predictions: Sequence[Prediction],
+    targets: Sequence[str],
+    *,
+    protocol: str = "exact",
+    seed: int = 0,
+) -> CalibrationReport:
+    """Calibrates with one half of the predictions and measures on the other half.
 
-    Images that could not be read have no confidence and are left out.
+    Images that could not be loaded have no confidence and are skipped.
 
     Args:
-        readings: list of `Prediction`s of labelled images that the reader did not learn
-            from; a few hundred.
-        targets: their labels, in the same order.
-        protocol: see `calibrate`.
-        seed: of the halves.
+        predictions: `Prediction`s for labelled images that the model did not learn from; some
+            hundreds.
+        targets: Their labels, in the same order.
+        protocol: See `calibrate`. Defaults to `"exact"`.
+        seed: Seed of the random halves. Defaults to `0`.
 
     Returns:
         `CalibrationReport`.
 
     Raises:
-        ValueError: the lists differ in length, fewer than two images could be read, or the
+        ValueError: The lists differ in length, fewer than two images could be loaded, or the
             protocol is unknown.
 
     Example:
 
-        >>> trial = evaluate_calibration(recognizer.read(images), targets)
-        >>> print(trial)
-        ECE on 800 readings: raw 4.21%, calibrated 1.30%
-        >>> trial.keep(0.99).coverage
-        0.62
+        >>> from crnn_keras import Prediction
+        >>> from crnn_keras.evaluation import evaluate_calibration
+        >>> texts = ["cat"] * 90 + ["cut"] * 10
+        >>> predictions = [Prediction(t, 0.6, "cat.png", raw_confidence=0.6) for t in texts]
+        >>> print(evaluate_calibration(predictions, ["cat"] * 100))
+        ECE on 50 predictions: raw 30.00%, calibrated 0.49%
     """
-    right = np.array(right_texts(readings, targets, protocol))
-    readable = [number for number, reading in enumerate(readings) if reading.error is None]
-    if len(readable) < 2:
+    correct = np.array(are_correct(predictions, targets, protocol=protocol))
+    loaded = [i for i, prediction in enumerate(predictions) if prediction.error is None]
+    if len(loaded) < 2:
         raise ValueError(
-            f"Only {len(readable)} of {len(readings):,} images could be read, which make no two "
-            "halves. Give some hundreds that the reader can open."
+            f"Only {len(loaded)} of {len(predictions):,} images could be loaded, too few for two "
+            "halves. Pass predictions for some hundreds of images that can be opened."
         )
-    order = np.random.default_rng(seed).permutation(readable)
+    order = np.random.default_rng(seed).permutation(loaded)
     first, second = np.array_split(order, 2)
-    calibration = calibrate([readings[i] for i in first], [targets[i] for i in first], protocol)
-    raw = np.array([reading.raw_confidence for reading in readings])
-    own = np.array([reading.confidence for reading in readings])
+    calibration = calibrate(
+        [predictions[i] for i in first], [targets[i] for i in first], protocol=protocol
+    )
+    raw = np.array([prediction.raw_confidence for prediction in predictions])
+    own = np.array([prediction.confidence for prediction in predictions])
     calibrated = calibration.apply(raw)
     confidences = {"raw": raw[second], "calibrated": calibrated[second]}
     if (own != raw).any():
         confidences["own"] = own[second]
     return CalibrationReport(
-        calibration, confidences, right[second], (calibrated[first], right[first])
+        calibration=calibration,
+        confidences=confidences,
+        correct=correct[second],
+        first_half=(calibrated[first], correct[first]),
     )
