@@ -1,6 +1,8 @@
 """The documents agree with the code: links, paths, commands, flags, examples, wings."""
 
+import ast
 import contextlib
+import importlib
 import io
 import os
 import pathlib
@@ -96,8 +98,6 @@ def test_every_path_of_the_repository_exists(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in HISTORY])
 def test_every_module_and_name_can_be_imported_where_it_is_said_to_be(name):
-    import importlib
-
     for dotted in set(re.findall(r"\b(?:crnn_keras|tools)(?:\.\w+)+", text_of(name))):
         parts = dotted.split(".")
         folder = ROOT.joinpath(*parts[:-1])
@@ -108,6 +108,24 @@ def test_every_module_and_name_can_be_imported_where_it_is_said_to_be(name):
         # A lazy module lists its names without importing what is behind them.
         known = parts[-1] in getattr(owner, "__all__", ()) or hasattr(owner, parts[-1])
         assert known, f"{name}: {dotted}"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in HISTORY])
+def test_every_import_of_an_example_works(name):
+    blocks = [m["code"] for m in FENCE.finditer(text_of(name)) if m["kind"] == "python"]
+    for node in (node for block in blocks for node in ast.walk(ast.parse(block))):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("crnn_keras"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                known = alias.name in getattr(module, "__all__", ())
+                assert known or hasattr(module, alias.name) or _is_module(module, alias.name), (
+                    f"{name}: from {node.module} import {alias.name}"
+                )
+
+
+def _is_module(package, name):
+    folder = pathlib.Path(package.__file__).parent
+    return (folder / name).is_dir() or (folder / f"{name}.py").is_file()
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in HISTORY])
