@@ -356,9 +356,9 @@ def test_labels_become_a_trained_measured_and_exported_model(run, folder, labell
     words = ["train", "--model", "words", "--epochs", "1", "--batch-size", "16"]
     code, output, errors = run(*words, "--learning-rate", "0.0001")
     assert code == DONE
-    header, row, model = [line.split("\t") for line in output.splitlines()]
+    header, row, model = [line.split() for line in output.splitlines()]
     assert header[0] == "epoch" and float(row[header.index("word_accuracy")]) > 0.5
-    assert model == ["model", "data/mine/train/model.keras"]
+    assert model == ["model:", "data/mine/train/model.keras"]
 
     code, output, _ = run("evaluate", "--json")
     assert code == DONE and json.loads(output)["word_accuracy"] > 0.5

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from crnn_keras.cli.common import DONE, SOME_UNUSABLE, add_command, print_to_stderr
+from crnn_keras.cli.common import (
+    DONE,
+    SOME_UNUSABLE,
+    add_command,
+    format_table,
+    print_to_stderr,
+)
 from crnn_keras.cli.options import (
     add_label_options,
     add_model_options,
     add_split_options,
     read_labels,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -47,7 +57,11 @@ def run(options: argparse.Namespace) -> int:
         check = check_splits(splits, char_dict, canvas, issues=found.issues)
         check.write_page(options.page, plots.data_check_figures(check, canvas.height))
         print(f"page: {options.page}")
-    print(check.counts().to_string(index=False))
+    print(_format(check.counts()))
     if len(table := check.table()):
-        print(f"\n{table.to_string(index=False)}")
+        print(f"\n{_format(table)}")
     return SOME_UNUSABLE if check.skipped else DONE
+
+
+def _format(table: pd.DataFrame) -> str:
+    return format_table([table.columns, *table.itertuples(index=False)])

@@ -7,6 +7,7 @@ import contextlib
 import pathlib
 import sys
 import textwrap
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,6 +56,30 @@ def add_command(
 def print_to_stderr() -> contextlib.redirect_stdout:
     """Returns a context in which what is printed, such as progress, goes to stderr."""
     return contextlib.redirect_stdout(sys.stderr)
+
+
+def format_table(rows: Iterable[Sequence[object]]) -> str:
+    """Aligns a table: numbers to the right, text to the left.
+
+    Args:
+        rows: The header's row and the others, of one length.
+
+    Returns:
+        The lines.
+    """
+    columns = [[_cell(value) for value in column] for column in zip(*rows, strict=True)]
+    aligned = []
+    for header, *values in columns:
+        width = max(map(len, (header, *values)))
+        is_number = values and all(value[:1].isdigit() for value in values)
+        aligned.append(
+            [text.rjust(width) if is_number else text.ljust(width) for text in (header, *values)]
+        )
+    return "\n".join("  ".join(line).rstrip() for line in zip(*aligned, strict=True))
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def load_recognizer(path: str) -> BaseRecognizer:

@@ -116,7 +116,7 @@ def _prepare_labels(options: argparse.Namespace, this_run: NotebookRun) -> tuple
     check = check_splits(splits, char_dict, canvas, issues=found.issues)
     page = this_run.reports / "data_check.html"
     check.write_page(page, plots.data_check_figures(check, canvas.height))
-    print(check.table().to_string(index=False), f"page: {page}", sep="\n")
+    print(check.summary(), f"page: {page}", sep="\n")
     written = build.prepare_samples(
         check.cleaned() if options.clean else check.splits,
         char_dict,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-from crnn_keras.cli.common import DONE, add_command, print_to_stderr
+from crnn_keras.cli.common import DONE, add_command, format_table, print_to_stderr
 from crnn_keras.cli.options import add_run_option
 
 _SHOWN = ("epoch", "train_loss", "loss", "word_accuracy", "character_accuracy", "seconds")
@@ -108,12 +108,6 @@ def run(options: argparse.Namespace) -> int:
             schedule=options.schedule,
             learning_rate=options.learning_rate,
         )
-    print(*_SHOWN, sep="\t")
-    for row in history:
-        print(*(_shown(row[name]) for name in _SHOWN), sep="\t")
-    print(f"model\t{folder / 'model.keras'}")
+    print(format_table([_SHOWN, *([row[name] for name in _SHOWN] for row in history)]))
+    print(f"model: {folder / 'model.keras'}")
     return DONE
-
-
-def _shown(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
