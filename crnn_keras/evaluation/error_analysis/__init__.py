@@ -1,28 +1,28 @@
-"""Where a reader's errors come from: images and readings sorted into kinds, each measured.
+"""What errors have in common: images and predictions sorted into categories, each measured.
 
 | file | takes | gives |
 |---|---|---|
-| `baseline` | a gray image | how far the line of the text rises and bends |
-| `facts` | a gray image | `ImageFacts`: contrast, sharpness, ink, line |
-| `confusables` | a label and a reading | whether they differ in look-alikes alone |
-| `kinds` | facts, label and reading | the kinds, each with its bound |
-| `split` | a report or a reader, images | `ErrorAnalysis`: the table and examples |
+| `baseline` | a gray image | slope and curvature of the line of text |
+| `facts` | a gray image | `ImageFacts`: contrast, sharpness, ink, baseline |
+| `confusables` | a label and a text | whether they differ in confusable characters alone |
+| `categories` | facts, label and text | the categories, each with its bound |
+| `categorize` | a report or a recognizer, images | `ErrorAnalysis`: a table and examples |
 """
 
+from crnn_keras.evaluation.error_analysis.categories import CATEGORIES, ErrorCategory
 from crnn_keras.evaluation.error_analysis.categorize import (
     ErrorAnalysis,
     analyze_errors,
     categorize_errors,
 )
 from crnn_keras.evaluation.error_analysis.facts import ImageFacts, measure_image
-from crnn_keras.evaluation.error_analysis.kinds import KINDS, Kind
 
 __all__ = [
-    "KINDS",
+    "CATEGORIES",
     "ErrorAnalysis",
-    "Kind",
+    "ErrorCategory",
     "ImageFacts",
-    "measure_image",
-    "categorize_errors",
     "analyze_errors",
+    "categorize_errors",
+    "measure_image",
 ]

@@ -1,10 +1,10 @@
-"""Look-alikes: characters that an eye confuses as well, when no other letter helps."""
+"""Confusables: characters that people confuse too, where the other letters do not help."""
 
-# Told by eye; 1 with 7 and c with g because the shipped `words` reader of 60 % word accuracy on
-# IIIT5K's training words took them for each other most often there. Alike in one case or the
-# other, as labels in lower case hide which it was: O, D, Q and 0; I, l and 1; C and G. Groups do
-# not chain: 9 is like q, and q (as Q) like 0, but 9 is not like 0.
-TWINS = (
+# Chosen by eye; 1 with 7 and c with g because the shipped reader `words`, at 60 % word accuracy on
+# IIIT5K's training words, confused these most often. Characters count as confusable in either case,
+# since labels in lower case hide the case: O, D, Q and 0; I, l and 1; C and G. Groups do not chain:
+# 9 is like q, and q (as Q) like 0, but 9 is not like 0.
+CONFUSABLES = (
     ("0", "o", "d", "q"),
     ("1", "l", "i", "j"),
     ("1", "7"),
@@ -19,29 +19,30 @@ TWINS = (
     ("rn", "m"),
     ("vv", "w"),
 )
-_PAIRS = tuple((a, b) for group in TWINS for a in group for b in group if a != b)
+_PAIRS = tuple((a, b) for group in CONFUSABLES for a in group for b in group if a != b)
 
 
-def only_confusables(target, text):
-    """Whether two texts differ in look-alikes alone.
+def only_confusables(target: str, text: str) -> bool:
+    """Tells whether two texts differ in confusable characters alone.
 
     Args:
-        target: the label.
-        text: what was read.
+        target: The label.
+        text: The predicted text.
 
     Returns:
-        True if swapping look-alikes of `TWINS`, whatever their case, makes one of the other; False
-        for texts that differ in case alone or not at all.
+        True if one text becomes the other by exchanging `CONFUSABLES`, in whatever case; False for
+        texts that are equal or differ in case alone.
 
     Example:
 
+        >>> from crnn_keras.evaluation.error_analysis.confusables import only_confusables
         >>> only_confusables("corn", "c0m")
         True
     """
     target, text = target.lower(), text.lower()
     if target == text:
         return False
-    # How much of both can be accounted for: pairs of positions, from the left.
+    # Pairs of positions up to which both texts can be matched.
     reached, waiting = {(0, 0)}, [(0, 0)]
     while waiting:
         i, j = waiting.pop()

@@ -1,4 +1,6 @@
-"""What can be measured of one image of a word."""
+"""What can be measured in an image of a word."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -8,54 +10,54 @@ from scipy import ndimage
 
 from crnn_keras.evaluation.error_analysis.baseline import Baseline, find_baseline
 
-# Pixels across of the windows in which an edge is held against its surroundings: an edge as wide
-# as this is a gradient.
+# Side of the window in pixels in which an edge is compared with its surroundings. An edge of this
+# width is a gradient.
 _WINDOW = 9
-# Share of pixels in %, the steepest of which are taken for the letters' edges.
+# The steepest pixels from this percentile on are taken as the edges of letters.
 _STEEP = 98
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageFacts:
-    """What was measured of one image.
+    """Measurements of one image.
 
     Args:
-        width: in pixels.
-        height: in pixels.
-        contrast: grey levels of 255 between the means of the dark and the bright pixels, parted by
-            Otsu's threshold.
-        two_greys: share of the variance of the grey levels that these two means explain, 0 to 1:
+        width: In pixels.
+        height: In pixels.
+        contrast: Distance in grey levels, of 255, between the means of the dark and of the bright
+            pixels, separated by Otsu's threshold.
+        two_greys: Fraction of the variance of the grey levels that these two means explain, 0 to 1:
             near 1 for even ink on even paper, less with relief, shadows or clutter.
-        ink_share: share of the pixels that is ink, 0 to 1. Paper is what most of the rim is.
-        rim_share: share of the outermost pixels that is ink, 0 to 0.5: where letters are cut, or
-            neighbours, frames and edges of signs show.
-        edge_width: how wide the letters' edges are, in pixels of a canvas: about 1.5 if sharp.
-        baseline: the `Baseline`.
+        ink_fraction: Fraction of the pixels that is ink, 0 to 1. Most of the rim counts as paper.
+        rim_fraction: Fraction of the outermost pixels that is ink, 0 to 0.5: cut letters,
+            neighbours, frames, edges of signs.
+        edge_width: Width of the letters' edges in pixels of a canvas: about 1.5 if sharp.
+        baseline: The `Baseline`.
     """
 
     width: int
     height: int
     contrast: float
     two_greys: float
-    ink_share: float
-    rim_share: float
+    ink_fraction: float
+    rim_fraction: float
     edge_width: float
     baseline: Baseline
 
 
-def measure_image(gray, canvas_height=32):
+def measure_image(gray: Image.Image, *, canvas_height: int = 32) -> ImageFacts:
     """Measures an image of a word.
 
     Args:
-        gray: gray Pillow image, as `images.to_gray` gives.
-        canvas_height: height in pixels to which a reader scales it.
+        gray: Gray Pillow image, as `to_gray` returns it.
+        canvas_height: Height in pixels to which the model scales the image. Defaults to `32`.
 
     Returns:
         `ImageFacts`.
     """
     pixels = np.asarray(gray)
-    contrast, two_greys, threshold = _part_greys(pixels)
-    ink, rim = _ink_shares(pixels > threshold)
+    contrast, two_greys, threshold = _separate_greys(pixels)
+    ink, rim = _ink_fractions(pixels > threshold)
     scaled = (max(round(gray.width * canvas_height / gray.height), 1), canvas_height)
     canvas = np.asarray(gray.resize(scaled, Image.Resampling.BILINEAR), float)
     return ImageFacts(
@@ -63,15 +65,15 @@ def measure_image(gray, canvas_height=32):
         height=gray.height,
         contrast=contrast,
         two_greys=two_greys,
-        ink_share=ink,
-        rim_share=rim,
+        ink_fraction=ink,
+        rim_fraction=rim,
         edge_width=_edge_width(canvas),
         baseline=find_baseline(gray),
     )
 
 
-def _part_greys(pixels):
-    """Contrast of Otsu's two classes, the share of the variance between them, and the threshold.
+def _separate_greys(pixels):
+    """Returns contrast and explained variance of Otsu's two classes, and the threshold.
 
     Reference:
         Otsu, 1979, A Threshold Selection Method from Gray-Level Histograms.
@@ -92,15 +94,17 @@ def _part_greys(pixels):
     return float(gaps[best]), float(between[best] / variance), int(thresholds[best])
 
 
-def _ink_shares(bright):
-    """Share of ink among all pixels, and among the outermost."""
+def _ink_fractions(bright):
+    """Returns the fraction of ink among all pixels, and among the outermost."""
     rim = np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]]).mean()
-    share = bright.mean()
-    return (float(share), float(rim)) if rim <= 0.5 else (float(1 - share), float(1 - rim))
+    fraction = bright.mean()
+    if rim <= 0.5:
+        return float(fraction), float(rim)
+    return float(1 - fraction), float(1 - rim)
 
 
 def _edge_width(pixels):
-    """Local contrast over the slope of the edges, in pixels; 0 of a flat image."""
+    """Returns the local contrast over the slope of the edges, in pixels; 0 for a flat image."""
     slopes = np.hypot(ndimage.sobel(pixels, 0), ndimage.sobel(pixels, 1)) / 8
     steepest = np.percentile(slopes, _STEEP)
     window = (_WINDOW, _WINDOW)
