@@ -161,6 +161,14 @@ def test_every_command_and_flag_of_crnn_keras_exists(name):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in HISTORY])
+def test_every_flag_of_a_benchmark_exists(name):
+    for script, rest in re.findall(r"`[^`]*?(benchmarks/\w+\.py)([^`]*)`", text_of(name)):
+        source = text_of(script)
+        for flag in re.findall(r"--[a-z-]+", rest):
+            assert f'"{flag}"' in source, f"{name}: {script} {flag}"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in HISTORY])
 def test_every_parameter_of_a_notebook_exists(name):
     parameters = parameters_of_notebooks()
     named = set(re.findall(r"(?<![\w-])-p\s+(\w+)", text_of(name)))
