@@ -133,7 +133,8 @@ def test_every_target_of_make_exists(name):
     targets = re.findall(r"^([a-z-]+):", text_of("Makefile"), re.M)
     for command in commands_of(name):
         if command.startswith("make "):
-            words = [w for w in shlex.split(command.split("#")[0])[1:] if "=" not in w]
+            words = shlex.split(re.split("#|&&", command)[0])[1:]
+            words = [word for word in words if "=" not in word]
             assert set(words) <= set(targets), f"{name}: {command}"
 
 
