@@ -74,4 +74,6 @@ class RenderedSource:
         renderer = _renderer(json.dumps(self.recipe.get_config()))
         for row in self.shard_rows(index):
             encoded, text = renderer.sample(row)
-            yield make_record(encoded, text, f"rendered {row}, seed {self.recipe.seed}")
+            # The bytes were encoded just now: decoding them would find no damage.
+            source = f"rendered {row}, seed {self.recipe.seed}"
+            yield make_record(encoded, text, source, decode=False)

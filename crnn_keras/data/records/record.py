@@ -36,7 +36,7 @@ class Record:
     width: int
 
 
-def make_record(encoded: bytes, text: str, source: str) -> Record:
+def make_record(encoded: bytes, text: str, source: str, *, decode: bool = True) -> Record:
     """Makes a record from the bytes of any image that Pillow reads.
 
     Args:
@@ -44,6 +44,8 @@ def make_record(encoded: bytes, text: str, source: str) -> Record:
             image as a gray png.
         text: the label.
         source: where the image came from, for messages.
+        decode: bool, whether a jpeg or png that is stored as it is gets decoded, to find damage.
+            Defaults to `True`.
 
     Returns:
         `Record`.
@@ -53,7 +55,7 @@ def make_record(encoded: bytes, text: str, source: str) -> Record:
     """
     with open_image(encoded) as image:
         keep = image.format in _STORED_FORMATS and image.mode in ("L", "RGB")
-        gray = to_gray(image)
+        gray = image if keep and not decode else to_gray(image)
     if not keep:
         buffer = io.BytesIO()
         gray.save(buffer, "PNG")
