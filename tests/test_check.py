@@ -471,7 +471,7 @@ def figures(checked):
     yield plots.character_frequencies(counts)
     yield plots.label_lengths(checked.facts)
     yield plots.image_sizes(checked.facts)
-    yield plots.pair_sheet(checked.pairs())
+    yield plots.image_pairs(checked.pairs())
 
 
 def drawn(figure):
@@ -492,7 +492,7 @@ def test_figures_are_labelled(everything, monkeypatch):
 
 def test_prices_are_not_formulas():
     image = np.zeros((5, 9), np.uint8)
-    assert "'$7_1' and '$8^'" in drawn(plots.pair_sheet([(image, image, "'$7_1' and '$8^'")]))
+    assert "'$7_1' and '$8^'" in drawn(plots.image_pairs([(image, image, "'$7_1' and '$8^'")]))
     assert "$" in drawn(plots.character_frequencies({"$": 2}))
 
 

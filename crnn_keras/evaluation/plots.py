@@ -1,11 +1,25 @@
 """Figures in one style, from plain data. Each function returns a matplotlib `Figure`."""
 
+from __future__ import annotations
+
 import functools
 import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from matplotlib import font_manager, rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+
+    from crnn_keras.evaluation.confidence import ReliabilityBin, RiskCoverage, Selection
+
+# A gray uint8 array or a Pillow image.
+GrayImage: TypeAlias = "np.ndarray | Image.Image"
 
 INK, BLUE, ORANGE, GREY = "#222222", "#0072B2", "#E69F00", "#9AA0A6"
 _STYLE = {
@@ -29,24 +43,26 @@ _CHINESE_FONT = pathlib.Path(__file__).parents[1] / "synth" / "assets" / "fonts"
 
 
 @functools.cache
-def _font_families():
-    """DejaVu Sans, and after it the package's font with the characters of GB2312."""
+def _font_families() -> list[str]:
+    """Returns DejaVu Sans, and after it the package's font with the characters of GB2312."""
     font_manager.fontManager.addfont(_CHINESE_FONT)
     return ["DejaVu Sans", font_manager.get_font(_CHINESE_FONT).family_name]
 
 
 @functools.cache
-def _has_glyph(character):
+def _has_glyph(character: str) -> bool:
     fonts = map(font_manager.findfont, _font_families())
     return any(font_manager.get_font(font).get_char_index(ord(character)) for font in fonts)
 
 
-def drawable(text):
-    """The text with characters that no font here has written as `<U+7701>`."""
+def drawable(text: str) -> str:
+    """Replaces characters that no font here has by their code points, such as `<U+7701>`."""
     return "".join(c if c == "\n" or _has_glyph(c) else f"<U+{ord(c):04X}>" for c in text)
 
 
-def _styled(draw):
+def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Makes a function draw in the style of this module."""
+
     @functools.wraps(draw)
     def wrapper(*args, **kwargs):
         with rc_context(_STYLE | {"font.family": _font_families()}):
@@ -55,7 +71,7 @@ def _styled(draw):
     return wrapper
 
 
-def _show_gray(axes, image, **kwargs):
+def _show_gray(axes: Axes, image: GrayImage, **kwargs: Any) -> None:
     axes.imshow(np.squeeze(image), cmap="gray", vmin=0, vmax=255, **kwargs)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -64,13 +80,13 @@ def _show_gray(axes, image, **kwargs):
 
 
 @_styled
-def image_grid(images, titles, columns=4):
-    """Images in rows, each under its title.
+def image_grid(images: Sequence[GrayImage], titles: Sequence[str], columns: int = 4) -> Figure:
+    """Draws images in rows, each under its title.
 
     Args:
-        images: list of gray uint8 arrays or Pillow images of any sizes.
-        titles: list of strings, of one or more lines.
-        columns: images in a row.
+        images: Gray uint8 arrays or Pillow images of any sizes.
+        titles: Strings of one or more lines.
+        columns: Images in a row. Defaults to `4`.
 
     Returns:
         `Figure`.
@@ -88,11 +104,11 @@ def image_grid(images, titles, columns=4):
 
 
 @_styled
-def layer_shapes(shapes):
-    """The way through the network: a block for each feature map; the deeper, the more channels.
+def layer_shapes(shapes: Sequence[tuple[str, int, int, int]]) -> Figure:
+    """Draws a block for each feature map of a network; its depth grows with the channels.
 
     Args:
-        shapes: list of `(name, height, width, channels)`, in order.
+        shapes: Tuples `(name, height, width, channels)`, in order.
 
     Returns:
         `Figure`.
@@ -125,12 +141,12 @@ def layer_shapes(shapes):
 
 
 @_styled
-def ctc_lattice(posteriors, label):
-    """The lattice of CTC: states upwards, frames to the right, discs as large as their share.
+def ctc_lattice(posteriors: np.ndarray, label: str) -> Figure:
+    """Draws the CTC lattice: states upwards, frames to the right, discs as large as posteriors.
 
     Args:
-        posteriors: float array `(frames, 2 * len(label) + 1)`, see `decode.path_posteriors`.
-        label: the text.
+        posteriors: Float array of shape `(frames, 2 * len(label) + 1)`, see `path_posteriors`.
+        label: The text.
 
     Returns:
         `Figure`.
@@ -161,21 +177,24 @@ def ctc_lattice(posteriors, label):
     return figure
 
 
-def _may_skip(signs, state):
-    """Whether a path may go from a state to the one after the next."""
+def _may_skip(signs: Sequence[str], state: int) -> bool:
+    """Tells whether a path may go from a state to the one after the next."""
     target = state + 2
     return signs[target] != _BLANK_SIGN and signs[target] != signs[state]
 
 
 @_styled
-def heat_map(canvas, probabilities, characters, title=""):
-    """The image, and under it the probability of each class in each frame.
+def heat_map(
+    canvas: np.ndarray, probabilities: np.ndarray, characters: Sequence[str], *, title: str = ""
+) -> Figure:
+    """Draws a canvas, and under it the probability of each class in each frame.
 
     Args:
-        canvas: uint8 array `(height, width, 1)`.
-        probabilities: float array `(frames, classes)`, from 0 to 1; class 0 is the blank.
-        characters: characters of classes 1 and on.
-        title: text above the image.
+        canvas: uint8 array of shape `(height, width, 1)`.
+        probabilities: Float array of shape `(frames, num_classes)`, from 0 to 1; class 0 is the
+            blank.
+        characters: Characters of the classes from 1 on.
+        title: Text above the image. Defaults to `""`.
 
     Returns:
         `Figure`. Classes that never reach 10 % are not drawn.
@@ -201,11 +220,11 @@ def heat_map(canvas, probabilities, characters, title=""):
 
 
 @_styled
-def curves(history):
-    """Loss, accuracy and sequence distance against the epochs.
+def curves(history: Iterable[Mapping[str, float]] | pd.DataFrame) -> Figure:
+    """Draws loss, accuracy and sequence distance against the epochs.
 
     Args:
-        history: list of dicts or a table with the columns of `train.HISTORY_COLUMNS`.
+        history: Dicts or a table with the columns of `training.HISTORY_COLUMNS`.
 
     Returns:
         `Figure`.
@@ -231,13 +250,13 @@ def curves(history):
 
 
 @_styled
-def confusion_matrix(confusions, most=14):
-    """The most frequent confusions of characters: what stood there, and what was read.
+def confusion_matrix(confusions: Mapping[tuple[str, str], int], most: int = 14) -> Figure:
+    """Draws the most frequent confusions: the characters of the labels against the predicted ones.
 
     Args:
-        confusions: dict of `(character in the label, character read): count`; `""` stands for a
-            character that was inserted or left out.
-        most: number of characters on each side, at most.
+        confusions: Dict of `(character of the label, predicted character): count`; `""` stands for
+            a character that was inserted or deleted.
+        most: Largest number of characters on each axis. Defaults to `14`.
 
     Returns:
         `Figure`.
@@ -259,20 +278,20 @@ def confusion_matrix(confusions, most=14):
         position = {"ha": "center", "va": "center", "fontsize": 8}
         axes.text(column, row, counts[row, column], color=color, **position)
     axes.set_yticks(range(len(labels)), [drawable(c) if c else "inserted" for c in labels])
-    axes.set_xticks(range(len(reads)), [drawable(c) if c else "left\nout" for c in reads])
+    axes.set_xticks(range(len(reads)), [drawable(c) if c else "deleted" for c in reads])
     axes.set_ylabel("in the label")
-    axes.set_xlabel("read")
+    axes.set_xlabel("predicted")
     axes.tick_params(length=0)
     return figure
 
 
 @_styled
-def error_kinds(table):
-    """Share of the errors that each kind of image or reading holds, with their numbers.
+def error_categories(table: pd.DataFrame) -> Figure:
+    """Draws the fraction of the errors in each category, with their counts.
 
     Args:
-        table: table by kind with the columns `images`, `errors` and `share_of_errors`, as
-            `error_kinds.ErrorAnalysis.table` gives; kinds without an error are not drawn.
+        table: Table by category with the columns `images`, `errors` and `fraction_of_errors`, see
+            `ErrorAnalysis.table`; categories without an error are not drawn.
 
     Returns:
         `Figure`.
@@ -284,29 +303,27 @@ def error_kinds(table):
         axes.text(0.5, 0.5, "no errors", ha="center")
         axes.set_axis_off()
         return figure
-    fractions = 100 * table["share_of_errors"]
-    axes.barh(range(len(table)), fractions, color=BLUE, height=0.7)
-    for row, (share, wrong, count) in enumerate(
-        zip(fractions, table["errors"], table["images"], strict=True)
-    ):
-        text = f"{wrong:,} of {count:,} images"
-        axes.text(share, row, f" {text}", va="center", fontsize=8)
+    percents = 100 * table["fraction_of_errors"]
+    axes.barh(range(len(table)), percents, color=BLUE, height=0.7)
+    rows = zip(percents, table["errors"], table["images"], strict=True)
+    for row, (percent, errors, count) in enumerate(rows):
+        axes.text(percent, row, f" {errors:,} of {count:,} images", va="center", fontsize=8)
     axes.set_yticks(range(len(table)), table.index)
     axes.invert_yaxis()
-    # Room for the text behind the longest bar.
-    axes.set_xlim(0, 1.35 * fractions.max())
-    axes.set_xlabel("% of all errors; an image may be of several kinds")
+    # Room for the text after the longest bar.
+    axes.set_xlim(0, 1.35 * percents.max())
+    axes.set_xlabel("% of all errors; an image may be in several categories")
     axes.tick_params(axis="y", length=0)
     return figure
 
 
 @_styled
-def histogram(values, label):
-    """How often each whole number comes.
+def histogram(values: Sequence[int], label: str) -> Figure:
+    """Draws how often each integer occurs.
 
     Args:
-        values: list of integers.
-        label: name of the numbers, with their unit.
+        values: Integers.
+        label: What they are, with their unit.
 
     Returns:
         `Figure`.
@@ -322,14 +339,14 @@ def histogram(values, label):
 
 
 @_styled
-def character_frequencies(counts, most=60):
-    """How often each character comes: a bar each, or for large dictionaries the whole falling line.
+def character_frequencies(counts: Mapping[str, int] | pd.Series, most: int = 60) -> Figure:
+    """Draws how often each character occurs: a bar each, or a line for many characters.
 
     Args:
-        counts: dict or table column of `character: count`; characters that never come are not
+        counts: Dict or table column of `character: count`; characters that never occur are not
             drawn.
-        most: number of bars, at most; with more characters than that, the counts are drawn
-            against their rank on logarithmic axes.
+        most: Largest number of bars. With more characters, the counts are drawn against their rank
+            on logarithmic axes. Defaults to `60`.
 
     Returns:
         `Figure`.
@@ -364,20 +381,20 @@ def character_frequencies(counts, most=60):
     return figure
 
 
-def _sign(character):
-    """A character as a tick: what nobody would see has a name."""
+def _sign(character: str) -> str:
+    """Returns a character as a label of a tick: an invisible one by a name."""
     if character == " ":
         return "space"
     return drawable(character) if character.isprintable() else f"<U+{ord(character):04X}>"
 
 
 @_styled
-def coverage(counts, size):
-    """Which share of running text the most frequent characters make up.
+def coverage(counts: Mapping[str, int], size: int) -> Figure:
+    """Draws which fraction of a text the most frequent characters make up.
 
     Args:
-        counts: dict of `character: count`.
-        size: number of characters to mark.
+        counts: Dict of `character: count`.
+        size: Number of characters to mark.
 
     Returns:
         `Figure`.
@@ -401,11 +418,11 @@ def coverage(counts, size):
 
 
 @_styled
-def label_lengths(table):
-    """Share of the labels of each length, a line for each split.
+def label_lengths(table: pd.DataFrame) -> Figure:
+    """Draws the fraction of the labels of each length, a line for each split.
 
     Args:
-        table: table with the columns `split` and `length` (characters), such as `DataCheck.facts`.
+        table: Table with the columns `split` and `length` (characters), such as `DataCheck.facts`.
 
     Returns:
         `Figure`.
@@ -421,7 +438,7 @@ def label_lengths(table):
         fractions = np.histogram(lengths, edges)[0] / max(len(lengths), 1)
         axes.stairs(fractions, edges, color=color, label=drawable(f"{name} ({len(lengths):,})"))
     axes.set_xlabel("characters in a label")
-    axes.set_ylabel("share")
+    axes.set_ylabel("fraction")
     axes.xaxis.get_major_locator().set_params(integer=True)
     if splits:
         axes.legend()
@@ -429,13 +446,13 @@ def label_lengths(table):
 
 
 @_styled
-def image_sizes(table, canvas_height=32):
-    """Widths of the images, and their width over height, with the canvases marked.
+def image_sizes(table: pd.DataFrame, canvas_height: int = 32) -> Figure:
+    """Draws the widths and the aspect ratios of images, with the canvases marked.
 
     Args:
-        table: table with the columns `width`, `height` and `canvas_width` (pixels), such as
+        table: Table with the columns `width`, `height` and `canvas_width` (pixels), such as
             `DataCheck.facts`.
-        canvas_height: height of the canvas in pixels.
+        canvas_height: Height of the canvas in pixels. Defaults to `32`.
 
     Returns:
         `Figure`.
@@ -461,8 +478,8 @@ def image_sizes(table, canvas_height=32):
     return figure
 
 
-def _plain_log_ticks(axes, low, high):
-    """Ticks of a logarithmic axis at 1, 2 and 5, written as plain numbers."""
+def _plain_log_ticks(axes: Axes, low: float, high: float) -> None:
+    """Sets the ticks of a logarithmic axis at 1, 2 and 5, as plain numbers."""
     steps = [digit * 10.0**power for power in range(-3, 6) for digit in (1, 2, 5)]
     ticks = [step for step in steps if low <= step <= high]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -470,13 +487,13 @@ def _plain_log_ticks(axes, low, high):
 
 
 @_styled
-def pair_sheet(pairs, columns=3):
-    """Images that belong together, side by side under one title.
+def image_pairs(pairs: Sequence[tuple[GrayImage, GrayImage, str]], columns: int = 3) -> Figure:
+    """Draws pairs of images side by side, each pair under its title.
 
     Args:
-        pairs: list of `(image, other image, title)`, as `DataCheck.pairs` gives; gray uint8
-            arrays or Pillow images of any sizes.
-        columns: pairs in a row.
+        pairs: Tuples `(image, other image, title)`, see `DataCheck.pairs`: gray uint8 arrays or
+            Pillow images of any sizes.
+        columns: Pairs in a row. Defaults to `3`.
 
     Returns:
         `Figure`.
@@ -490,7 +507,7 @@ def pair_sheet(pairs, columns=3):
     for (left, right), (image, other, title) in zip(grid, pairs, strict=False):
         _show_gray(left, image)
         _show_gray(right, other)
-        # Two dollar signs are prices here, no formula.
+        # Two dollar signs are prices here, not a formula.
         left.set_title(drawable(title), fontsize=8, pad=3, parse_math=False)
     if not pairs:
         figure.text(0.5, 0.5, "no pairs", ha="center")
@@ -498,16 +515,18 @@ def pair_sheet(pairs, columns=3):
 
 
 @_styled
-def reliability(panels):
-    """How often readings are right, against how sure the reader was of them.
+def reliability(
+    panels: Mapping[str, tuple[Sequence[ReliabilityBin], Sequence[float]]],
+) -> Figure:
+    """Draws the accuracy of predictions against their confidence.
 
-    A point for each bin, with the 95 % interval of its share right; on the diagonal, confidence is
-    the chance of being right; below it, the reader is too sure of itself. Under it, how many
-    readings have which confidence.
+    Each bin is a point with the 95 % interval of its accuracy. On the diagonal, confidence is the
+    chance of being correct; below it, the model is overconfident. The histogram under it shows how
+    many predictions have which confidence.
 
     Args:
-        panels: dict of `title: (bins, confidences)`: bins as `calibration.reliability_bins` gives,
-            and the confidences from 0 to 1 that they were made of.
+        panels: Dict of `title: (bins, confidences)`: the bins of `reliability_bins`, and the
+            confidences from 0 to 1 that they were made of.
 
     Returns:
         `Figure`.
@@ -515,34 +534,37 @@ def reliability(panels):
     figure = Figure(figsize=(3.2 * len(panels), 4.1), layout="constrained")
     rows = figure.subplots(2, len(panels), height_ratios=[4, 1], sharex=True, squeeze=False)
     for (title, (bins, confidences)), upper, lower in zip(panels.items(), *rows, strict=True):
-        fractions = [part.accuracy for part in bins]
-        low, high = zip(*(part.interval for part in bins), strict=True)
-        means = [part.confidence for part in bins]
+        accuracies = [item.accuracy for item in bins]
+        low, high = zip(*(item.interval for item in bins), strict=True)
+        means = [item.confidence for item in bins]
         upper.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=1)
         upper.vlines(means, low, high, color=BLUE, lw=1.2, alpha=0.6)
-        upper.plot(means, fractions, "o", color=BLUE, ms=4)
+        upper.plot(means, accuracies, "o", color=BLUE, ms=4)
         upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
         upper.set_title(drawable(title), parse_math=False)
         lower.hist(confidences, np.linspace(0, 1, 21), color=GREY, edgecolor="white", lw=0.5)
         lower.set_xlabel("confidence")
         lower.yaxis.get_major_locator().set_params(integer=True, nbins=2)
-    rows[0, 0].set_ylabel("share right")
-    rows[1, 0].set_ylabel("readings")
+    rows[0, 0].set_ylabel("accuracy")
+    rows[1, 0].set_ylabel("predictions")
     return figure
 
 
 @_styled
-def risk_coverage(curves, marks=None):
-    """Error rate of the readings that are kept, against how many are kept.
+def risk_coverage(
+    curves: Mapping[str, RiskCoverage], marks: Mapping[str, Selection] | None = None
+) -> Figure:
+    """Draws the error rate of the predictions that are kept, against how many are kept.
 
     Args:
-        curves: dict of `name: calibration.RiskCoverage`, four at most.
-        marks: dict of `name: calibration.Selection` for some of the names: the point to mark, such
-            as the threshold for 99 % right. One that keeps nothing is said in the legend only.
+        curves: Dict of `name: RiskCoverage`, at most four.
+        marks: Dict of `name: Selection` for some of the names: the point to mark, such as the
+            threshold for an accuracy of 99 %. A selection that keeps nothing appears in the legend
+            only. Defaults to `None`.
 
     Returns:
         `Figure`. The axis ends at the highest error rate beyond 5 % coverage: among the few
-        readings before that, one error would set the scale.
+        predictions before that, one error would set the scale.
     """
     figure = Figure(figsize=(5.6, 3.2), layout="constrained")
     axes = figure.subplots()
@@ -550,7 +572,7 @@ def risk_coverage(curves, marks=None):
     for (name, curve), color in zip(curves.items(), (BLUE, ORANGE, INK, GREY), strict=False):
         label, mark = name, (marks or {}).get(name)
         if mark is not None and mark.count:
-            label = f"{name}: {mark.accuracy:.1%} right, {mark.coverage:.1%} kept"
+            label = f"{name}: {mark.accuracy:.1%} correct, {mark.coverage:.1%} kept"
             point = 100 * mark.coverage, 100 * (1 - mark.accuracy)
             axes.plot(*point, "o", color=color, ms=6, mec="white", clip_on=False, zorder=3)
             axes.vlines(point[0], 0, point[1], color=color, lw=0.8, ls=":")
@@ -559,8 +581,8 @@ def risk_coverage(curves, marks=None):
         axes.plot(100 * curve.coverage, 100 * curve.risk, color=color, label=drawable(label))
         highest = max(highest, *curve.risk[curve.coverage >= 0.05])
     axes.set(xlim=(0, 101), ylim=(0, 105 * highest))
-    axes.set_xlabel("% of the readings kept, the most confident first")
-    axes.set_ylabel("% of those wrong")
+    axes.set_xlabel("% of the predictions kept, the most confident first")
+    axes.set_ylabel("% of these wrong")
     axes.legend(loc="upper left")
     return figure
 
