@@ -231,10 +231,10 @@ def write_lmdb(folder: str | os.PathLike, pairs: Iterable[tuple[bytes, str]]) ->
 
     Example:
 
-    ```python
-    samples = read_samples("labels.tsv").samples
-    write_lmdb("words_lmdb", ((sample.read(), sample.text) for sample in samples))
-    ```
+    >>> from crnn_keras import read_samples
+    >>> samples = read_samples("labels.tsv").samples
+    >>> write_lmdb("words_lmdb", ((sample.read(), sample.text) for sample in samples))
+    200
     """
     folder = pathlib.Path(folder)
     if folder.exists():

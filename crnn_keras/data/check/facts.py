@@ -18,7 +18,7 @@ from crnn_keras.images import Canvas, ImageError, to_gray
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Facts about a usable sample.
+    """Holds facts about a usable sample.
 
     Args:
         width: int, width of the image in pixels.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class DataCheck:
-    """The result of a check of labelled images, see `check_splits`.
+    """Holds the result of a check of labelled images, see `check_splits`.
 
     Args:
         splits: dict of `split: list of Samples` that can be trained on.

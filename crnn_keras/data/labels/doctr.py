@@ -17,7 +17,7 @@ from crnn_keras.utils import files
 
 
 class _Pairs(list):
-    """A JSON object as its pairs, so that a key that comes twice is seen."""
+    """Holds a JSON object as pairs, so that a key that comes twice is seen."""
 
 
 def rows(source: Source) -> Iterator[Sample | Issue]:

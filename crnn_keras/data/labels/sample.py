@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sample:
-    """A labelled image that is not read yet.
+    """Names a labelled image: its bytes are read when they are needed.
 
     Args:
         image: string, path of the image file; or of the LMDB folder, or of the larger image,
@@ -69,7 +69,7 @@ class Sample:
 
 @dataclass
 class LabelledSet:
-    """What a label source holds.
+    """Holds what was read from a label source.
 
     Args:
         samples: list of the usable `Sample`s, in the order of the source.

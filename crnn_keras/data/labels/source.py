@@ -21,7 +21,7 @@ TEXT_COLUMNS = ("text", "label", "labels", "word", "words", "transcription")
 
 @dataclass
 class Source:
-    """A label file or folder, and what is known about how to read it.
+    """Holds a label file or folder, and what is known about how to read it.
 
     Args:
         path: the label file; or the folder, if no single file holds the labels.
