@@ -44,6 +44,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "data.check.check": ["check_splits"],
         "data.records.manifest": ["open_records"],
         "data.batches": ["Batches"],
+        "data.open": ["open_batches"],
         "model.crnn": ["CRNN", "build_crnn"],
         "model.ctc": ["CTCLayer", "CTCLoss", "ctc_loss"],
         "model.decoding.best_path": ["best_path"],

@@ -65,10 +65,13 @@ class Batches:
 
     Example:
 
-    >>> batches = Batches(records, char_dict, Canvas(), batch_size=64, shuffle=True, augment=1.0)
+    >>> from crnn_keras import Batches, Canvas, CharDict, open_records
+    >>> records = open_records("data/walkthrough/records/train")
+    >>> char_dict = CharDict.from_preset("alphanumeric36")
+    >>> batches = Batches(records, char_dict, Canvas(), batch_size=16, shuffle=True, augment=1.0)
     >>> canvases, labels = next(iter(batches.train_dataset()))
     >>> canvases.shape
-    TensorShape([64, 32, 100, 1])
+    TensorShape([16, 32, 100, 1])
     """
 
     def __init__(

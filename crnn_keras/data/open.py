@@ -40,6 +40,13 @@ def open_batches(
 
     Raises:
         ValueError: A set is missing or damaged, or has no usable record.
+
+    Example:
+
+        >>> from crnn_keras import open_batches
+        >>> training, validation = open_batches("data/walkthrough/records", batch_size=16)
+        >>> training.canvas
+        Canvas(mode='stretch', height=32, widths=(100,))
     """
     folder = pathlib.Path(folder)
     train, validation = (open_records(folder / name) for name in ("train", "validation"))

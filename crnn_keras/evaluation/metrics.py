@@ -65,6 +65,13 @@ class Report:
         one_minus_ned: Mean over the texts of 1 - edits / length of the longer of the two.
         confusions: `Counter` of pairs `(character of the label, predicted character)` that differ,
             from an alignment. `""` stands for a character that was inserted or deleted.
+
+    Example:
+
+        >>> from crnn_keras import evaluate
+        >>> report = evaluate(["exit", "market"], ["exit", "marked"])
+        >>> report.word_accuracy, report.cer, dict(report.confusions)
+        (0.5, 0.1, {('t', 'd'): 1})
     """
 
     cases: list[Case]

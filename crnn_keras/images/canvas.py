@@ -269,6 +269,7 @@ def to_canvas(source: ImageSource, canvas: Canvas) -> np.ndarray:
     Example:
 
     >>> import numpy as np
+    >>> from crnn_keras import Canvas, to_canvas
     >>> to_canvas(np.zeros((20, 50), "uint8"), Canvas()).shape
     (32, 100, 1)
     """

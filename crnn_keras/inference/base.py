@@ -41,7 +41,7 @@ _BATCHES_OF_MIXED_WIDTHS = 4
 
 @dataclass(frozen=True)
 class Prediction:
-    """The text of one image, with its confidence.
+    """Text of one image, with its confidence.
 
     There are two probabilities of a text. `raw_confidence` sums all paths of the CTC lattice that
     spell the text, and `confidence` is made of it. `Decoded.confidence` is the probability of the
@@ -59,6 +59,13 @@ class Prediction:
         raw_confidence: Probability of all paths that spell the text, from 0 to 1. Defaults to
             `0.0`.
         choice: The `LexiconChoice`. Defaults to `None`: there was no lexicon.
+
+    Example:
+
+        >>> from crnn_keras import OnnxRecognizer
+        >>> (prediction,) = OnnxRecognizer.load("words").read("exit.png")
+        >>> prediction.text, round(prediction.confidence, 2)
+        ('exit', 1.0)
     """
 
     text: str | None

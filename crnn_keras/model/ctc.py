@@ -199,6 +199,9 @@ class CTCLayer(keras.layers.Layer):
     The layer of the same name in the Keras examples, for models whose labels are an input. With
     `CTCLoss`, labels are targets and the model needs no such layer.
 
+    Args:
+        **kwargs: Keyword arguments of `keras.layers.Layer`. The layer computes in float32.
+
     Call arguments:
         y_true: Labels, integers of shape `(batch, longest label)`: ids from 1, padded with 0.
         y_pred: Logits of shape `(batch, frames, num_classes)`, not normalized. Class 0 is the

@@ -26,6 +26,12 @@ def save_model(model: CRNN, path: str | os.PathLike) -> None:
 
     Raises:
         OSError: The disk is full, or the file cannot be written for another reason.
+
+    Example:
+
+        >>> from crnn_keras import CharDict, build_crnn, save_model
+        >>> model = build_crnn(CharDict.from_preset("digits"))
+        >>> save_model(model, "data/mine/model.keras")
     """
     path = pathlib.Path(path)
     # Keras looks at the end of the name.

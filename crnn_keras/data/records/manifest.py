@@ -148,7 +148,7 @@ def open_records(folder: str | os.PathLike) -> Records | ManifestRecords:
 
         >>> train = open_records("data/walkthrough/records/train")
         >>> train[0].text
-        'hello'
+        'POLARIZATION'
     """
     info = read_sidecar(pathlib.Path(folder))
     return ManifestRecords.open(folder) if "samples" in info else Records(folder)
