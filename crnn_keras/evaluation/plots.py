@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
 
+    from crnn_keras.data.check import DataCheck
     from crnn_keras.evaluation.confidence import ReliabilityBin, RiskCoverage, Selection
 
 # A gray uint8 array or a Pillow image.
@@ -587,7 +588,7 @@ def risk_coverage(
     return figure
 
 
-def data_check_figures(check, canvas_height=32):
+def data_check_figures(check: DataCheck, canvas_height: int = 32) -> list[Figure]:
     """Draws the figures of a data check's page.
 
     Args:
