@@ -1,5 +1,7 @@
 """Confidences are calibrated, measured, and used to keep correct predictions."""
 
+import doctest
+import importlib
 import json
 import math
 
@@ -438,3 +440,9 @@ def test_too_few_loaded_images_make_no_halves(loaded):
     ] * 3
     with pytest.raises(ValueError, match=f"{loaded} of {loaded + 3} images"):
         evaluate_calibration(predictions, ["a"] * len(predictions))
+
+
+@pytest.mark.parametrize("module", ["labelled", "measure", "report"])
+def test_examples_give_what_they_show(module):
+    results = doctest.testmod(importlib.import_module(f"crnn_keras.evaluation.confidence.{module}"))
+    assert results.attempted > 0 == results.failed

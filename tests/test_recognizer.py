@@ -1,5 +1,6 @@
 """`Recognizer` reads images of any form, is saved with its calibration, loads no foreign file."""
 
+import doctest
 import io
 import json
 import zipfile
@@ -13,6 +14,7 @@ from crnn_keras.char_dict import CharDict
 from crnn_keras.data.labels import Sample
 from crnn_keras.evaluation.confidence import calibrate
 from crnn_keras.images import Canvas
+from crnn_keras.inference import BaseRecognizer, load_images
 from crnn_keras.inference import recognizer as recognizer_module
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model.calibration import Calibration
@@ -199,3 +201,11 @@ def test_code_in_a_config_is_not_run(tmp_path):
             bad.writestr(name, content)
     with pytest.raises(ValueError, match=r"evil\.keras"):
         Recognizer.load(path)
+
+
+@pytest.mark.parametrize("documented", [BaseRecognizer, Recognizer, load_images])
+def test_examples_give_what_they_show(documented, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = doctest.DocTestFinder().find(documented, globs={})
+    results = [doctest.DocTestRunner().run(example) for example in found]
+    assert sum(r.attempted for r in results) > 0 == sum(r.failed for r in results)
