@@ -179,7 +179,8 @@ def test_reader_from_says_what_differs(shipped, capsys):
     assert "fold_case True here, False there; normalization nfc here, half_width there)" in said
     assert "words learnt on Canvas(mode='stretch', height=32, widths=(128,)); it goes on" in said
     assert (model.canvas, model.char_dict, model.seed) == (make_canvas("keep", 256), char_dict, 9)
-    assert Recognizer(model).predict_logits(np.zeros((1, 32, 216, 1), np.uint8)).shape == (1, 54, 38)
+    canvases = np.zeros((1, 32, 216, 1), np.uint8)
+    assert Recognizer(model).predict_logits(canvases).shape == (1, 54, 38)
 
 
 def test_a_reader_of_stretched_words_reads_kept_ones_of_the_same_width(shipped, images):

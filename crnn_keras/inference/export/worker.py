@@ -1,6 +1,6 @@
-"""The process of an export; `process.export_in_process` starts it, nobody else.
+"""The process of an export: `python -m crnn_keras.inference.export.worker KIND MODEL_PATH ...`.
 
-python -m crnn_keras.inference.export.worker KIND MODEL_PATH ...
+`process.export_in_process` starts it. The command for people is `crnn-keras export`.
 """
 
 import sys
