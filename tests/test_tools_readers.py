@@ -1,8 +1,11 @@
 """The tools of the shipped readers: words, fonts, training, figures, limits."""
 
+import os
+import pathlib
 import shutil
 import sys
 import types
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
@@ -14,6 +17,8 @@ from crnn_keras.data.records import open_records
 from crnn_keras.inference import export, recognizer
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.saving import save_model
+from crnn_keras.training import distribute
+from crnn_keras.utils.progress import HEADLESS
 from tools.readers import __main__ as command
 from tools.readers import figures, limits, recipe, ship, train, train_process
 
@@ -91,6 +96,21 @@ def test_images_are_labelled_with_everything_they_show(tmp_path, fonts, few_word
     assert any(text.isupper() for text in texts) and not all(map(str.isalnum, texts))
     # Other images than those of the training.
     assert texts[:20] != [record.text for record in sets["validation"]][:20]
+
+
+def test_training_renders_before_it_starts_its_processes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("KERAS_BACKEND", HEADLESS):
+        # The command sets them if they are missing; here they stay as they are.
+        monkeypatch.setenv(name, os.environ.get(name, "tensorflow"))
+    folders = []
+    monkeypatch.setattr(train, "render_sets", lambda options, folder: folders.append(folder))
+    launch = create_autospec(distribute.launch, return_value=3)
+    monkeypatch.setattr(distribute, "launch", launch)
+    assert command.main(["train", "--run", "mine", "--processes", "2"]) == 3
+    assert folders == [pathlib.Path("data/mine")] and folders[0].is_dir()
+    arguments = ["-m", "tools.readers.train_process", "--run", "mine", "--processes", "2"]
+    launch.assert_called_once_with(arguments, local_processes=2)
 
 
 @pytest.mark.slow

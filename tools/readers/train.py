@@ -117,4 +117,5 @@ def main(arguments: Sequence[str]) -> int:
     folder = pathlib.Path("data") / options.run
     folder.mkdir(parents=True, exist_ok=True)
     render_sets(options, folder)
-    return distribute.launch(["-m", "tools.readers.train_process", *arguments], options.processes)
+    command = ["-m", "tools.readers.train_process", *arguments]
+    return distribute.launch(command, local_processes=options.processes)

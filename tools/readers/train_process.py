@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             augment=options.augment,
             random_erasing=options.random_erasing,
             cache_bytes=_CACHE_BYTES,
-            shard=group.part,
+            shard=group.shard,
             **common,
         )
         validation = Batches(validation_records, char_dict, canvas, **common)
