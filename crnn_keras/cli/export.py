@@ -26,7 +26,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--weights",
         default="float32",
-        help="of the ONNX file: float32, or uint8 for a quarter of the size (%(default)s)",
+        help="of the ONNX file: float32, float16 (half the size), int8 (a quarter) (%(default)s)",
     )
     parser.add_argument(
         "--version",

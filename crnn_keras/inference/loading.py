@@ -75,17 +75,17 @@ def load_images(images: Images, canvas: Canvas, *, start: int = 0) -> Window:
         >>> window.canvases[0].shape, window.errors[1]
         ((32, 100, 1), 'no_such.png does not exist')
     """
-    window = Window([], [], [])
+    sources, canvases, errors = [], [], []
     for image, source in iter_images(images, start=start):
         loaded = reason = None
         try:
             loaded = to_canvas(image, canvas)
         except ImageError as error:
             reason = str(error)
-        window.sources.append(source)
-        window.canvases.append(loaded)
-        window.errors.append(reason)
-    return window
+        sources.append(source)
+        canvases.append(loaded)
+        errors.append(reason)
+    return Window(sources, canvases, errors)
 
 
 def iter_images(images: Images, *, start: int = 0) -> Iterator[tuple[Image, str]]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from crnn_keras.char_dict import BLANK
-from crnn_keras.images import PIXELS_PER_FRAME, tf_ops
+from crnn_keras.images import tf_ops
 from crnn_keras.inference.export.confidence import calibrate, text_probability
 from crnn_keras.inference.recognizer import Recognizer
 
@@ -43,7 +43,6 @@ def make_serving_function(recognizer: Recognizer) -> Callable[[tf.Tensor], dict[
     """Makes the function of the signature `serving_default`, see `export_saved_model`."""
     model, canvas = recognizer.model, recognizer.canvas
     characters = tf.constant(["", *recognizer.char_dict.characters])
-    longest = max(canvas.widths) // PIXELS_PER_FRAME
 
     def read_canvases(canvases):
         logits = model(tf.cast(canvases, tf.float32), training=False)
@@ -51,8 +50,9 @@ def make_serving_function(recognizer: Recognizer) -> Callable[[tf.Tensor], dict[
         previous = tf.pad(classes[:, :-1], [[0, 0], [1, 0]], constant_values=BLANK)
         is_character = (classes != BLANK) & (classes != previous)
         letters = tf.where(is_character, tf.gather(characters, classes), "")
-        ids = tf.ragged.boolean_mask(classes, is_character)
-        ids = ids.to_tensor(BLANK, shape=(None, longest))
+        ids = tf.ragged.boolean_mask(classes, is_character).to_tensor(BLANK)
+        # One column at least: all texts may be empty.
+        ids = tf.pad(ids, [[0, 0], [0, 1]], constant_values=BLANK)
         confidences = calibrate(text_probability(logits, ids), model.calibration)
         return tf.strings.reduce_join(letters, axis=-1), tf.cast(confidences, tf.float32)
 
