@@ -409,7 +409,7 @@ def test_launch_starts_a_script_in_each_process(folder):
         "import os, pathlib, sys\n"
         "pathlib.Path(f'{os.getpid()}.out').write_text(' '.join(sys.argv[1:]))\n"
     )
-    run_script("launch", "--here", "2", "script.py", "--epochs", "4", cwd=folder)
+    run_script("launch", "--local-processes", "2", "script.py", "--epochs", "4", cwd=folder)
     written = [path.read_text() for path in folder.glob("*.out")]
     assert written == ["--epochs 4"] * 2
 
@@ -417,8 +417,8 @@ def test_launch_starts_a_script_in_each_process(folder):
 @pytest.mark.slow
 def test_launch_passes_on_the_exit_code_of_a_script(folder):
     (folder / "script.py").write_text("raise SystemExit(7)\n")
-    run_script("launch", "--here", "1", "script.py", code=7, cwd=folder)
+    run_script("launch", "--local-processes", "1", "script.py", code=7, cwd=folder)
 
 
 def test_launch_refuses_numbers_that_do_not_fit(run, folder):
-    assert "3" in refused(run, "launch", "--here", "2", "--first", "3", "script.py")
+    assert "3" in refused(run, "launch", "--local-processes", "2", "--first-rank", "3", "script.py")

@@ -1,4 +1,4 @@
-"""What a training runs on, what is advised for it, and how processes are started."""
+"""The machine that a training runs on, what is recommended for it, and how processes start."""
 
 import os
 import re
@@ -12,8 +12,7 @@ from crnn_keras.images import Canvas
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.training import distribute
 from crnn_keras.training.distribute import Accelerator, Machine, machine, recommend
-from crnn_keras.training.distribute.__main__ import main
-from crnn_keras.training.distribute.launch import environment
+from crnn_keras.training.distribute.launch import launch, make_environment
 from crnn_keras.utils.backend import tensorflow_for_input
 
 GIB = 2**30
@@ -23,7 +22,7 @@ A100 = Accelerator("GPU", "NVIDIA A100-SXM4-40GB", 40 * GIB, (8, 0))
 P100 = Accelerator("GPU", "Tesla P100-PCIE-16GB", 16 * GIB, (6, 0))
 RTX3050 = Accelerator("GPU", "NVIDIA GeForce RTX 3050", 4 * GIB, (8, 6))
 MI250 = Accelerator("GPU", "AMD Instinct MI250X", 64 * GIB)
-UNSAID = Accelerator("GPU", "NVIDIA A100-SXM4-40GB", None, (8, 0))
+UNKNOWN_MEMORY = Accelerator("GPU", "NVIDIA A100-SXM4-40GB", None, (8, 0))
 TPU = Accelerator("TPU", "TPU v4", 32 * GIB)
 
 
@@ -32,7 +31,7 @@ def a_machine(*accelerators, cores=8, memory=32 * GIB):
 
 
 @pytest.mark.parametrize(
-    ("here", "preset", "batch_size", "precision", "why"),
+    ("here", "architecture", "batch_size", "precision", "reason"),
     [
         (a_machine(cores=1, memory=2 * GIB), "small", 64, "float32", "CPU"),
         (a_machine(cores=2), "small", 64, "float32", "CPU"),
@@ -46,37 +45,40 @@ def a_machine(*accelerators, cores=8, memory=32 * GIB):
         (a_machine(RTX3050), "paper", 128, "mixed_bfloat16", "into 4 GiB"),
         (a_machine(RTX3050), "small", 256, "mixed_bfloat16", "busy"),
         (a_machine(RTX3050), "path/to/model.keras", 128, "mixed_bfloat16", "into 4 GiB"),
+        (a_machine(RTX3050), "mobile", 128, "mixed_bfloat16", "into 4 GiB"),
         (a_machine(A100, RTX3050), "paper", 128, "mixed_bfloat16", "into 4 GiB"),
         (a_machine(A100, T4), "paper", 256, "mixed_float16", "float16"),
         (a_machine(MI250), "paper", 256, "float32", "not known"),
-        (a_machine(UNSAID), "paper", 256, "mixed_bfloat16", "memory is not known.*128"),
+        (a_machine(UNKNOWN_MEMORY), "paper", 256, "mixed_bfloat16", "memory is not known.*128"),
         (a_machine(TPU), "paper", 256, "mixed_bfloat16", "TPU"),
     ],
 )
-def test_advice_follows_the_machine(here, preset, batch_size, precision, why):
-    advice = recommend(here, preset)
+def test_recommendation_follows_the_machine(here, architecture, batch_size, precision, reason):
+    advice = recommend(here, architecture=architecture)
     assert (advice.batch_size, advice.precision) == (batch_size, precision)
-    assert re.search(why, advice.why)
+    assert re.search(reason, advice.reason)
 
 
 @pytest.mark.parametrize(
     ("width", "batch_size"), [(100, 128), (400, 32), (20_000, 1), (2_000_000, 1)]
 )
-def test_advice_counts_the_pixels_of_long_lines(width, batch_size):
-    assert recommend(a_machine(RTX3050), "paper", Canvas(widths=(width,))).batch_size == batch_size
+def test_recommendation_counts_the_pixels_of_long_lines(width, batch_size):
+    canvas = Canvas(widths=(width,))
+    advice = recommend(a_machine(RTX3050), architecture="paper", canvas=canvas)
+    assert advice.batch_size == batch_size
 
 
-def test_advice_and_machine_are_said_in_a_line():
+def test_recommendation_and_machine_are_a_line_of_text_each():
     here = Machine("tensorflow", "2.21.0", "AMD EPYC", 1, 23 * GIB)
-    said = f"Keras {keras.__version__} on tensorflow 2.21.0: 1 core of AMD EPYC"
-    assert str(here) == f"{said}, 23 GiB of memory; no GPU"
+    programs = f"Keras {keras.__version__} on tensorflow 2.21.0"
+    assert str(here) == f"{programs}: 1 core of AMD EPYC, 23 GiB of memory; no GPU"
     gpu = "GPU Tesla T4 (15 GiB, compute capability 7.5)"
     assert str(a_machine(T4, MI250)).endswith(f"; {gpu}; GPU AMD Instinct MI250X (64 GiB)")
-    assert str(UNSAID) == "GPU NVIDIA A100-SXM4-40GB (compute capability 8.0)"
+    assert str(UNKNOWN_MEMORY) == "GPU NVIDIA A100-SXM4-40GB (compute capability 8.0)"
     assert str(recommend(a_machine(T4))).startswith("batch_size = 256, precision = 'mixed_float16'")
 
 
-def test_machine_at_hand_is_told():
+def test_machine_at_hand_is_detected():
     here = distribute.detect_hardware()
     assert here.backend == keras.backend.backend()
     assert here.cores >= 1
@@ -86,14 +88,14 @@ def test_machine_at_hand_is_told():
 
 
 def device(platform, kind, memory=None, **facts):
-    """As JAX shows a device."""
+    """A device as JAX describes it."""
     return SimpleNamespace(
         platform=platform, device_kind=kind, memory_stats=lambda: memory, **facts
     )
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("devices", "expected"),
     [
         ([device("cpu", "cpu")], []),
         (
@@ -107,19 +109,19 @@ def device(platform, kind, memory=None, **facts):
         ([device("tpu", "TPU v4")], [Accelerator("TPU", "TPU v4")]),
     ],
 )
-def test_accelerators_of_jax(given, expected):
-    assert machine.from_jax(given) == expected
+def test_accelerators_of_jax(devices, expected):
+    assert machine.find_jax_accelerators(devices) == expected
 
 
 def test_accelerators_of_torch():
-    facts = [
+    properties = [
         SimpleNamespace(name="Tesla T4", total_memory=15 * GIB, major=7, minor=5),
         SimpleNamespace(
             name="MI250X", total_memory=GIB, major=9, minor=0, gcnArchName="gfx90a:sramecc+"
         ),
     ]
-    cuda = SimpleNamespace(device_count=lambda: 2, get_device_properties=facts.__getitem__)
-    assert machine.from_torch(cuda) == [T4, Accelerator("GPU", "MI250X", GIB)]
+    cuda = SimpleNamespace(device_count=lambda: 2, get_device_properties=properties.__getitem__)
+    assert machine.find_torch_gpus(cuda) == [T4, Accelerator("GPU", "MI250X", GIB)]
 
 
 def test_accelerators_of_tensorflow():
@@ -133,7 +135,7 @@ def test_accelerators_of_tensorflow():
         experimental=SimpleNamespace(get_device_details=lambda gpu: details[gpu.name]),
     )
     expected = [Accelerator("GPU", "Tesla T4", None, (7, 5)), Accelerator("GPU", "unknown")]
-    assert machine.from_tensorflow(config) == expected
+    assert machine.find_tensorflow_gpus(config) == expected
 
 
 @pytest.mark.parametrize(
@@ -151,10 +153,10 @@ def test_input_is_kept_off_the_gpu_of_another_backend(monkeypatch, backend, hidd
     assert calls == [(devices, "GPU") for devices in hidden]
 
 
-@pytest.mark.parametrize("preset", ["small", "paper"])
-def test_lstms_are_such_as_cudnn_takes(char_dict, preset):
+@pytest.mark.parametrize("architecture", ["small", "paper"])
+def test_lstms_are_such_as_cudnn_takes(char_dict, architecture):
     """cuDNN's conditions, as Keras' `cudnn_ok` and `lstm` of each backend state them."""
-    model = build_crnn(char_dict, Canvas("keep", 32, (64, 128)), preset)
+    model = build_crnn(char_dict, Canvas("keep", 32, (64, 128)), architecture)
     for layer in model.layers:
         assert not isinstance(layer, keras.layers.Masking)
         assert not getattr(layer, "mask_zero", False)
@@ -170,15 +172,25 @@ def test_lstms_are_such_as_cudnn_takes(char_dict, preset):
         assert (lstm.dropout, lstm.recurrent_dropout, lstm.stateful) == (0, 0, False)
 
 
-def variables(**given):
-    return {f"KERAS_DISTRIBUTION_{name.upper()}": value for name, value in given.items()}
+def variables(**values):
+    return {f"KERAS_DISTRIBUTION_{name.upper()}": value for name, value in values.items()}
+
+
+def ranks(local_processes, total_processes, first_rank, coordinator="127.0.0.1:7"):
+    return {
+        "local_processes": local_processes,
+        "total_processes": total_processes,
+        "first_rank": first_rank,
+        "coordinator": coordinator,
+    }
 
 
 @pytest.mark.parametrize(
-    ("arguments", "gpus", "expected"),
+    ("local_rank", "options", "gpus", "expected"),
     [
         (
-            (1, 2, 2, 0, "127.0.0.1:7"),
+            1,
+            ranks(2, 2, 0),
             None,
             {
                 **variables(job_addresses="127.0.0.1:7", num_processes="2", process_id="1"),
@@ -188,7 +200,8 @@ def variables(**given):
             },
         ),
         (
-            (0, 2, 4, 2, "10.0.0.1:7"),
+            0,
+            ranks(2, 4, 2, "10.0.0.1:7"),
             "0,1,2,3",
             {
                 **variables(job_addresses="10.0.0.1:7", num_processes="4", process_id="2"),
@@ -196,36 +209,43 @@ def variables(**given):
                 "CUDA_VISIBLE_DEVICES": "0,1",
             },
         ),
-        ((1, 2, 4, 2, "10.0.0.1:7"), "0,1,2,3", {"CUDA_VISIBLE_DEVICES": "2,3"}),
-        ((1, 2, 2, 0, "127.0.0.1:7"), "", {"CUDA_VISIBLE_DEVICES": ""}),
+        (1, ranks(2, 4, 2, "10.0.0.1:7"), "0,1,2,3", {"CUDA_VISIBLE_DEVICES": "2,3"}),
+        (1, ranks(2, 2, 0), "", {"CUDA_VISIBLE_DEVICES": ""}),
     ],
 )
-def test_each_process_is_told_its_place(monkeypatch, arguments, gpus, expected):
+def test_each_process_gets_its_rank_and_its_gpus(monkeypatch, local_rank, options, gpus, expected):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     if gpus is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
-    made = environment(*arguments)
-    assert {name: made.get(name) for name in expected} == expected
+    environment = make_environment(local_rank, **options)
+    assert {name: environment.get(name) for name in expected} == expected
 
 
-def test_gpus_that_cannot_be_shared_equally_are_refused(monkeypatch):
+def test_gpus_that_cannot_be_divided_equally_are_refused(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
-    with pytest.raises(ValueError, match="3 GPUs .* 2 processes. One process can use all"):
-        environment(0, 2, 2, 0, "127.0.0.1:7")
+    with pytest.raises(ValueError, match="3 GPUs .* 2 processes"):
+        make_environment(0, **ranks(2, 2, 0))
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "facts"),
     [
-        (["--here", "0"], "at least one"),
-        (["--here", "2", "--processes", "4", "--first", "3"], "Processes 3 to 4 of 4"),
-        (["--here", "1", "--processes", "2"], "need a coordinator: the address and port"),
+        ({"local_processes": 0}, "at least one"),
+        ({"local_processes": 2, "total_processes": 4, "first_rank": 3}, "3 to 4 of 4"),
+        ({"local_processes": 1, "total_processes": 2}, "1 of 2 .* coordinator: .*:1234"),
     ],
 )
-def test_numbers_that_do_not_fit_are_refused(options, message, capsys):
-    with pytest.raises(SystemExit):
-        main([*options, "script.py"])
-    assert message in capsys.readouterr().err
+def test_ranks_that_do_not_fit_are_refused(options, facts):
+    with pytest.raises(ValueError, match=facts):
+        launch(["script.py"], **options)
+
+
+@pytest.mark.parametrize("options", [{"total_processes": 4}, {}])
+def test_torch_on_several_hosts_is_refused(monkeypatch, options):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    with pytest.raises(ValueError, match="torch .* KERAS_BACKEND=jax"):
+        launch(["script.py"], coordinator="10.0.0.1:1234", **options)
 
 
 @pytest.fixture
@@ -241,17 +261,18 @@ RANK = "int(os.environ['KERAS_DISTRIBUTION_PROCESS_ID'])"
 
 
 def test_launched_processes_get_the_arguments_and_only_the_first_prints(script, capfd):
-    assert main(["--here", "2", script("print('rank', rank, sys.argv[1:])"), "--epochs", "4"]) == 0
+    command = [script("print('rank', rank, sys.argv[1:])"), "--epochs", "4"]
+    assert launch(command, local_processes=2) == 0
     assert capfd.readouterr().out == "rank 0 ['--epochs', '4']\n"
 
 
 @pytest.mark.parametrize(("ending", "code"), [("sys.exit(3)", 3), ("os.kill(os.getpid(), 9)", 137)])
 def test_a_process_that_fails_ends_the_others(script, ending, code):
     # The others would wait for it without end.
-    assert main(["--here", "2", script(f"time.sleep(600) if rank == 0 else {ending}")]) == code
+    assert launch([script(f"time.sleep(600) if rank == 0 else {ending}")]) == code
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="cores are asked of Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the cores")
 def test_cores_are_those_this_process_may_use():
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})

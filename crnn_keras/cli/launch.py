@@ -15,12 +15,19 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="run a script in several processes that train one model",
         description="Runs a Python script in several processes that train one model together: on "
         "JAX, or on torch with KERAS_BACKEND=torch. docs/many_devices.md has such a script.",
-        example="crnn-keras launch --here 4 train_many.py --epochs 10",
+        example="crnn-keras launch --local-processes 4 train_many.py --epochs 10",
     )
-    parser.add_argument("--here", type=int, default=2, help="processes on this host (%(default)s)")
-    parser.add_argument("--processes", type=int, help="processes on all hosts (those here)")
     parser.add_argument(
-        "--first", type=int, default=0, help="index of the first process here (%(default)s)"
+        "--local-processes", type=int, default=2, help="processes on this host (%(default)s)"
+    )
+    parser.add_argument(
+        "--total-processes", type=int, help="processes on all hosts (those on this host)"
+    )
+    parser.add_argument(
+        "--first-rank",
+        type=int,
+        default=0,
+        help="rank of the first process on this host (%(default)s)",
     )
     parser.add_argument(
         "--coordinator",
@@ -38,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
 
     return launch(
         [options.script, *options.arguments],
-        options.here,
-        options.processes,
-        options.first,
-        options.coordinator,
+        local_processes=options.local_processes,
+        total_processes=options.total_processes,
+        first_rank=options.first_rank,
+        coordinator=options.coordinator,
     )

@@ -1,15 +1,16 @@
 """What happens between the steps of `fit`: each callback has one task.
 
-They share a `TrainingRun`. Their order is that of `loop.train`.
+They share a `TrainingRun`. `loop.train` puts them in order.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 import numpy as np
@@ -29,6 +30,9 @@ from crnn_keras.utils.progress import ProgressLine
 if TYPE_CHECKING:
     from crnn_keras.data.batches import Batches
     from crnn_keras.model.crnn import CRNN
+
+# Columns of the history that the logs of an epoch hold too, with the prefix `val_`.
+_VALIDATION_LOGS = ("loss", "word_accuracy", "character_accuracy")
 
 
 @dataclass
@@ -64,7 +68,7 @@ class TrainingRun:
 
     @property
     def steps_done(self) -> int:
-        """Returns how many steps of this epoch are done."""
+        """Returns how many steps of this epoch are done. 0 means that none is."""
         return self.progress.step - self.epoch * self.steps
 
     def save(self, model: CRNN) -> None:
@@ -84,6 +88,16 @@ class TrainingRun:
             last = self.progress.step - 1
             raise self.explain_nan(describe_nan_weights(str(error), self.batches, last)) from None
 
+    def write_outputs(self, model: CRNN) -> None:
+        """Writes what a user wants of a run: `history.csv` and `model.keras`.
+
+        Args:
+            model: The model after the last complete epoch.
+        """
+        folder = self.state.folder.parent
+        write_history(folder / "history.csv", self.progress.history)
+        save_model(model, folder / "model.keras")
+
     def explain_nan(self, found: str) -> FloatingPointError:
         """Returns the error of numbers that are not finite, with what to do.
 
@@ -98,6 +112,48 @@ class TrainingRun:
         )
 
 
+class CallbackList(keras.callbacks.CallbackList):
+    """Makes several calls of `fit` one training for their callbacks.
+
+    The rest of an interrupted epoch is a call of `fit` of its own. Without this class, a callback
+    would see its training begin anew after that epoch: `EarlyStopping` would forget the best value,
+    and `CSVLogger` would empty its file.
+
+    Args:
+        callbacks: The callbacks, in the order in which they are called.
+        run: The `TrainingRun`.
+        model: The compiled `CRNN`.
+    """
+
+    def __init__(
+        self, callbacks: Sequence[keras.callbacks.Callback], run: TrainingRun, model: CRNN
+    ):
+        super().__init__(
+            list(callbacks),
+            add_history=True,
+            model=model,
+            verbose=0,
+            epochs=run.epochs,
+            steps=run.steps,
+        )
+        self._logs: dict[str, Any] | None = None
+
+    def begin(self) -> None:
+        """Begins the training: calls `on_train_begin` of the callbacks."""
+        super().on_train_begin()
+
+    def end(self) -> None:
+        """Ends the training: calls `on_train_end` of the callbacks."""
+        super().on_train_end(self._logs)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Does nothing: `fit` calls it each time."""
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Keeps the logs for `end`: `fit` calls it each time."""
+        self._logs = logs
+
+
 class _RunCallback(keras.callbacks.Callback):
     """A callback with the run that it belongs to."""
 
@@ -108,6 +164,10 @@ class _RunCallback(keras.callbacks.Callback):
 
 class TrackProgress(_RunCallback):
     """Counts steps, and restores the running loss of an epoch that was interrupted."""
+
+    def __init__(self, run: TrainingRun):
+        super().__init__(run)
+        self._running_loss: list[np.ndarray] = []
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # `fit` resets the running loss when an epoch begins.
@@ -139,16 +199,26 @@ class NameBadBatch(_RunCallback):
 
 
 class ReportProgress(_RunCallback):
-    """Shows the step, the loss and the speed while an epoch runs."""
+    """Shows the step, the loss and the speed while an epoch runs.
+
+    Use it as a context manager around `fit`: its line is also closed when an error comes.
+    """
 
     def __init__(self, run: TrainingRun):
         super().__init__(run)
-        # None where an epoch ends that another process had begun.
-        self._line: ProgressLine | None = None
+        self._line = contextlib.ExitStack()
+        self._show: Callable[[int, str], None] | None = None
+        self._timed_from: tuple[float, int] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._line.close()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._line = ProgressLine(self.run.steps, f"epoch {epoch + 1} of {self.run.epochs}")
-        self._line.__enter__()
+        label = f"epoch {epoch + 1} of {self.run.epochs}"
+        self._show = self._line.enter_context(ProgressLine(self.run.steps, label)).step
         self._timed_from = None
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -160,15 +230,16 @@ class ReportProgress(_RunCallback):
             start, first = self._timed_from
             images = (done - first) * self.run.batches.batch_size
             speed = f", {images / (now - start):,.0f} images/s"
-        self._line.step(done, f"loss {logs['loss']:.3f}{speed}")
+        self._show(done, f"loss {logs['loss']:.3f}{speed}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._line:
-            self._line.__exit__()
+        self._line.close()
 
 
 class Validate(_RunCallback):
     """Measures the model on the validation set after each epoch, and adds a row to the history.
+
+    An epoch that a callback has cut short by `model.stop_training` is not measured.
 
     Args:
         run: The `TrainingRun`.
@@ -181,14 +252,16 @@ class Validate(_RunCallback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         run = self.run
+        if run.steps_done < run.steps:
+            return
         steps = range(run.validation.steps_per_epoch)
         with explain_input_errors("validation", run.validation, lambda: steps):
             loss, report = validate(self.model, run.validation, after_batch=self._after_batch)
         row = {
             "epoch": epoch + 1,
             "steps": run.progress.step,
-            "learning_rate": _number(self.model.optimizer.learning_rate),
-            "train_loss": _number(self.model.get_metrics_result()["loss"]),
+            "learning_rate": _to_float(self.model.optimizer.learning_rate),
+            "train_loss": _to_float(self.model.get_metrics_result()["loss"]),
             "loss": loss,
             "sequence_distance": sum(c.distance for c in report.cases) / len(report.cases),
             "word_accuracy": report.word_accuracy,
@@ -198,10 +271,7 @@ class Validate(_RunCallback):
         }
         run.progress.history.append(row)
         run.epoch_started = time.monotonic()
-        if logs is not None:
-            names = {"val_loss": "loss", "val_word_accuracy": "word_accuracy"}
-            names["val_character_accuracy"] = "character_accuracy"
-            logs.update({name: row[column] for name, column in names.items()})
+        logs.update({f"val_{name}": row[name] for name in _VALIDATION_LOGS})
         print(
             f"epoch {epoch + 1:3d} of {run.epochs}: training loss {row['train_loss']:7.3f}, "
             f"validation loss {loss:7.3f}, word accuracy {row['word_accuracy']:7.2%}, "
@@ -256,14 +326,13 @@ class SaveState(_RunCallback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._save()
-        folder = self.run.state.folder.parent
-        write_history(folder / "history.csv", self.run.progress.history)
-        save_model(self.model, folder / "model.keras")
+        if not self.run.steps_done:  # the epoch was not cut short
+            self.run.write_outputs(self.model)
 
     def _save(self):
         self.run.save(self.model)
         self._saved = time.monotonic()
 
 
-def _number(tensor):
+def _to_float(tensor):
     return float(keras.ops.convert_to_numpy(tensor))

@@ -92,7 +92,9 @@ def load_for_fine_tuning(
         before = model.architecture_name
         _logger.info("%s is %s and continues as %s.", path, before, architecture)
     seed = model.seed if seed is None else seed
-    rebuilt = _rebuild(model, char_dict, canvas, seed, precision, architecture)
+    rebuilt = _rebuild(
+        model, char_dict, canvas, seed=seed, precision=precision, architecture=architecture
+    )
     digest = hashlib.sha256()
     for weights in model.get_weights():
         digest.update(weights.tobytes())
@@ -123,7 +125,7 @@ def with_char_dict(model: CRNN, char_dict: CharDict, *, precision: str | None = 
         >>> model.output_shape, wider.output_shape
         ((None, 32, 37), (None, 32, 39))
     """
-    return _rebuild(model, char_dict, model.canvas, model.seed, precision, None)
+    return _rebuild(model, char_dict, model.canvas, seed=model.seed, precision=precision)
 
 
 def describe_char_dict_change(old: CharDict, new: CharDict) -> str:
@@ -143,7 +145,7 @@ def describe_char_dict_change(old: CharDict, new: CharDict) -> str:
     )
 
 
-def _rebuild(model, char_dict, canvas, seed, precision, architecture):
+def _rebuild(model, char_dict, canvas, *, seed, precision, architecture=None):
     """Builds the model anew with another dictionary, canvas or architecture, and copies weights."""
     if architecture not in (None, *ARCHITECTURES):
         raise ValueError(
@@ -171,7 +173,8 @@ def _rebuild(model, char_dict, canvas, seed, precision, architecture):
             )
         rebuilt.get_layer(layer.name).set_weights(layer.get_weights())
     kernel, bias = model.get_layer(HEAD).get_weights()
-    rebuilt.get_layer(HEAD).set_weights(_move_columns(kernel, bias, model.char_dict, char_dict))
+    columns = _columns_of(model.char_dict, char_dict)
+    rebuilt.get_layer(HEAD).set_weights(_move_columns(kernel, bias, columns))
     return rebuilt
 
 
@@ -179,21 +182,26 @@ def _shapes(layer):
     return [tuple(weight.shape) for weight in layer.weights]
 
 
-def _move_columns(kernel, bias, old, new):
+def _columns_of(old, new):
+    """Returns for each class of the new dictionary its column among the old classes.
+
+    A new character gets the blank's column, which is the first.
+    """
+    old_ids = {character: index for index, character in enumerate(old.characters, start=1)}
+    return np.array([BLANK, *(old_ids.get(character, BLANK) for character in new.characters)])
+
+
+def _move_columns(kernel, bias, columns):
     """Returns the last layer's weights for another dictionary.
 
     Args:
         kernel: Float array of shape `(features, old classes)`.
         bias: Float array of shape `(old classes,)`.
-        old: The `CharDict` of these classes.
-        new: The `CharDict` wanted.
+        columns: Integer array of shape `(new classes,)`, see `_columns_of`.
 
     Returns:
         List of a kernel and a bias for the new classes.
     """
-    old_ids = {character: index for index, character in enumerate(old.characters, start=1)}
-    # A new character gets the blank's column, which is the first.
-    columns = np.array([BLANK, *(old_ids.get(c, BLANK) for c in new.characters)])
     is_new = columns == BLANK
     is_new[BLANK] = False
     kernel, bias = kernel[:, columns], bias[columns]

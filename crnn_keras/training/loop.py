@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from crnn_keras.model.ctc import CTCLoss
-from crnn_keras.model.saving import save_model
 from crnn_keras.training.bad_batches import explain_input_errors
 from crnn_keras.training.callbacks import (
+    CallbackList,
     NameBadBatch,
     ReportProgress,
     SaveState,
@@ -22,7 +22,6 @@ from crnn_keras.training.callbacks import (
     Validate,
 )
 from crnn_keras.training.distribute.group import average_gradients
-from crnn_keras.training.history import write_history
 from crnn_keras.training.run_state import Progress, RunState, run_variables
 from crnn_keras.training.schedules import make_optimizer, make_schedule
 from crnn_keras.training.settings import data_settings, model_settings
@@ -73,8 +72,9 @@ def train(
             step is saved.
         callbacks: Keras callbacks of your own, such as `keras.callbacks.TensorBoard`. At the end of
             an epoch their logs hold `val_loss`, `val_word_accuracy` and `val_character_accuracy`. A
-            callback that sets `model.stop_training` ends the call after that epoch. What a
-            callback keeps in its own attributes is not part of the state. Defaults to none.
+            callback that sets `model.stop_training` ends the call: after an epoch, or after the
+            step if it does so there. Calling `train` once more continues the run. What a callback
+            keeps in its own attributes is not part of the state. Defaults to none.
 
     Returns:
         The history: a list of dicts with the keys of `HISTORY_COLUMNS`, one for each epoch.
@@ -97,7 +97,6 @@ def train(
     rate = make_schedule(schedule, learning_rate, epochs * steps)
     model.compile(optimizer=make_optimizer(optimizer, rate), loss=CTCLoss())
     model.optimizer.build(model.trainable_variables)
-    average_gradients(model.trainable_variables)
     settings = {
         "epochs": epochs,
         "steps_per_epoch": steps,
@@ -117,48 +116,55 @@ def train(
     elif progress.step:
         print(f"{folder} continues after {progress.describe(steps, epochs)}.", flush=True)
     run = TrainingRun(batches, validation, state, progress, epochs, steps)
-    with StopSignals() as signals:
+    with (
+        StopSignals() as signals,
+        ReportProgress(run) as report,
+        average_gradients(model.trainable_variables),
+    ):
         stop = StopOnSignal(run, signals)
         # The order counts: a step is counted and checked first, the user's callbacks see the
         # validation's figures, and what is saved is what all of them left.
         order = [
             TrackProgress(run),
             NameBadBatch(run),
-            ReportProgress(run),
+            report,
             Validate(run, after_batch=stop.check),
             *callbacks,
             stop,
             SaveState(run, save_minutes),
         ]
         try:
-            _fit(model, run, order)
+            _fit(model, run, CallbackList(order, run, model))
         except TrainingStopped as stopped:
             # Raised anew, without the thirty lines of Keras' `fit` that it came through.
             raise stopped.with_traceback(None) from None
-    write_history(folder / "history.csv", progress.history)
-    save_model(model, folder / "model.keras")
+    if not run.steps_done:  # no callback has cut an epoch short
+        run.write_outputs(model)
     return progress.history
 
 
-def _fit(model: CRNN, run: TrainingRun, callbacks: list[keras.callbacks.Callback]) -> None:
+def _fit(model: CRNN, run: TrainingRun, callbacks: CallbackList) -> None:
     """Calls `fit` until all epochs are trained and validated, or a callback stops the training."""
     model.stop_training = False
+    callbacks.begin()
     while run.epoch < run.epochs and not model.stop_training:
         done = run.steps_done
-        if done == run.steps:  # stopped between the last step and the validation
-            keras.callbacks.CallbackList(callbacks, model=model).on_epoch_end(run.epoch)
+        if done == run.steps:  # stopped between the last step and the end of the validation
+            callbacks.on_epoch_begin(run.epoch)
+            callbacks.on_epoch_end(run.epoch, model.get_metrics_result())
             continue
         with explain_input_errors("training", run.batches, lambda: _next_steps(run)):
             model.fit(
                 run.batches.train_dataset(start_step=run.progress.step),
                 initial_epoch=run.epoch,
-                # The rest of a broken epoch is a call of its own, since it has fewer steps.
+                # The rest of an interrupted epoch is a call of its own, since it has fewer steps.
                 epochs=run.epoch + 1 if done else run.epochs,
                 steps_per_epoch=run.steps - done,
                 shuffle=False,
                 verbose=0,
                 callbacks=callbacks,
             )
+    callbacks.end()
 
 
 def _next_steps(run):

@@ -111,20 +111,20 @@ class RunState:
             "settings": self.settings,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        for part in self.folder.glob("*.part"):  # left by a run that was killed
-            shutil.rmtree(part)
+        for temporary in self.folder.glob("*.part"):  # left by a run that was killed
+            shutil.rmtree(temporary)
         indices = [int(folder.name) for folder in self._complete()]
         final = self.folder / f"{max(indices, default=0) + 1:06d}"
-        part = final.with_name(f"{final.name}.part")
+        temporary = final.with_name(f"{final.name}.part")
         try:
             with files.explain_full_disk("the state of the run", self.folder, len(content)):
-                files.write_atomic(part / "variables.npz", content)
-                files.write_json(part / "state.json", state)
-                os.rename(part, final)
+                files.write_atomic(temporary / "variables.npz", content)
+                files.write_json(temporary / "state.json", state)
+                os.rename(temporary, final)
                 for folder in (self.folder, self.folder.parent):
                     files.sync(folder)
         except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
             raise
         for old in self._complete():
             if old not in (final, self.newest):

@@ -1,11 +1,11 @@
-"""What a training runs on: one processor, several GPUs, several hosts; and what suits it.
+"""Several devices or processes train one model, and what suits the machine at hand.
 
 | file | subject |
 |---|---|
-| `machine` | the backend, the cores and the GPUs of this process |
-| `advice` | batch size and precision for such a machine |
-| `group` | several GPUs or several processes train one reader |
-| `launch` | starts the processes |
+| `machine` | `detect_hardware`: the backend, the cores and the GPUs of this process |
+| `advice` | `recommend`: batch size and precision for a machine |
+| `group` | `scope`: several GPUs or several processes train one model |
+| `launch` | `launch`: starts and ends the processes |
 """
 
 from crnn_keras.training.distribute.advice import Advice, recommend

@@ -1,11 +1,14 @@
 """Batch size and precision for a machine."""
 
+from __future__ import annotations
+
 import dataclasses
 
 from crnn_keras.images import Canvas
+from crnn_keras.training.distribute.machine import Accelerator, Machine
 
-# Bytes that an image of 32 x 100 pixels takes while a step is under way, by preset: the outputs of
-# all layers and their gradients in float32, rounded up.
+# Bytes that an image of 32 x 100 pixels takes in a training step, by architecture: the outputs of
+# all layers and their gradients in float32, rounded up. Only these two are known.
 STEP_BYTES = {"paper": 16e6, "small": 3e6}
 CPU_BATCH = 64
 LARGEST_BATCH = 256
@@ -17,76 +20,89 @@ class Advice:
     """What suits a machine.
 
     Args:
-        batch_size: images in a step, on one device.
-        precision: one of `model.PRECISIONS`.
-        why: the reason for each, in words.
+        batch_size: Images in a step, on one device.
+        precision: One of `PRECISIONS` of `model.crnn`.
+        reason: The reason for each, in words.
     """
 
     batch_size: int
     precision: str
-    why: str
+    reason: str
 
     def __str__(self):
-        return f"batch_size = {self.batch_size}, precision = {self.precision!r}: {self.why}"
+        return f"batch_size = {self.batch_size}, precision = {self.precision!r}: {self.reason}"
 
 
-def recommend(machine, preset="small", canvas=None):
-    """Batch size and precision to begin with on a machine.
+def recommend(
+    machine: Machine, *, architecture: str = "small", canvas: Canvas | None = None
+) -> Advice:
+    """Recommends the batch size and the precision to begin with on a machine.
 
-    Where there are several GPUs, the batch is for one of them, the one with the least memory, and
-    the precision is what the oldest can do.
+    With several GPUs, the batch is for one of them, the one with the least memory, and the
+    precision is what the oldest supports.
 
     Args:
-        machine: a `Machine`, such as `detect_hardware()` gives.
-        preset: `"small"` or `"paper"`; a reader to start from counts as `"paper"`.
-        canvas: the `images.Canvas` of the images; 32 x 100 pixels if None.
+        machine: A `Machine`, such as `detect_hardware` returns.
+        architecture: `"small"` or `"paper"`. The memory of other architectures is not known: they
+            count as `"paper"`, which needs the most, and so does a model to fine-tune. Defaults to
+            `"small"`.
+        canvas: The `Canvas` of the images. Defaults to `None`: 32 x 100 pixels.
 
     Returns:
-        `Advice`.
+        An `Advice`.
+
+    Example:
+
+        >>> from crnn_keras.training.distribute import Accelerator, Machine, recommend
+        >>> gpu = Accelerator("GPU", "Tesla T4", memory=15 * 2**30, capability=(7, 5))
+        >>> machine = Machine("jax", "0.10.2", "AMD EPYC", 8, 32 * 2**30, accelerators=(gpu,))
+        >>> recommend(machine).batch_size, recommend(machine).precision
+        (256, 'mixed_float16')
     """
     canvas = canvas or Canvas()
-    share = canvas.height * max(canvas.widths) / _PIXELS
-    step_bytes = share * STEP_BYTES.get(preset, STEP_BYTES["paper"])
+    pixels = canvas.height * max(canvas.widths)
+    step_bytes = pixels / _PIXELS * STEP_BYTES.get(architecture, STEP_BYTES["paper"])
     if not machine.accelerators:
-        batch_size = _that_fits(machine.memory, step_bytes, CPU_BATCH)
+        batch_size = _largest_batch(machine.memory, step_bytes, CPU_BATCH)
         return Advice(
             batch_size,
             "float32",
             "on a CPU larger batches are no faster, and 16 bits are several times slower, unless "
             "it has instructions for bfloat16 and the backend uses them, as torch does",
         )
-    memories = [device.memory for device in machine.accelerators]
+    memories = [accelerator.memory for accelerator in machine.accelerators]
     memory = None if None in memories else min(memories)
-    batch_size = _that_fits(memory, step_bytes, LARGEST_BATCH)
-    precision, why = _precision(min(machine.accelerators, key=_age))
+    batch_size = _largest_batch(memory, step_bytes, LARGEST_BATCH)
+    precision, reason = _precision(min(machine.accelerators, key=_capability))
     if memory is None:
-        size = f"the memory is not known: if it is too little, take {batch_size // 2}"
+        size = f"the memory is not known: if it is too small, take {batch_size // 2}"
     elif batch_size < LARGEST_BATCH:
         size = f"more may not fit into {memory / 2**30:.0f} GiB"
     else:
         size = "enough to keep a GPU busy"
-    return Advice(batch_size, precision, f"{size}; {why}")
+    return Advice(batch_size, precision, f"{size}; {reason}")
 
 
-def _that_fits(memory, step_bytes, largest):
-    """The largest power of two that leaves half of the memory free."""
+def _largest_batch(memory, step_bytes, largest):
+    """Returns the largest power of two that leaves half of the memory free."""
     batch_size = largest
     while memory is not None and batch_size > 1 and batch_size * step_bytes > memory / 2:
         batch_size //= 2
     return batch_size
 
 
-def _age(device):
-    return device.capability or (0, 0)
+def _capability(accelerator: Accelerator) -> tuple[int, int]:
+    return accelerator.capability or (0, 0)
 
 
-def _precision(device):
-    if device.kind == "TPU":
+def _precision(accelerator: Accelerator) -> tuple[str, str]:
+    """Returns the precision that suits an accelerator, and why."""
+    if accelerator.kind == "TPU":
         return "mixed_bfloat16", "TPUs multiply in bfloat16"
-    if device.capability is None:
+    if accelerator.capability is None:
         return "float32", "its compute capability is not known"
-    if device.capability >= (8, 0):
+    if accelerator.capability >= (8, 0):
         return "mixed_bfloat16", "from compute capability 8.0 on GPUs multiply in bfloat16"
-    if device.capability >= (7, 0):
+    if accelerator.capability >= (7, 0):
         return "mixed_float16", "compute capability 7 multiplies in float16, not in bfloat16"
     return "float32", "before compute capability 7.0 GPUs have no fast 16 bits"

@@ -1,11 +1,19 @@
-"""The machine as the backend sees it. The backends say their devices differently; this is one."""
+"""The machine as the backend sees it, described in the same way on every backend."""
+
+from __future__ import annotations
 
 import dataclasses
 import os
 import pathlib
 import platform
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import keras
+
+if TYPE_CHECKING:
+    import jax
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,9 +22,10 @@ class Accelerator:
 
     Args:
         kind: `"GPU"` or `"TPU"`.
-        name: the maker's name, such as `"NVIDIA A100-SXM4-40GB"`.
-        memory: bytes the backend may use, or None where it does not say.
-        capability: compute capability of an NVIDIA GPU, such as `(8, 0)`; None for others.
+        name: Name of the product, such as `"NVIDIA A100-SXM4-40GB"`.
+        memory: Bytes that the backend may use. Defaults to `None`: the backend does not tell.
+        capability: Compute capability of an NVIDIA GPU, such as `(8, 0)`. Defaults to `None`, for
+            all others.
     """
 
     kind: str
@@ -37,11 +46,11 @@ class Machine:
 
     Args:
         backend: `"tensorflow"`, `"jax"` or `"torch"`.
-        version: the backend's version.
-        processor: name of the CPU.
-        cores: cores this process may use.
-        memory: bytes of main memory this process may use, or None where that is not said.
-        accelerators: tuple of `Accelerator`s that the backend sees.
+        version: Version of the backend.
+        processor: Name of the CPU.
+        cores: Number of cores that this process may use.
+        memory: Bytes of main memory that this process may use, or `None` if unknown.
+        accelerators: The `Accelerator`s that the backend sees. Defaults to `()`.
     """
 
     backend: str
@@ -61,11 +70,18 @@ class Machine:
         )
 
 
-def detect_hardware():
-    """Asks the system and the backend.
+def detect_hardware() -> Machine:
+    """Detects the CPU, the memory and the accelerators that this process may use.
 
     Returns:
-        `Machine`.
+        The `Machine`.
+
+    Example:
+
+        >>> from crnn_keras.training import distribute
+        >>> machine = distribute.detect_hardware()
+        >>> machine.backend, machine.cores  # doctest: +SKIP
+        ('tensorflow', 2)
     """
     backend = keras.backend.backend()
     module, accelerators = _BACKENDS[backend]()
@@ -82,29 +98,33 @@ def detect_hardware():
 def _tensorflow():
     import tensorflow as tf
 
-    return tf, from_tensorflow(tf.config)
+    return tf, find_tensorflow_gpus(tf.config)
 
 
 def _jax():
     import jax
 
-    return jax, from_jax(jax.devices())
+    return jax, find_jax_accelerators(jax.devices())
 
 
 def _torch():
     import torch
 
-    return torch, from_torch(torch.cuda)
+    return torch, find_torch_gpus(torch.cuda)
 
 
-_BACKENDS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+_BACKENDS: dict[str, Callable[[], tuple[ModuleType, list[Accelerator]]]] = {
+    "tensorflow": _tensorflow,
+    "jax": _jax,
+    "torch": _torch,
+}
 
 
-def from_tensorflow(config):
-    """GPUs as `tf.config` names them; it does not say their memory.
+def find_tensorflow_gpus(config: ModuleType) -> list[Accelerator]:
+    """Describes the GPUs that TensorFlow sees. It does not tell their memory.
 
     Args:
-        config: the module `tf.config`.
+        config: The module `tf.config`.
 
     Returns:
         List of `Accelerator`s.
@@ -117,11 +137,11 @@ def from_tensorflow(config):
     return found
 
 
-def from_jax(devices):
-    """GPUs and TPUs among JAX' devices; their memory is what JAX has set aside.
+def find_jax_accelerators(devices: Sequence[jax.Device]) -> list[Accelerator]:
+    """Describes the GPUs and TPUs among JAX' devices. Their memory is what JAX has reserved.
 
     Args:
-        devices: what `jax.devices()` gives.
+        devices: What `jax.devices()` returned.
 
     Returns:
         List of `Accelerator`s.
@@ -135,29 +155,29 @@ def from_jax(devices):
         if capability is not None:
             numbers = str(capability).split(".")
             # On an AMD GPU it is a name such as "gfx90a".
-            numeric = len(numbers) == 2 and all(part.isdigit() for part in numbers)
-            capability = tuple(map(int, numbers)) if numeric else None
+            is_numeric = len(numbers) == 2 and all(number.isdigit() for number in numbers)
+            capability = tuple(map(int, numbers)) if is_numeric else None
         memory = (device.memory_stats() or {}).get("bytes_limit")
         found.append(Accelerator(kind, device.device_kind, memory, capability))
     return found
 
 
-def from_torch(cuda):
-    """GPUs as torch names them.
+def find_torch_gpus(cuda: ModuleType) -> list[Accelerator]:
+    """Describes the GPUs that torch sees.
 
     Args:
-        cuda: the module `torch.cuda`.
+        cuda: The module `torch.cuda`.
 
     Returns:
         List of `Accelerator`s.
     """
     found = []
-    for number in range(cuda.device_count()):
-        facts = cuda.get_device_properties(number)
+    for index in range(cuda.device_count()):
+        properties = cuda.get_device_properties(index)
         # ROCm fills in numbers of its own that are no compute capability.
-        amd = hasattr(facts, "gcnArchName") and facts.gcnArchName.startswith("gfx")
-        capability = None if amd else (facts.major, facts.minor)
-        found.append(Accelerator("GPU", facts.name, facts.total_memory, capability))
+        is_amd = getattr(properties, "gcnArchName", "").startswith("gfx")
+        capability = None if is_amd else (properties.major, properties.minor)
+        found.append(Accelerator("GPU", properties.name, properties.total_memory, capability))
     return found
 
 
@@ -171,7 +191,7 @@ def _processor():
 
 
 def _memory():
-    """Main memory, or the container's limit where that is lower."""
+    """Returns the bytes of main memory, or the container's limit if that is lower."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
