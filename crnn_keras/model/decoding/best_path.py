@@ -81,12 +81,12 @@ def best_path(
     # Plain lists from here on: for 25 frames NumPy's calls would take ten times as long.
     rows = zip(classes.tolist(), scores.tolist(), np.exp(scores).tolist(), strict=True)
     return [
-        _collapse(*(values[:count] for values in row), confidence, char_dict)
+        _collapse(*(values[:count] for values in row), confidence=confidence, char_dict=char_dict)
         for row, count, confidence in zip(rows, input_lengths, confidences.tolist(), strict=True)
     ]
 
 
-def _collapse(classes, scores, probabilities, confidence, char_dict):
+def _collapse(classes, scores, probabilities, *, confidence, char_dict):
     """Merges repeats and removes blanks of one row, given as a list with a value a frame."""
     ids, spans, start = [], [], 0
     for end in range(1, len(classes) + 1):

@@ -143,7 +143,7 @@ def likelihoods(logits: np.ndarray, ids_list: Sequence[Sequence[int]]) -> np.nda
     emissions = np.exp(needed - largest - log_sums).transpose(1, 2, 0)
     frames = ((frame[0], frame[1:]) for frame in emissions)
     # A sum of many paths may exceed 1 by rounding.
-    return np.minimum(_sum_over_paths(frames, ids, labels.lengths, _PROBABILITIES), 1.0)
+    return np.minimum(_sum_over_paths(frames, ids, labels.lengths, semiring=_PROBABILITIES), 1.0)
 
 
 def score(logits: np.ndarray, labels: PackedLabels, indices: np.ndarray) -> np.ndarray:
@@ -168,12 +168,15 @@ def score(logits: np.ndarray, labels: PackedLabels, indices: np.ndarray) -> np.n
         repeats = ((ids[:, 1:] == ids[:, :-1]) & (ids[:, 1:] != BLANK)).sum(1)
         # No sum of probabilities exceeds 1, so nothing overflows; and what underflowed on the way
         # does not show in a sum that is not faint.
-        sums = _sum_over_paths(_of_one_image(emissions, ids), ids, lengths, _PROBABILITIES)
+        frames = _of_one_image(emissions, ids)
+        sums = _sum_over_paths(frames, ids, lengths, semiring=_PROBABILITIES)
         np.log(sums, out=scores[chunk], where=sums >= _FAINT)
         faint = (sums < _FAINT) & (lengths + repeats <= len(logits))
         if faint.any():
             frames = _of_one_image(log_emissions, ids[faint])
-            scores[chunk][faint] = _sum_over_paths(frames, ids[faint], lengths[faint], _LOGARITHMS)
+            scores[chunk][faint] = _sum_over_paths(
+                frames, ids[faint], lengths[faint], semiring=_LOGARITHMS
+            )
     return scores
 
 
@@ -261,7 +264,7 @@ def _iter_forward(
         yield blanks, characters
 
 
-def _sum_over_paths(frames, ids, lengths, semiring):
+def _sum_over_paths(frames, ids, lengths, *, semiring):
     """Sums over all paths that spell each label: a float64 array `(labels,)`."""
     # A deque of length 1 keeps the last step only.
     ((blanks, characters),) = collections.deque(_iter_forward(frames, ids, semiring), maxlen=1)
