@@ -80,7 +80,7 @@ class CharDict:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes a model needs: the characters and the blank."""
+        """Returns the number of classes a model needs: the characters and the blank."""
         return len(self.characters) + 1
 
     def __len__(self) -> int:

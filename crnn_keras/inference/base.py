@@ -79,7 +79,7 @@ class Prediction:
 
     @property
     def raw_text(self) -> str | None:
-        """The text without the lexicon; None if the image could not be loaded."""
+        """Returns the text without the lexicon, or None if the image could not be loaded."""
         return self.text if self.choice is None else self.choice.best_path.text
 
 

@@ -43,7 +43,7 @@ class Recognizer(BaseRecognizer):
 
     @property
     def calibration(self) -> Calibration | None:
-        """The calibration of the model: it is saved with the model, see `save`."""
+        """Returns the calibration of the model. It is saved with the model, see `save`."""
         return self.model.calibration
 
     @calibration.setter

@@ -90,12 +90,12 @@ class ChineseTexts:
 
     @property
     def characters(self) -> str:
-        """Every character that a line may contain, sorted; without white space."""
+        """Returns every character that a line may contain, sorted; without white space."""
         return "".join(sorted(self._deck))
 
     @property
     def cycle(self) -> float:
-        """Number of lines, from index 0, that contain every character; infinite if `rare` is 0."""
+        """Returns after how many lines every character has occurred; infinite if `rare` is 0."""
         if not self._rare:
             return float("inf")
         rounds = math.ceil(len(self._deck) / self._ends[-1]) + 1

@@ -274,7 +274,7 @@ class Renderer:
 
     @property
     def characters(self) -> str:
-        """Every character that a text may contain, sorted."""
+        """Returns every character that a text may contain, sorted."""
         return self._texts.characters
 
     def text(self, index: int) -> str:

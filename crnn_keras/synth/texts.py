@@ -151,7 +151,7 @@ class WordTexts:
 
     @property
     def characters(self) -> str:
-        """Every character that a text may contain, sorted."""
+        """Returns every character that a text may contain, sorted."""
         used = {c for word in self._words for c in word + word.upper() + word.capitalize()}
         used |= {c for word in self._words for c in word.lower()}
         used |= set(string.digits) if self._numbers else set()

@@ -53,17 +53,17 @@ class DataCheck:
 
     @property
     def skipped(self) -> list[Issue]:
-        """The issues of severity `"error"`: one a row that was skipped."""
+        """Returns the issues of severity `"error"`: one for each row that was skipped."""
         return self._of_severity("error")
 
     @property
     def warnings(self) -> list[Issue]:
-        """The issues of severity `"warning"`."""
+        """Returns the issues of severity `"warning"`."""
         return self._of_severity("warning")
 
     @property
     def notes(self) -> list[Issue]:
-        """The issues of severity `"info"`."""
+        """Returns the issues of severity `"info"`."""
         return self._of_severity("info")
 
     def _of_severity(self, severity):

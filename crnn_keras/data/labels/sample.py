@@ -39,7 +39,7 @@ class Sample:
 
     @property
     def identity(self) -> str:
-        """The image's name, independent of where its set lies: `"images/226md.png"`.
+        """Returns the image's name, independent of where its set lies: `"images/226md.png"`.
 
         It consists of the last two parts of the path, the key and the box.
         """

@@ -48,12 +48,12 @@ class Source:
 
     @functools.cached_property
     def folder(self) -> str:
-        """The folder that the paths in the label file start from."""
+        """Returns the folder that the paths in the label file start from."""
         return str(self.images_folder or self.path.parent)
 
     @property
     def description(self) -> str:
-        """How the source is understood, in words."""
+        """Describes how the source is understood."""
         encoding = [f"encoding {self.encoding}"] if self.encoding else []
         clauses = [f"layout {self.layout}, because {self.evidence}", *encoding, *self.notes]
         return f"{self.path}: " + "; ".join(clauses)
