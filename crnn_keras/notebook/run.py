@@ -53,12 +53,12 @@ class NotebookRun:
 
     @property
     def data(self) -> pathlib.Path:
-        """Folder of what notebooks read: records, readers, exports."""
+        """Returns the folder of what notebooks read: records, readers, exports."""
         return pathlib.Path("data") / self.name
 
     @property
     def reports(self) -> pathlib.Path:
-        """Folder of what people read: executed notebooks, figures, `results.json`."""
+        """Returns the folder of what people read: executed notebooks, figures, `results.json`."""
         return pathlib.Path("reports") / self.name
 
     def show(self, figure: Figure, name: str) -> IPython.display.Image:
