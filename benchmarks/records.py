@@ -38,17 +38,18 @@ CHECKED = {"char_dict": LETTERS, "canvas": Canvas()}
 
 
 def rendered_images(count):
-    """Encoded images and labels, `count` of them."""
+    """Returns pairs of an encoded image and its label."""
     renderer = synth.Recipe(fonts=tuple(synth.bundled_fonts())).open()
     return [renderer.sample(index) for index in range(count)]
 
 
 def bytes_of(folder):
+    """Returns the size of all files of a folder."""
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def against_lmdb(count, rounds):
-    """Prints images/s and bytes an image of both, written in turn by one process."""
+    """Prints the images/s and the bytes an image of both, written in turn by one process."""
     pairs = rendered_images(count)
     records = [make_record(encoded, text, "rendered") for encoded, text in pairs]
     plain = sum(len(encoded) for encoded, _ in pairs) / count
@@ -76,7 +77,7 @@ def against_lmdb(count, rounds):
 
 
 def one_core(count, rounds):
-    """Prints how many rows a second one core prepares: rendered, and listed images checked."""
+    """Prints how many rows a second one core prepares: rendered ones, and listed images."""
     recipe = synth.Recipe(fonts=tuple(synth.bundled_fonts()))
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
@@ -102,14 +103,14 @@ def one_core(count, rounds):
 
 
 def rows_of_one_image(folder, rows):
-    """As many samples as wanted; all of them are one small image, each row opens it anew."""
+    """Returns samples that are all one small image, which each row opens again."""
     path = folder / "image.png"
     Image.linear_gradient("L").resize((48, 16)).save(path)
     return (Sample(str(path), f"row{n}", f"rows, line {n}") for n in range(rows))
 
 
 def prepare_rows(rows):
-    """Lists and prepares so many rows, and prints the peaks of memory of all processes."""
+    """Lists and prepares rows, and prints the peak of memory of each process."""
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         started = time.perf_counter()

@@ -5,6 +5,7 @@ import pytest
 
 from crnn_keras.char_dict import CharDict
 from crnn_keras.data.batches import Batches
+from crnn_keras.data.plan import BatchPlan
 from crnn_keras.data.records import Records
 from crnn_keras.images import Canvas, to_canvas
 
@@ -52,6 +53,14 @@ def test_plan_does_not_depend_on_what_was_read_before(make):
     before = batches.plan(1)
     take(batches, 3)
     np.testing.assert_array_equal(batches.plan(1), before)
+
+
+def test_a_step_of_a_plan_is_a_row_of_its_epoch():
+    plan = BatchPlan([100, 64, 100, 100, 64], batch_size=2, seed=1, shuffle=True)
+    assert plan.steps_per_epoch == 3
+    rows = np.concatenate([plan.epoch(epoch) for epoch in range(3)])
+    for step in (0, 8, 3, 1, 7):
+        np.testing.assert_array_equal(plan.step(step), rows[step])
 
 
 @pytest.mark.parametrize("canvas", [STRETCH, KEEP], ids=["stretch", "keep"])
