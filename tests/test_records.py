@@ -37,9 +37,9 @@ def _image(height=8, width=20, seed=0):
 def five(encode):
     """Five records, jpeg and png in turn; the text of the fourth is Chinese."""
     made = []
-    for number, text in enumerate(["a", "b c", "", "省", "cab"]):
-        encoded = encode(_image(8 + number, 20, number), "PNG" if number % 2 else "JPEG")
-        made.append(Record(encoded, text, f"labels.tsv, line {number + 1}", 8 + number, 20))
+    for index, text in enumerate(["a", "b c", "", "省", "cab"]):
+        encoded = encode(_image(8 + index, 20, index), "PNG" if index % 2 else "JPEG")
+        made.append(Record(encoded, text, f"labels.tsv, line {index + 1}", 8 + index, 20))
     return made
 
 
@@ -244,23 +244,23 @@ def test_a_disk_that_fills_in_the_sidecar_leaves_the_earlier_set(
     _assert_complete(folder, five)
 
 
-@pytest.mark.parametrize("number", [1, 2, 4])
+@pytest.mark.parametrize("count", [1, 2, 4])
 def test_a_disk_that_fills_at_a_flush_leaves_the_earlier_set(
-    folder, five, write_later, monkeypatch, number
+    folder, five, write_later, monkeypatch, count
 ):
     # Three shards and the sidecar are flushed.
     calls, flush = [], os.fsync
 
     def full(descriptor):
         calls.append(descriptor)
-        if len(calls) == number:
+        if len(calls) == count:
             raise OSError(errno.ENOSPC, "No space left on device")
         flush(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_later(five)
-    assert len(calls) == number
+    assert len(calls) == count
     _assert_complete(folder, five)
 
 

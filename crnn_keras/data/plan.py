@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 
 class BatchPlan:
@@ -18,17 +19,20 @@ class BatchPlan:
         shuffle: bool, whether each epoch has its own order. Otherwise every epoch goes through the
             widths from narrow to wide. Defaults to `False`.
 
+    Attributes:
+        steps_per_epoch: int, number of batches in which every image comes at least once.
+
     Example:
 
-    >>> plan = BatchPlan([100, 100, 64], batch_size=2)
-    >>> plan.epoch(0).tolist()
-    [[2, 2], [0, 1]]
-    >>> plan.step(1).tolist()
-    [0, 1]
+        >>> plan = BatchPlan([100, 100, 64], batch_size=2)
+        >>> plan.epoch(0).tolist()
+        [[2, 2], [0, 1]]
+        >>> plan.step(1).tolist()
+        [0, 1]
     """
 
     def __init__(
-        self, widths: np.ndarray, batch_size: int, *, seed: int = 0, shuffle: bool = False
+        self, widths: npt.ArrayLike, batch_size: int, *, seed: int = 0, shuffle: bool = False
     ):
         self.widths = np.asarray(widths)
         self.batch_size = batch_size

@@ -15,7 +15,7 @@ import numpy as np
 from crnn_keras.data.records.record import Record, to_example
 from crnn_keras.data.records.sidecar import SIDECAR, RecordError
 
-_AGAIN = "Prepare the records again (notebook 02): only bad shards are written anew."
+_AGAIN = "Prepare the records again (notebook 02): only bad shards are written again."
 
 
 def _masked_crc(payload):
