@@ -62,8 +62,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--characters",
         default="labels",
         metavar="SOURCE",
-        help="labels (those of the labels), a preset such as alphanumeric36, or a file "
-        "(%(default)s)",
+        help="labels (those of the labels), a preset, or a file; to fine-tune words: "
+        "alphanumeric36 (%(default)s)",
     )
     group.add_argument(
         "--normalization", help="of the labels: none, nfc or half_width (as the source has it)"
@@ -79,7 +79,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=128,
         metavar="PIXELS",
-        help="width of the canvas; with keep the largest (%(default)s)",
+        help="width of the canvas, with keep the largest (%(default)s, as shipped models have)",
     )
 
 

@@ -19,6 +19,8 @@ def import_keras_quietly() -> None:
             from crnn_keras.utils.backend import tensorflow_for_input
 
             tf = tensorflow_for_input()
+            # It warns about a new graph for each of a few sizes of batches.
+            tf.get_logger().setLevel("ERROR")
             keras.ops.add(1.0, 1.0)
             signature = tf.TensorSpec((), tf.int32)
             next(iter(tf.data.Dataset.from_generator(lambda: [0], output_signature=signature)))
