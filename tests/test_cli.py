@@ -353,7 +353,7 @@ def test_evaluate_without_a_trained_model_is_refused(run, folder):
 def test_labels_become_a_trained_measured_and_exported_model(run, folder, labelled):
     labels = labelled / "labels.tsv"
     run("prepare", labels, "--characters", "alphanumeric36", "--canvas-width", "128")
-    words = ["train", "--model", "words", "--epochs", "1", "--batch-size", "16"]
+    words = ["train", "--start", "words", "--epochs", "1", "--batch-size", "16"]
     code, output, errors = run(*words, "--learning-rate", "0.0001")
     assert code == DONE
     header, row, model = [line.split() for line in output.splitlines()]

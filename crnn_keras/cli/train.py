@@ -21,17 +21,18 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "run again, it continues where it was, to the same weights. KERAS_BACKEND chooses the "
         "backend: tensorflow, jax or torch.",
         example="crnn-keras train --run mine --epochs 10\n"
-        "crnn-keras train --run mine --model words --learning-rate 0.0005 --epochs 25",
+        "crnn-keras train --run mine --start words --learning-rate 0.0005 --epochs 25",
     )
     add_run_option(parser)
     parser.add_argument(
         "--records", metavar="FOLDER", help="folder of the sets (data/<run>/records)"
     )
     parser.add_argument(
-        "--model",
+        "--start",
         default="small",
-        help="architecture with fresh weights: small, mobile, deep, paper; or what to fine-tune: "
-        "words, ascii, a .keras file (%(default)s)",
+        metavar="MODEL",
+        help="fresh weights: small, mobile, deep, paper; or what to fine-tune: words, ascii, a "
+        ".keras file (%(default)s)",
     )
     parser.add_argument(
         "--epochs", type=int, default=4, help="epochs in all, each validated (%(default)s)"
@@ -52,7 +53,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="of the learning rate (%(default)s)",
     )
     parser.add_argument(
-        "--learning-rate", type=float, default=0.003, help="the largest (%(default)s)"
+        "--learning-rate",
+        type=float,
+        default=0.003,
+        help="the largest; to fine-tune: 0.0005 (%(default)s)",
     )
     parser.add_argument(
         "--precision",
@@ -91,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
             augment=options.augment,
         )
         model = make_model(
-            options.model,
+            options.start,
             training.char_dict,
             training.canvas,
             seed=options.seed,
