@@ -71,11 +71,13 @@ def make_serving_function(recognizer: Recognizer) -> Callable[[tf.Tensor], dict[
             canvases = tf.pad(tf.reshape(canvases, (-1, *shape)), [[0, missing], *[[0, 0]] * 3])
             text, confidence = (result[:count] for result in read_canvases(canvases))
         else:
-            # One by one: the canvases of the images have different widths.
+            # One by one: the canvases of the images have different widths. With fixed shapes, so
+            # that no images at all give empty tensors.
+            specs = tf.TensorSpec((1,), tf.string), tf.TensorSpec((1,), tf.float32)
             text, confidence = tf.map_fn(
                 lambda encoded: read_canvases(tf_ops.to_canvas(encoded, canvas)[None]),
                 image_bytes,
-                fn_output_signature=(tf.string, tf.float32),
+                fn_output_signature=specs,
             )
             text, confidence = text[:, 0], confidence[:, 0]
         return {"text": text, "confidence": confidence}
