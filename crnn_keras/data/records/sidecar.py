@@ -62,8 +62,8 @@ def read_sidecar(folder: pathlib.Path) -> dict:
         hint = f" A run was stopped while it replaced them: rename {earlier} to {folder}, or"
         hint = f"{hint} prepare again." if (earlier / SIDECAR).exists() else ""
         raise RecordError(
-            f"{folder} holds no records: {SIDECAR} is missing. Notebook 02 and `crnn-keras prepare` "
-            f"write them.{hint}"
+            f"{folder} holds no records: {SIDECAR} is missing. Notebook 02 or `crnn-keras prepare` "
+            f"writes them.{hint}"
         )
     again = f"Remove {folder} and prepare the records again (notebook 02 or `crnn-keras prepare`)."
     try:
