@@ -22,17 +22,17 @@ def run(sets, folder, out, names):
     with distribute.scope(names or None) as group:
         char_dict, canvas = CharDict.from_preset("alphanumeric36"), Canvas()
         model = build_crnn(char_dict, canvas, "small", seed=5)
-        order = {"seed": 5, "shuffle": True, "augment": True, "shard": group.part}
+        order = {"seed": 5, "shuffle": True, "augment": True, "shard": group.shard}
         batches = Batches(Records(f"{sets}/train"), char_dict, canvas, batch_size=8, **order)
         validation = Batches(Records(f"{sets}/validation"), char_dict, canvas, batch_size=8)
         own = group.run_folder(folder)
-        history = train(model, batches, validation, own, epochs=2, steps_per_epoch=3)
-        images = np.random.default_rng(0).integers(0, 256, (8, 32, 100, 1), dtype=np.uint8)
+        history = train(model, batches, validation, folder=own, epochs=2, steps_per_epoch=3)
+        canvases = np.random.default_rng(0).integers(0, 256, (8, 32, 100, 1), dtype=np.uint8)
         found = {
             "processes": group.processes,
             "devices": len(group.devices),
             "losses": [[row["train_loss"], row["loss"]] for row in history],
-            "logits": distribute.predict_local(model, images).tolist(),
+            "logits": distribute.predict_local(model, canvases).tolist(),
         }
     if group.rank == 0:
         with open(out, "w") as file:
@@ -40,12 +40,12 @@ def run(sets, folder, out, names):
 
 
 def two_tensorflow_devices():
-    """Makes two devices of the processor, as if it were two GPUs."""
+    """Makes two devices of the CPU, as if it were two GPUs."""
     import tensorflow as tf
 
-    processor = tf.config.list_physical_devices("CPU")[0]
+    cpu = tf.config.list_physical_devices("CPU")[0]
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
-    tf.config.set_logical_device_configuration(processor, halves)
+    tf.config.set_logical_device_configuration(cpu, halves)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Several devices train one reader as one would. The GPUs are parts of the processor here."""
+"""Several devices train one model as one would. Here processes and cores stand for GPUs."""
 
 import json
 import os
@@ -19,12 +19,16 @@ from crnn_keras.images import Canvas
 from crnn_keras.training import distribute
 
 WORKER = pathlib.Path(__file__).with_name("distribute_worker.py")
-LAUNCH = ["-m", "crnn_keras.training.distribute", "--here", "2"]
+LAUNCH = ["-c", "from crnn_keras.cli import main; raise SystemExit(main())", "launch"]
+LAUNCH += ["--local-processes", "2"]
 
 
 @pytest.fixture(scope="module")
 def train_on(tmp_path_factory, word_sets):
-    """Function that trains in a process of its own: the run folder, and what the worker found."""
+    """Returns a function that trains in a process of its own.
+
+    It returns the run folder and what the worker found.
+    """
 
     def train(backend, *names, launcher=(), folder=None, **variables):
         skip_unless_installed(backend)
@@ -55,8 +59,8 @@ def test_two_jax_processes_continue_a_run_as_one_would(tmp_path, train_on, one_j
 
     The sums over a batch are taken in another order, which shows in the sixth digit.
     """
-    whole, expected = one_jax
-    shutil.copytree(whole, tmp_path / "run")
+    one, expected = one_jax
+    shutil.copytree(one, tmp_path / "run")
     shutil.rmtree(newest_state(tmp_path / "run"))
     folder, found = train_on("jax", launcher=LAUNCH, folder=tmp_path / "run")
     assert (found["processes"], found["devices"]) == (2, 2)
@@ -64,12 +68,12 @@ def test_two_jax_processes_continue_a_run_as_one_would(tmp_path, train_on, one_j
     np.testing.assert_allclose(found["losses"], expected["losses"], rtol=1e-4)
     np.testing.assert_allclose(found["logits"], expected["logits"], atol=1e-2)
     # One process wrote: the same files, and no more.
-    files = [sorted(p.relative_to(r) for p in r.rglob("*")) for r in (folder, whole)]
+    files = [sorted(p.relative_to(r) for p in r.rglob("*")) for r in (folder, one)]
     assert files[0] == files[1]
-    reader = keras.models.load_model(folder / "model.keras")
+    model = keras.models.load_model(folder / "model.keras")
     with np.load(newest_state(folder) / "variables.npz") as arrays:
         saved = {arrays[name].tobytes() for name in arrays.files}
-    assert all(weight.numpy().tobytes() in saved for weight in reader.weights)
+    assert all(weight.numpy().tobytes() in saved for weight in model.weights)
 
 
 def test_two_jax_devices_of_a_process_train_as_one(train_on, one_jax):
@@ -91,63 +95,93 @@ def test_two_tensorflow_devices_train_nearly_as_one(train_on):
 
 def test_two_torch_processes_train_nearly_as_one(tmp_path, train_on):
     """As on TensorFlow: each normalises by its own half. Both continue a run of one process."""
-    whole, expected = train_on("torch")
-    shutil.copytree(whole, tmp_path / "run")
+    one, expected = train_on("torch")
+    shutil.copytree(one, tmp_path / "run")
     shutil.rmtree(newest_state(tmp_path / "run"))
     folder, found = train_on("torch", launcher=LAUNCH, folder=tmp_path / "run")
     assert (found["processes"], found["devices"]) == (2, 2)
     assert found["losses"][0] == expected["losses"][0]
     np.testing.assert_allclose(found["losses"], expected["losses"], rtol=0.1)
-    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in whole.iterdir())
+    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in one.iterdir())
 
 
-def test_torch_processes_keep_the_same_weights(tmp_path):
+GRADIENTS = """
+import json, sys
+import keras, numpy as np, torch
+from crnn_keras.training import distribute
+from crnn_keras.training.distribute.group import average_gradients
+from crnn_keras.utils import keras_private
+
+def fail(_):
+    raise ArithmeticError
+
+def backward(weight, rank):
+    weight.value.grad = None
+    scale = keras.ops.convert_to_tensor([[1.0, 2.0], [3.0, 6.0]][rank])
+    keras.ops.sum(weight.value * scale).backward()
+    return weight.value.grad.tolist()
+
+def failed_backward(weight):
+    other = torch.ones(2, requires_grad=True)
+    other.register_hook(fail)
+    try:
+        (weight.value + other.exp()).sum().backward()
+    except ArithmeticError:
+        return
+    raise AssertionError
+
+found = {}
+with distribute.scope() as group:
+    for way in ("together", "one by one"):
+        if way == "one by one":
+            keras_private.once_after_backward = lambda function: None
+        weight = keras.Variable(np.ones(2, "float32"))
+        messages, all_reduce = [], torch.distributed.all_reduce
+        torch.distributed.all_reduce = lambda x: (messages.append(0), all_reduce(x))
+        rows = found[way] = []
+        for _ in range(2):  # two trainings of one model
+            with average_gradients([weight]):
+                failed_backward(weight)
+                messages.clear()
+                rows.append([backward(weight, group.rank), len(messages)])
+        rows.append([backward(weight, group.rank), len(messages)])
+        torch.distributed.all_reduce = all_reduce
+with open(f"{sys.argv[1]}/{group.rank}.json", "w") as file:
+    json.dump(found, file)
+"""
+
+
+def test_torch_processes_take_the_mean_gradient(tmp_path):
     """The mean gradient of halves that differ: by hand (1 + 3) / 2 and (2 + 6) / 2.
 
-    A `backward` that fails after the first gradient is passed over by both, and the next counts.
+    A `backward` that fails after the first gradient does not count. A model that is trained twice
+    sends its gradients once, and no longer sends them afterwards.
     """
     skip_unless_installed("torch")
     worker = tmp_path / "worker.py"
-    worker.write_text(
-        "import sys, json, keras, torch, numpy as np\n"
-        "from crnn_keras.training import distribute\n"
-        "from crnn_keras.training.distribute.group import average_gradients\n"
-        "with distribute.scope() as group:\n"
-        "    weight = keras.Variable(np.ones(2, 'float32'))\n"
-        "    average_gradients([weight])\n"
-        "    def fail(_):\n"
-        "        raise ArithmeticError\n"
-        "    other = torch.ones(2, requires_grad=True)\n"
-        "    other.register_hook(fail)\n"
-        "    try:\n"
-        "        (weight.value + other.exp()).sum().backward()\n"
-        "    except ArithmeticError:\n"
-        "        weight.value.grad.zero_()\n"
-        "    scale = keras.ops.convert_to_tensor([[1.0, 2.0], [3.0, 6.0]][group.rank])\n"
-        "    keras.ops.sum(weight.value * scale).backward()\n"
-        "    with open(f'{sys.argv[1]}/{group.rank}.json', 'w') as file:\n"
-        "        json.dump(weight.value.grad.tolist(), file)\n"
-    )
+    worker.write_text(GRADIENTS)
     environment = {**os.environ, "KERAS_BACKEND": "torch"}
     environment["PYTHONPATH"] = str(WORKER.parent.parent)
     command = [sys.executable, *LAUNCH, str(worker), str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
-    assert found == [[2.0, 4.0], [2.0, 4.0]]
+    for rank, own in enumerate([[1.0, 2.0], [3.0, 6.0]]):
+        rows = [[[2.0, 4.0], 1], [[2.0, 4.0], 1], [own, 1]]
+        found = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert found == {"together": rows, "one by one": rows}
 
 
 @pytest.mark.parametrize("processes", [2, 4])
-def test_shards_make_up_the_batches_of_one_process(word_sets, processes):
+def test_shards_together_are_the_batches_of_one_process(word_sets, processes):
     def batches(shard):
         order = {"seed": 5, "shuffle": True, "augment": True, "random_erasing": 0.5, "shard": shard}
         char_dict = CharDict.from_preset("alphanumeric36")
         made = Batches(Records(word_sets / "train"), char_dict, Canvas(), batch_size=8, **order)
         return list(made.train_dataset(start_step=3).take(3).as_numpy_iterator())
 
-    whole = batches((0, 1))
+    complete = batches((0, 1))
     shards = [batches((rank, processes)) for rank in range(processes)]
-    for step, arrays in enumerate(whole):
+    for step, arrays in enumerate(complete):
         for index, expected in enumerate(arrays):
             found = np.concatenate([shard[step][index] for shard in shards])
             np.testing.assert_array_equal(found, expected)
@@ -155,40 +189,40 @@ def test_shards_make_up_the_batches_of_one_process(word_sets, processes):
         assert len(arrays[0]) == 8
 
 
-def test_validation_is_whole_in_every_process(word_sets):
-    def texts(shard):
+def test_every_process_validates_on_all_records(word_sets):
+    def labels(shard):
         char_dict = CharDict.from_preset("alphanumeric36")
         made = Batches(
             Records(word_sets / "validation"), char_dict, Canvas(), batch_size=8, shard=shard
         )
         return [labels.tolist() for _, labels, _ in made.iter_once()]
 
-    assert texts((0, 1)) == texts((1, 2))
+    assert labels((0, 1)) == labels((1, 2))
 
 
-def test_batch_that_cannot_be_shared_is_refused(word_sets):
+def test_batch_that_cannot_be_divided_is_refused(word_sets):
+    char_dict = CharDict.from_preset("alphanumeric36")
     with pytest.raises(ValueError, match="8 .* 3 .* 9"):
-        char_dict = CharDict.from_preset("alphanumeric36")
         Batches(Records(word_sets / "train"), char_dict, Canvas(), batch_size=8, shard=(0, 3))
 
 
 @pytest.mark.parametrize(
-    ("backend", "message"),
+    ("backend", "facts"),
     [
-        ("tensorflow", "trains in one process only. .*KERAS_BACKEND=jax.*one process for all GPUs"),
-        ("torch", "one host without a GPU, .*KERAS_BACKEND=jax for GPUs and for several hosts"),
+        ("tensorflow", "NUM_PROCESSES is 2.*tensorflow.*one process.*KERAS_BACKEND=jax"),
+        ("torch", "torch.*without a GPU.*crnn-keras launch.*KERAS_BACKEND=jax"),
     ],
 )
-def test_what_keras_cannot_do_is_refused(monkeypatch, backend, message):
+def test_what_keras_cannot_do_is_refused(monkeypatch, backend, facts):
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
     monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
-    with pytest.raises(ValueError, match=message), distribute.scope():
+    with pytest.raises(ValueError, match=facts), distribute.scope():
         pass
 
 
 def test_cluster_of_tensorflow_workers_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
-    workers = [f"10.0.0.{number}:1234" for number in (1, 2)]
+    workers = [f"10.0.0.{host}:1234" for host in (1, 2)]
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": workers}}))
     with pytest.raises(ValueError, match="TF_CONFIG names 2 workers.*=jax"), distribute.scope():
         pass
@@ -196,12 +230,12 @@ def test_cluster_of_tensorflow_workers_is_refused(monkeypatch):
 
 def test_several_devices_under_torch_are_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    message = "one GPU under torch, but 2 .*=jax or tensorflow"
-    with pytest.raises(ValueError, match=message), distribute.scope(["cuda:0", "cuda:1"]):
+    facts = "one GPU under torch, got 2 .*=jax or tensorflow"
+    with pytest.raises(ValueError, match=facts), distribute.scope(["cuda:0", "cuda:1"]):
         pass
 
 
-def test_alone_there_is_one_process_and_the_run_folder_is_the_folder(tmp_path):
+def test_a_process_alone_trains_on_all_rows_in_the_run_folder(tmp_path):
     with distribute.scope() as group:
-        assert group.part == (0, 1)
+        assert group.shard == (0, 1)
         assert group.run_folder(tmp_path) == tmp_path

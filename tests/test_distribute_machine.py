@@ -16,18 +16,25 @@ from crnn_keras.training.distribute.launch import launch, make_environment
 from crnn_keras.utils.backend import tensorflow_for_input
 
 GIB = 2**30
-V100 = Accelerator("GPU", "Tesla V100-SXM2-16GB", 16 * GIB, (7, 0))
-T4 = Accelerator("GPU", "Tesla T4", 15 * GIB, (7, 5))
-A100 = Accelerator("GPU", "NVIDIA A100-SXM4-40GB", 40 * GIB, (8, 0))
-P100 = Accelerator("GPU", "Tesla P100-PCIE-16GB", 16 * GIB, (6, 0))
-RTX3050 = Accelerator("GPU", "NVIDIA GeForce RTX 3050", 4 * GIB, (8, 6))
-MI250 = Accelerator("GPU", "AMD Instinct MI250X", 64 * GIB)
-UNKNOWN_MEMORY = Accelerator("GPU", "NVIDIA A100-SXM4-40GB", None, (8, 0))
-TPU = Accelerator("TPU", "TPU v4", 32 * GIB)
+V100 = Accelerator("GPU", "Tesla V100-SXM2-16GB", memory=16 * GIB, capability=(7, 0))
+T4 = Accelerator("GPU", "Tesla T4", memory=15 * GIB, capability=(7, 5))
+A100 = Accelerator("GPU", "NVIDIA A100-SXM4-40GB", memory=40 * GIB, capability=(8, 0))
+P100 = Accelerator("GPU", "Tesla P100-PCIE-16GB", memory=16 * GIB, capability=(6, 0))
+RTX3050 = Accelerator("GPU", "NVIDIA GeForce RTX 3050", memory=4 * GIB, capability=(8, 6))
+MI250 = Accelerator("GPU", "AMD Instinct MI250X", memory=64 * GIB)
+UNKNOWN_MEMORY = Accelerator("GPU", "NVIDIA A100-SXM4-40GB", capability=(8, 0))
+TPU = Accelerator("TPU", "TPU v4", memory=32 * GIB)
 
 
 def a_machine(*accelerators, cores=8, memory=32 * GIB):
-    return Machine("jax", "0.10.2", "a processor", cores, memory, accelerators)
+    return Machine(
+        backend="jax",
+        version="0.10.2",
+        processor="a processor",
+        cores=cores,
+        memory=memory,
+        accelerators=accelerators,
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,13 @@ def test_recommendation_counts_the_pixels_of_long_lines(width, batch_size):
 
 
 def test_recommendation_and_machine_are_a_line_of_text_each():
-    here = Machine("tensorflow", "2.21.0", "AMD EPYC", 1, 23 * GIB)
+    here = Machine(
+        backend="tensorflow",
+        version="2.21.0",
+        processor="AMD EPYC",
+        cores=1,
+        memory=23 * GIB,
+    )
     programs = f"Keras {keras.__version__} on tensorflow 2.21.0"
     assert str(here) == f"{programs}: 1 core of AMD EPYC, 23 GiB of memory; no GPU"
     gpu = "GPU Tesla T4 (15 GiB, compute capability 7.5)"
@@ -100,11 +113,11 @@ def device(platform, kind, memory=None, **facts):
         ([device("cpu", "cpu")], []),
         (
             [device("gpu", "Tesla T4", {"bytes_limit": 11 * GIB}, compute_capability="7.5")],
-            [Accelerator("GPU", "Tesla T4", 11 * GIB, (7, 5))],
+            [Accelerator("GPU", "Tesla T4", memory=11 * GIB, capability=(7, 5))],
         ),
         (
             [device("gpu", "MI250X", {"bytes_limit": GIB}, compute_capability="gfx90a")],
-            [Accelerator("GPU", "MI250X", GIB)],
+            [Accelerator("GPU", "MI250X", memory=GIB)],
         ),
         ([device("tpu", "TPU v4")], [Accelerator("TPU", "TPU v4")]),
     ],
@@ -121,7 +134,7 @@ def test_accelerators_of_torch():
         ),
     ]
     cuda = SimpleNamespace(device_count=lambda: 2, get_device_properties=properties.__getitem__)
-    assert machine.find_torch_gpus(cuda) == [T4, Accelerator("GPU", "MI250X", GIB)]
+    assert machine.find_torch_gpus(cuda) == [T4, Accelerator("GPU", "MI250X", memory=GIB)]
 
 
 def test_accelerators_of_tensorflow():
@@ -134,7 +147,7 @@ def test_accelerators_of_tensorflow():
         get_visible_devices=lambda kind: gpus if kind == "GPU" else [],
         experimental=SimpleNamespace(get_device_details=lambda gpu: details[gpu.name]),
     )
-    expected = [Accelerator("GPU", "Tesla T4", None, (7, 5)), Accelerator("GPU", "unknown")]
+    expected = [Accelerator("GPU", "Tesla T4", capability=(7, 5)), Accelerator("GPU", "unknown")]
     assert machine.find_tensorflow_gpus(config) == expected
 
 

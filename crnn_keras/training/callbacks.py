@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _VALIDATION_LOGS = ("loss", "word_accuracy", "character_accuracy")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TrainingRun:
     """A run and how far it is: what the callbacks share.
 

@@ -87,6 +87,17 @@ def train(
             state is not saved.
         OSError: The disk is full, or cannot be written to. The states saved before are untouched.
         TrainingStopped: Ctrl-C or SIGTERM came. The state was saved after the running step.
+
+    Example:
+
+        >>> from crnn_keras import build_crnn, open_batches, train
+        >>> training, validation = open_batches("data/walkthrough/records", batch_size=16)
+        >>> model = build_crnn(training.char_dict, training.canvas)
+        >>> settings = {"folder": "data/walkthrough/train", "epochs": 1, "steps_per_epoch": 2}
+        >>> history = train(model, training, validation, **settings)
+        epoch 1 of 1: training loss ..., validation loss ..., word accuracy ...
+        >>> history[0]["steps"]
+        2
     """
     folder = pathlib.Path(folder)
     for data in (batches, validation):
@@ -115,7 +126,14 @@ def train(
         state.save(run_variables(model), progress)
     elif progress.step:
         print(f"{folder} continues after {progress.describe(steps, epochs)}.", flush=True)
-    run = TrainingRun(batches, validation, state, progress, epochs, steps)
+    run = TrainingRun(
+        batches=batches,
+        validation=validation,
+        state=state,
+        progress=progress,
+        epochs=epochs,
+        steps=steps,
+    )
     with (
         StopSignals() as signals,
         ReportProgress(run) as report,

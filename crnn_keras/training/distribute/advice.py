@@ -55,8 +55,16 @@ def recommend(
 
         >>> from crnn_keras.training.distribute import Accelerator, Machine, recommend
         >>> gpu = Accelerator("GPU", "Tesla T4", memory=15 * 2**30, capability=(7, 5))
-        >>> machine = Machine("jax", "0.10.2", "AMD EPYC", 8, 32 * 2**30, accelerators=(gpu,))
-        >>> recommend(machine).batch_size, recommend(machine).precision
+        >>> machine = Machine(
+        ...     backend="jax",
+        ...     version="0.10.2",
+        ...     processor="AMD EPYC",
+        ...     cores=8,
+        ...     memory=32 * 2**30,
+        ...     accelerators=(gpu,),
+        ... )
+        >>> advice = recommend(machine)
+        >>> advice.batch_size, advice.precision
         (256, 'mixed_float16')
     """
     canvas = canvas or Canvas()

@@ -48,6 +48,7 @@ class ProcessGroup:
 
     rank: int = 0
     processes: int = 1
+    _: dataclasses.KW_ONLY
     devices: tuple[str, ...] = ()
     own_folder: str | None = None
 
@@ -195,7 +196,8 @@ def _torch_processes(processes):
     )
     try:
         with tempfile.TemporaryDirectory() as own_folder:
-            yield ProcessGroup(rank, processes, ("cpu",) * processes, own_folder)
+            devices = ("cpu",) * processes
+            yield ProcessGroup(rank, processes, devices=devices, own_folder=own_folder)
     finally:
         torch.distributed.destroy_process_group()
 
@@ -280,7 +282,12 @@ def _data_parallel(devices, processes):
     # Each process brings its own shard of a batch, see `Batches`: Keras must not divide it again.
     parallel = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
     with parallel.scope(), tempfile.TemporaryDirectory() as own_folder:
-        yield ProcessGroup(jax.process_index(), jax.process_count(), tuple(devices), own_folder)
+        yield ProcessGroup(
+            jax.process_index(),
+            jax.process_count(),
+            devices=tuple(devices),
+            own_folder=own_folder,
+        )
 
 
 def _join(jax):

@@ -30,6 +30,7 @@ class Accelerator:
 
     kind: str
     name: str
+    _: dataclasses.KW_ONLY
     memory: int | None = None
     capability: tuple[int, int] | None = None
 
@@ -40,7 +41,7 @@ class Accelerator:
         return f"{self.kind} {self.name}" + (f" ({', '.join(facts)})" if facts else "")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Machine:
     """What this process runs on.
 
@@ -133,7 +134,7 @@ def find_tensorflow_gpus(config: ModuleType) -> list[Accelerator]:
     for device in config.get_visible_devices("GPU"):
         details = config.experimental.get_device_details(device)
         name = details.get("device_name", device.name)
-        found.append(Accelerator("GPU", name, None, details.get("compute_capability")))
+        found.append(Accelerator("GPU", name, capability=details.get("compute_capability")))
     return found
 
 
@@ -158,7 +159,8 @@ def find_jax_accelerators(devices: Sequence[jax.Device]) -> list[Accelerator]:
             is_numeric = len(numbers) == 2 and all(number.isdigit() for number in numbers)
             capability = tuple(map(int, numbers)) if is_numeric else None
         memory = (device.memory_stats() or {}).get("bytes_limit")
-        found.append(Accelerator(kind, device.device_kind, memory, capability))
+        name = device.device_kind
+        found.append(Accelerator(kind, name, memory=memory, capability=capability))
     return found
 
 
@@ -177,7 +179,8 @@ def find_torch_gpus(cuda: ModuleType) -> list[Accelerator]:
         # ROCm fills in numbers of its own that are no compute capability.
         is_amd = getattr(properties, "gcnArchName", "").startswith("gfx")
         capability = None if is_amd else (properties.major, properties.minor)
-        found.append(Accelerator("GPU", properties.name, properties.total_memory, capability))
+        memory = properties.total_memory
+        found.append(Accelerator("GPU", properties.name, memory=memory, capability=capability))
     return found
 
 
