@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import functools
 import importlib
 import io
 import os
@@ -55,14 +56,14 @@ def commands_of(name):
     return [" ".join(line.removeprefix("$ ").split()) for line in [*lines, *inline]]
 
 
-def parameters_of_notebooks():
+@functools.cache
+def parameters_of_notebooks(only=()):
+    """The parameters of all notebooks, or of those with the numbers in `only`."""
     import papermill
 
-    return {
-        name
-        for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")
-        for name in papermill.inspect_notebook(path)
-    }
+    paths = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    chosen = [path for path in paths if not only or int(path.name[:2]) in only]
+    return {name for path in chosen for name in papermill.inspect_notebook(path)}
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,6 @@ def test_every_target_of_make_exists(name):
 def test_every_command_and_flag_of_crnn_keras_exists(name):
     from crnn_keras.cli.main import make_parser
 
-    parameters = parameters_of_notebooks()
     for command in commands_of(name):
         # Variables of the environment may stand before the command.
         _, found, arguments = command.partition("crnn-keras ")
@@ -152,13 +152,15 @@ def test_every_command_and_flag_of_crnn_keras_exists(name):
         output = io.StringIO()
         try:
             with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-                make_parser().parse_args(words)
+                options = make_parser().parse_args(words)
         except SystemExit as error:
             # `crnn-keras check` alone, in a sentence, is refused for its missing arguments.
             is_short = len(words) == 1 and "required" in output.getvalue()
             assert not error.code or is_short, f"{name}: {command}\n{output.getvalue()}"
-        named = {b for a, b in zip(words, words[1:], strict=False) if a == "-p"}
-        assert named <= parameters, f"{name}: {command}"
+            continue
+        named = {parameter for parameter, _ in getattr(options, "parameters", ())}
+        only = tuple(map(int, getattr(options, "only", ())))
+        assert named <= parameters_of_notebooks(only), f"{name}: {command}"
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in HISTORY])
