@@ -6,6 +6,7 @@ import pathlib
 import re
 import tomllib
 
+import keep_outputs
 import nbformat
 import pytest
 import yaml
@@ -136,16 +137,36 @@ def test_the_command_is_the_one_that_is_installed():
 def test_notebook_has_the_form_of_the_house(path):
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert notebook.cells[0].source.startswith("# ")
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    assert re.match(rf"# {path.stem[:2]} · .+\n\n.+\n\n\*\*What you will learn\*\*\n", texts[0])
+    assert texts[0].count("\n- ") == 3
     for word in ("**You need**", "**You get**", "**Uses**", "CPU cores"):
-        assert word in notebook.cells[0].source
+        assert word in texts[0]
     assert code[0].metadata.get("tags") == ["parameters"]
-    assert len(code[0].source.splitlines()) <= 14
+    parameters = code[0].source.splitlines()
+    assert len(parameters) <= 14 and all("  # " in line for line in parameters)
     assert f'this_run = notebook.start("{path.stem}", run)' in code[1].source
     assert "this_run.finish(" in code[-1].source
-    assert "What to try" in "".join(cell.source for cell in notebook.cells)
+    for index, cell in enumerate(code):
+        assert len(cell.source.splitlines()) <= 20, cell.source
+        assert index == 1 or not imported_names(ast.parse(cell.source)), cell.source
+    headings = re.findall(r"^## (\d+)\. ", "\n".join(texts), re.MULTILINE)
+    assert headings == [str(number) for number in range(1, len(headings) + 1)]
     assert notebook.metadata.kernelspec.name == "python3"
     assert path.stat().st_size < 400_000
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_exercise_of_a_notebook_has_an_answer(path):
+    notebook = nbformat.read(path, as_version=4)
+    last = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"][-1]
+    exercises, answers = last.split("<details><summary>Answers</summary>")
+    answers, after = answers.split("</details>")
+    assert "## What to try" in exercises
+    numbers = re.findall(r"^(\d+)\. ", exercises, re.MULTILINE)
+    assert len(numbers) >= 2 and numbers == re.findall(r"^(\d+)\. ", answers, re.MULTILINE)
+    target = re.search(r"\*\*Next:\*\* \[.+?\]\((\S+?)\)", after)[1]
+    assert (path.parent / target).is_file()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -157,6 +178,35 @@ def test_notebook_is_committed_executed_in_order(path):
     assert "error" not in kinds
     streams = [o for cell in code for o in cell.outputs if o.output_type == "stream"]
     assert all(output.name == "stdout" for output in streams)
+    # Nothing of the machine that executed it, and nothing that differs with each run.
+    for output in (output for cell in code for output in cell.outputs):
+        text = str({k: v for k, v in output.get("data", output).items() if "image" not in k})
+        assert not re.search(r"(?<![\w.$])/(home|root|tmp|usr|work)/| at 0x", text), text
+    assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
+
+
+def test_outputs_are_kept_without_what_differs_in_each_run(tmp_path):
+    (tmp_path / "run").mkdir()
+    outputs = [nbformat.v4.new_output("stream", text="epoch 1\n") for _ in range(2)]
+    data = {"text/html": '<td id="T_91ef3_row0">', "text/plain": "<Styler at 0x7f8c5016b350>"}
+    outputs.append(nbformat.v4.new_output("execute_result", data))
+    metadata = {"tags": ["parameters"], "papermill": {"duration": 1.0}}
+    cell = nbformat.v4.new_code_cell("run", metadata=metadata, outputs=outputs)
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"duration": 2.0}})
+    nbformat.write(notebook, tmp_path / "run" / "00_a.ipynb")
+    keep_outputs.keep_outputs(tmp_path / "run", tmp_path)
+    kept = nbformat.read(tmp_path / "00_a.ipynb", as_version=4)
+    assert (kept.metadata, kept.cells[0].metadata) == ({}, {"tags": ["parameters"]})
+    stream, table = kept.cells[0].outputs
+    assert stream.text == "epoch 1\nepoch 1\n"
+    assert table.data == {"text/html": '<td id="T_0_row0">', "text/plain": "<Styler>"}
+
+
+def test_outputs_of_other_parameters_are_not_kept(tmp_path):
+    cell = nbformat.v4.new_code_cell("run = 'x'", metadata={"tags": ["injected-parameters"]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "00_a.ipynb")
+    with pytest.raises(SystemExit, match="00_a.ipynb"):
+        keep_outputs.keep_outputs(tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
