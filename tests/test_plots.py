@@ -62,7 +62,7 @@ def test_heat_map_draws_the_classes_with_some_probability():
 def test_lattice_of_a_word_with_equal_neighbours():
     posteriors = path_posteriors(np.zeros((7, 3)), [1, 1, 2])
     assert posteriors.shape == (7, 7)
-    assert "frame" in drawn(plots.ctc_lattice(posteriors, "aab"))
+    assert {"frame", "blank", "character"} <= set(drawn(plots.ctc_lattice(posteriors, "aab")))
 
 
 def test_layer_shapes_and_histogram(caplog):
@@ -71,6 +71,11 @@ def test_layer_shapes_and_histogram(caplog):
     assert "characters" in drawn(plots.histogram([1, 2, 2, 5], "characters"))
     # The names are bold, which the Chinese font is not.
     assert not caplog.records
+
+
+def test_a_full_width_digit_is_told_from_the_plain_one():
+    texts = drawn(plots.character_frequencies({"e": 9, "4": 3, "４": 1, "５": 1, " ": 1}))
+    assert {"4", "４ U+FF14", "５", "space"} <= set(texts)
 
 
 @pytest.mark.parametrize("text", ["plain", "ümlaut"])

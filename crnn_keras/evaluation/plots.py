@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -76,6 +77,8 @@ def _show_gray(axes: Axes, image: GrayImage, **kwargs: Any) -> None:
     axes.imshow(np.squeeze(image), cmap="gray", vmin=0, vmax=255, **kwargs)
     axes.set_xticks([])
     axes.set_yticks([])
+    # At the top of its cell, so that the titles of a row are at one height.
+    axes.set_anchor("N")
     for spine in axes.spines.values():
         spine.set_visible(False)
 
@@ -114,8 +117,8 @@ def layer_shapes(shapes: Sequence[tuple[str, int, int, int]]) -> Figure:
     Returns:
         `Figure`.
     """
-    figure = Figure(figsize=(9, 2.1), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure()
+    axes = figure.add_axes((0, 0, 1, 1))
     lowest = -max(height for _, height, _, _ in shapes) / 2
     x, highest = 0.0, 0.0
     for name, height, width, channels in shapes:
@@ -131,13 +134,16 @@ def layer_shapes(shapes: Sequence[tuple[str, int, int, int]]) -> Figure:
             axes.fill(*zip(*corners, strict=True), facecolor=BLUE, alpha=alpha, edgecolor="white")
         # In one family only: matplotlib warns of each bold text that the Chinese font has no bold.
         bold = {"weight": "bold", "family": "DejaVu Sans"}
-        axes.text(x, lowest - 3, name, va="top", fontsize=8, **bold)
-        axes.text(x, lowest - 10, f"{height} x {width}\n{channels} ch.", va="top", fontsize=8)
+        below = {"xy": (x, lowest), "textcoords": "offset points", "va": "top", "fontsize": 8}
+        axes.annotate(name, xytext=(0, -4), **below, **bold)
+        axes.annotate(f"{height} x {width}\n{channels} ch.", xytext=(0, -16), **below)
         x += max(width + depth, 26) + 9
-    axes.set_xlim(-1, x)
-    axes.set_ylim(lowest - 25, 4 - min(lowest, -highest))
-    axes.set_aspect("equal")
+    inches, points_below = 9, 42
+    units = (x + 3) / (72 * inches)  # in a point
+    bottom, top = lowest - points_below * units, max(highest, -lowest) + 2
+    axes.set(xlim=(-3, x), ylim=(bottom, top))
     axes.set_axis_off()
+    figure.set_size_inches(inches, (top - bottom) / (72 * units))
     return figure
 
 
@@ -171,6 +177,10 @@ def ctc_lattice(posteriors: np.ndarray, label: str) -> Figure:
     is_blank = [sign == _BLANK_SIGN for sign in signs]
     colors = np.where(is_blank, ORANGE, BLUE)[None].repeat(frames, 0).ravel()
     axes.scatter(x, y, s=150 * posteriors.ravel(), c=colors, lw=0, zorder=3)
+    for color, name in ((ORANGE, "blank"), (BLUE, "character")):
+        axes.scatter([], [], s=75, c=color, lw=0, label=name)
+    # No path comes near the upper left.
+    axes.legend(loc="upper left", frameon=True, framealpha=1, edgecolor="white")
     axes.set_yticks(range(states), signs)
     axes.set_xticks(range(frames), range(1, frames + 1))
     axes.set_xlabel("frame")
@@ -364,14 +374,14 @@ def character_frequencies(counts: Mapping[str, int] | pd.Series, most: int = 60)
         for rank in sorted({0, 9, 99, 999, len(ranked) - 1} & set(range(len(ranked)))):
             axes.plot(rank + 1, numbers[rank], "o", color=ORANGE, ms=4)
             axes.annotate(
-                _sign(characters[rank]),
+                _sign(characters[rank], characters),
                 (rank + 1, numbers[rank]),
                 xytext=(3, 4),
                 textcoords="offset points",
             )
     else:
         axes.bar(range(len(ranked)), numbers, color=BLUE, width=0.8)
-        signs = [_sign(character) for character in characters]
+        signs = [_sign(character, characters) for character in characters]
         axes.set_xticks(range(len(ranked)), signs)
         for label in axes.get_xticklabels():
             label.set_rotation(90 if len(label.get_text()) > 1 else 0)
@@ -382,10 +392,14 @@ def character_frequencies(counts: Mapping[str, int] | pd.Series, most: int = 60)
     return figure
 
 
-def _sign(character: str) -> str:
-    """Returns a character as a label of a tick: an invisible one by a name."""
+def _sign(character: str, others: Sequence[str]) -> str:
+    """Returns a character as a label of a tick: an invisible one, or a twin, by a name."""
     if character == " ":
         return "space"
+    plain = unicodedata.normalize("NFKC", character)
+    if plain != character and plain in others:
+        # A full-width digit looks like the plain one.
+        return f"{drawable(character)} U+{ord(character):04X}"
     return drawable(character) if character.isprintable() else f"<U+{ord(character):04X}>"
 
 
@@ -480,8 +494,9 @@ def image_sizes(table: pd.DataFrame, canvas_height: int = 32) -> Figure:
 
 
 def _plain_log_ticks(axes: Axes, low: float, high: float) -> None:
-    """Sets the ticks of a logarithmic axis at 1, 2 and 5, as plain numbers."""
-    steps = [digit * 10.0**power for power in range(-3, 6) for digit in (1, 2, 5)]
+    """Sets plain numbers as the ticks of a logarithmic axis: 1, 2, 5, 10, ..., or the powers."""
+    digits = (1, 2, 5) if high / low < 1000 else (1,)
+    steps = [digit * 10.0**power for power in range(-3, 6) for digit in digits]
     ticks = [step for step in steps if low <= step <= high]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([], minor=True)
