@@ -48,9 +48,8 @@ def parallel_map(
         yield from map(function, jobs)
         return
     # Processes of `concurrent.futures` would import the script that runs once more, or copy the
-    # threads of TensorFlow in an unusable state. `joblib.Parallel` takes all jobs at once where
-    # results are taken slowly.
-    from joblib.externals.loky import ProcessPoolExecutor
+    # threads of TensorFlow in an unusable state.
+    from loky import ProcessPoolExecutor
 
     theirs, ours = multiprocessing.Pipe(duplex=False)
     pool = ProcessPoolExecutor(processes, initializer=_start_worker, initargs=(theirs,))
