@@ -307,6 +307,25 @@ def test_prepare_writes_records_of_labels(run, folder, labelled):
     assert run("prepare", labelled / "labels.tsv", "--run", "mine")[1] == output
 
 
+def test_prepare_lists_an_lmdb_but_does_not_copy_it(run, folder):
+    from crnn_keras import Recipe, open_records
+    from crnn_keras.data import lmdb_folder
+    from crnn_keras.synth import Style, bundled_fonts
+
+    renderer = Recipe(fonts=bundled_fonts(), style=Style.plain()).open()
+    samples = [renderer.sample(index) for index in range(30)]
+    lmdb_folder.write_lmdb(folder / "train_lmdb", samples[:20])
+    lmdb_folder.write_lmdb(folder / "test_lmdb", samples[20:])
+    options = ["--test-labels", "test_lmdb", "--validation-split", "0.3", "--run", "mine"]
+    code, output, _ = run("prepare", "train_lmdb", *options)
+    assert code == DONE
+    sizes = {name: int(size) for name, size in re.findall(r"(\w+): (\d+) records", output)}
+    assert sizes["train"] + sizes["validation"] == 20 and sizes["test"] == 10
+    records = folder / "data" / "mine" / "records" / "test"
+    assert not list(records.glob("*.tfrecord"))
+    assert [r.encoded for r in open_records(records)] == [image for image, _ in samples[20:]]
+
+
 def test_prepare_renders_words(run, folder):
     code, output, _ = run("prepare", "--words", "60", "--seed", "3")
     assert code == DONE and "train: 48 records" in output

@@ -157,16 +157,17 @@ def test_notebook_has_the_form_of_the_house(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_exercise_of_a_notebook_has_an_answer(path):
+def test_a_notebook_ends_with_answers_and_links_to_the_next(path):
     notebook = nbformat.read(path, as_version=4)
-    last = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"][-1]
-    exercises, answers = last.split("<details><summary>Answers</summary>")
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    exercises, answers = texts[-1].split("<details><summary>Answers</summary>")
     answers, after = answers.split("</details>")
     assert "## What to try" in exercises
     numbers = re.findall(r"^(\d+)\. ", exercises, re.MULTILINE)
     assert len(numbers) >= 2 and numbers == re.findall(r"^(\d+)\. ", answers, re.MULTILINE)
-    target = re.search(r"\*\*Next:\*\* \[.+?\]\((\S+?)\)", after)[1]
-    assert (path.parent / target).is_file()
+    assert re.search(r"\*\*Next:\*\* \[.+?\]\(\d\d_\w+\.ipynb\)", after)
+    links = [link for text in texts for link in re.findall(r"\]\((\S+?)[#)]", text)]
+    assert all((path.parent / link).is_file() for link in links), links
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
