@@ -1,6 +1,6 @@
-"""A run of two epochs, by one device or by several, on the backend of this process.
+"""Runs of two epochs, by one device or by several, on the backend of this process.
 
-python distribute_worker.py WORD_SETS_FOLDER RUN_FOLDER OUT.json [DEVICE ...]
+python distribute_worker.py WORD_SETS OUT.json RUN_FOLDER[@DEVICE,DEVICE] ...
 """
 
 import json
@@ -17,9 +17,9 @@ from crnn_keras.model.crnn import build_crnn
 from crnn_keras.training import distribute, train
 
 
-def run(sets, folder, out, names):
-    """Augmented images in batches of 8, three steps an epoch."""
-    with distribute.scope(names or None) as group:
+def run(sets, folder, devices):
+    """Trains on augmented images in batches of 8, three steps an epoch; returns what came out."""
+    with distribute.scope(devices) as group:
         char_dict, canvas = CharDict.from_preset("alphanumeric36"), Canvas()
         model = build_crnn(char_dict, canvas, "small", seed=5)
         order = {"seed": 5, "shuffle": True, "augment": True, "shard": group.shard}
@@ -28,15 +28,13 @@ def run(sets, folder, out, names):
         own = group.run_folder(folder)
         history = train(model, batches, validation, folder=own, epochs=2, steps_per_epoch=3)
         canvases = np.random.default_rng(0).integers(0, 256, (8, 32, 100, 1), dtype=np.uint8)
-        found = {
+        return {
+            "rank": group.rank,
             "processes": group.processes,
             "devices": len(group.devices),
             "losses": [[row["train_loss"], row["loss"]] for row in history],
             "logits": distribute.predict_local(model, canvases).tolist(),
         }
-    if group.rank == 0:
-        with open(out, "w") as file:
-            json.dump(found, file)
 
 
 def two_tensorflow_devices():
@@ -49,7 +47,13 @@ def two_tensorflow_devices():
 
 
 if __name__ == "__main__":
-    sets, folder, out, *names = sys.argv[1:]
-    if names and keras.backend.backend() == "tensorflow":
+    sets, out, *runs = sys.argv[1:]
+    if keras.backend.backend() == "tensorflow":
         two_tensorflow_devices()
-    run(sets, folder, out, names)
+    found = []
+    for words in runs:
+        folder, _, devices = words.partition("@")
+        found.append(run(sets, folder, devices.split(",") if devices else None))
+    if found[0]["rank"] == 0:
+        with open(out, "w") as file:
+            json.dump(found, file)

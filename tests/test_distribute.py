@@ -1,7 +1,6 @@
 """Several devices train one model as one would. Here processes and cores stand for GPUs."""
 
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from test_backends import skip_unless_installed
+from backends import QUICK_COMPILE, environment_of, skip_unless_installed
 
 from crnn_keras.char_dict import CharDict
 from crnn_keras.data.batches import Batches
@@ -25,22 +24,23 @@ LAUNCH += ["--local-processes", "2"]
 
 @pytest.fixture(scope="module")
 def train_on(tmp_path_factory, word_sets):
-    """Returns a function that trains in a process of its own.
+    """Returns a function that trains in a process of its own, and returns what the worker found.
 
-    It returns the run folder and what the worker found.
+    Runs are `RUN_FOLDER[@DEVICE,DEVICE]`.
     """
 
-    def train(backend, *names, launcher=(), folder=None, **variables):
+    def train(backend, *runs, launcher=(), xla_flags=()):
         skip_unless_installed(backend)
-        here = tmp_path_factory.mktemp("runs")
-        folder = folder or here / "run"
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": backend}
-        environment |= {"PYTHONPATH": str(WORKER.parent.parent), **variables}
-        command = [*launcher, WORKER, word_sets, folder, here / "out.json", *names]
-        command = [sys.executable, *map(str, command)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        out = tmp_path_factory.mktemp("found") / "out.json"
+        command = [sys.executable, *launcher, WORKER, word_sets, out, *runs]
+        environment = environment_of(backend)
+        if backend == "jax":
+            environment["XLA_FLAGS"] = " ".join([QUICK_COMPILE, *xla_flags])
+        done = subprocess.run(
+            list(map(str, command)), env=environment, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr[-3000:]
-        return folder, json.loads((here / "out.json").read_text())
+        return json.loads(out.read_text())
 
     return train
 
@@ -50,19 +50,30 @@ def newest_state(run):
 
 
 @pytest.fixture(scope="module")
-def one_jax(train_on):
-    return train_on("jax")
+def jax_runs(tmp_path_factory, train_on):
+    """A run by one device of a process, and one by two: the first's folder, and both results."""
+    folder = tmp_path_factory.mktemp("jax")
+    flags = ["--xla_force_host_platform_device_count=2"]
+    runs = train_on("jax", f"{folder}/one@cpu:0", f"{folder}/two", xla_flags=flags)
+    return folder / "one", *runs
 
 
-def test_two_jax_processes_continue_a_run_as_one_would(tmp_path, train_on, one_jax):
+def test_two_jax_devices_of_a_process_train_as_one(jax_runs):
+    _, one, two = jax_runs
+    assert (one["processes"], one["devices"]) == (1, 1)
+    assert (two["processes"], two["devices"]) == (1, 2)
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-4)
+
+
+def test_two_jax_processes_continue_a_run_as_one_would(tmp_path, train_on, jax_runs):
     """They begin from the state after the first epoch, and end with the second's losses.
 
     The sums over a batch are taken in another order, which shows in the sixth digit.
     """
-    one, expected = one_jax
-    shutil.copytree(one, tmp_path / "run")
-    shutil.rmtree(newest_state(tmp_path / "run"))
-    folder, found = train_on("jax", launcher=LAUNCH, folder=tmp_path / "run")
+    one, expected, _ = jax_runs
+    folder = shutil.copytree(one, tmp_path / "run")
+    shutil.rmtree(newest_state(folder))
+    (found,) = train_on("jax", folder, launcher=LAUNCH)
     assert (found["processes"], found["devices"]) == (2, 2)
     assert found["losses"][0] == expected["losses"][0]
     np.testing.assert_allclose(found["losses"], expected["losses"], rtol=1e-4)
@@ -76,33 +87,27 @@ def test_two_jax_processes_continue_a_run_as_one_would(tmp_path, train_on, one_j
     assert all(weight.numpy().tobytes() in saved for weight in model.weights)
 
 
-def test_two_jax_devices_of_a_process_train_as_one(train_on, one_jax):
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    _, found = train_on("jax", **flags)
-    assert (found["processes"], found["devices"]) == (1, 2)
-    np.testing.assert_allclose(found["losses"], one_jax[1]["losses"], rtol=1e-4)
-
-
-def test_two_tensorflow_devices_train_nearly_as_one(train_on):
+def test_two_tensorflow_devices_train_nearly_as_one(tmp_path, train_on):
     """Within 10 %: each device normalises by the images of its own half, and drops the same
     features as the other. Losses that were summed instead of averaged would be twice as large."""
-    _, expected = train_on("tensorflow")
-    _, found = train_on("tensorflow", "CPU:0", "CPU:1")
-    assert (found["processes"], found["devices"]) == (1, 2)
-    np.testing.assert_allclose(found["losses"], expected["losses"], rtol=0.1)
-    assert np.shape(found["logits"]) == (8, 25, 37)
+    one, two = train_on("tensorflow", f"{tmp_path}/one@CPU:0", f"{tmp_path}/two@CPU:0,CPU:1")
+    assert (one["processes"], one["devices"]) == (1, 1)
+    assert (two["processes"], two["devices"]) == (1, 2)
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=0.1)
+    assert np.shape(two["logits"]) == (8, 25, 37)
 
 
 def test_two_torch_processes_train_nearly_as_one(tmp_path, train_on):
     """As on TensorFlow: each normalises by its own half. Both continue a run of one process."""
-    one, expected = train_on("torch")
-    shutil.copytree(one, tmp_path / "run")
-    shutil.rmtree(newest_state(tmp_path / "run"))
-    folder, found = train_on("torch", launcher=LAUNCH, folder=tmp_path / "run")
+    (expected,) = train_on("torch", tmp_path / "one")
+    folder = shutil.copytree(tmp_path / "one", tmp_path / "run")
+    shutil.rmtree(newest_state(folder))
+    (found,) = train_on("torch", folder, launcher=LAUNCH)
     assert (found["processes"], found["devices"]) == (2, 2)
     assert found["losses"][0] == expected["losses"][0]
     np.testing.assert_allclose(found["losses"], expected["losses"], rtol=0.1)
-    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in one.iterdir())
+    names = [sorted(path.name for path in run.iterdir()) for run in (folder, tmp_path / "one")]
+    assert names[0] == names[1]
 
 
 GRADIENTS = """
@@ -160,10 +165,8 @@ def test_torch_processes_take_the_mean_gradient(tmp_path):
     skip_unless_installed("torch")
     worker = tmp_path / "worker.py"
     worker.write_text(GRADIENTS)
-    environment = {**os.environ, "KERAS_BACKEND": "torch"}
-    environment["PYTHONPATH"] = str(WORKER.parent.parent)
     command = [sys.executable, *LAUNCH, str(worker), str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment_of("torch"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     for rank, own in enumerate([[1.0, 2.0], [3.0, 6.0]]):
         rows = [[[2.0, 4.0], 1], [[2.0, 4.0], 1], [own, 1]]
