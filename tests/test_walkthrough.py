@@ -132,7 +132,20 @@ def test_the_page_has_results_captions_and_links(tmp_path):
         assert f'href="{link}"' in page
     assert "1.5" in page and "epochs = 2" in page
     assert "<b>" not in page
-    assert (folder / "04_train.html").is_file()
+
+
+def test_the_page_of_a_notebook_describes_its_figures(tmp_path):
+    folder = write_run(tmp_path / "mine")
+    path = folder / "04_train.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    metadata = {"image/png": {"alt": "Loss & accuracy"}}
+    output = nbformat.v4.new_output("display_data", {"image/png": "aGk="}, metadata=metadata)
+    notebook.cells[0].outputs = [output]
+    nbformat.write(notebook, path)
+    walkthrough.write_page(folder)
+    page = (folder / "04_train.html").read_text()
+    assert 'alt="Loss &amp; accuracy"' in page and "base64,aGk=" in page
+    assert "require.min.js" not in page and "pre-wrap" in page
 
 
 def test_a_measurement_on_few_images_says_so(tmp_path):

@@ -21,6 +21,8 @@ from crnn_keras.utils.progress import HEADLESS
 
 NOTEBOOKS = pathlib.Path(__file__).parents[2] / "notebooks"
 
+_TEMPLATES = pathlib.Path(__file__).parent
+
 Parameters = Mapping[str, object]
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -174,9 +176,11 @@ def write_page(folder: str | os.PathLike) -> pathlib.Path:
     from nbconvert import HTMLExporter
 
     folder = pathlib.Path(folder)
+    template = (_TEMPLATES / "executed.html").read_text()
+    exporter = HTMLExporter(template_name="lab", raw_template=template)
     notebooks = []
     for path in sorted(folder.glob("[0-9][0-9]*_*.ipynb")):
-        body, _ = HTMLExporter(template_name="lab").from_filename(str(path))
+        body, _ = exporter.from_filename(str(path))
         files.write_atomic(path.with_suffix(".html"), body.encode())
         notebooks.append(_describe(path))
     pages = {f"{notebook['name']}.html" for notebook in notebooks} | {"index.html"}
@@ -184,9 +188,7 @@ def write_page(folder: str | os.PathLike) -> pathlib.Path:
     results = [row for row in result_table(folder) if row[0] != "page"]
     columns = {"title": "notebook", "minutes": "minutes", "parameters": "parameters"}
     executed = pd.DataFrame(notebooks, columns=list(columns)).rename(columns=columns)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent), autoescape=True
-    )
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True)
     page = environment.get_template("page.html").render(
         run=folder.resolve().name,
         results=_html(pd.DataFrame(results), header=False) if results else "",
