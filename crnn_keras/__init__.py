@@ -27,6 +27,8 @@ in which data flows through them. A module imports only from wings above its own
 | `readers` | | the files of the shipped models `words` and `ascii`; no code |
 """
 
+from typing import TYPE_CHECKING
+
 import lazy_loader as lazy
 
 __version__ = "0.1.0"
@@ -63,3 +65,52 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "training.fine_tuning": ["load_for_fine_tuning", "with_char_dict"],
     },
 )
+
+if TYPE_CHECKING:
+    # The same names for editors and type checkers, which do not run `attach`.
+    from crnn_keras.char_dict.char_dict import CharDict as CharDict
+    from crnn_keras.data.batches import Batches as Batches
+    from crnn_keras.data.check.check import check_splits as check_splits
+    from crnn_keras.data.labels.read import read_samples as read_samples
+    from crnn_keras.data.labels.splits import read_splits as read_splits
+    from crnn_keras.data.open import open_batches as open_batches
+    from crnn_keras.data.records.manifest import open_records as open_records
+    from crnn_keras.evaluation.confidence.labelled import calibrate as calibrate
+    from crnn_keras.evaluation.error_analysis.categorize import (
+        categorize_errors as categorize_errors,
+    )
+    from crnn_keras.evaluation.metrics import (
+        Report as Report,
+        evaluate as evaluate,
+    )
+    from crnn_keras.images.canvas import (
+        Canvas as Canvas,
+        make_canvas as make_canvas,
+        to_canvas as to_canvas,
+    )
+    from crnn_keras.inference.base import Prediction as Prediction
+    from crnn_keras.inference.export.onnx import export_onnx as export_onnx
+    from crnn_keras.inference.export.saved_model import export_saved_model as export_saved_model
+    from crnn_keras.inference.onnx_recognizer import OnnxRecognizer as OnnxRecognizer
+    from crnn_keras.inference.recognizer import Recognizer as Recognizer
+    from crnn_keras.model.calibration import Calibration as Calibration
+    from crnn_keras.model.crnn import (
+        CRNN as CRNN,
+        build_crnn as build_crnn,
+    )
+    from crnn_keras.model.ctc import (
+        CTCLayer as CTCLayer,
+        CTCLoss as CTCLoss,
+        ctc_loss as ctc_loss,
+    )
+    from crnn_keras.model.decoding.best_path import best_path as best_path
+    from crnn_keras.model.decoding.lexicon import Lexicon as Lexicon
+    from crnn_keras.model.saving import save_model as save_model
+    from crnn_keras.synth.recipe import Recipe as Recipe
+    from crnn_keras.synth.rendering import render_word as render_word
+    from crnn_keras.synth.style import Style as Style
+    from crnn_keras.training.fine_tuning import (
+        load_for_fine_tuning as load_for_fine_tuning,
+        with_char_dict as with_char_dict,
+    )
+    from crnn_keras.training.loop import train as train

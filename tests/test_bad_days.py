@@ -12,8 +12,7 @@ from crnn_keras.data.records import RecordError, Records
 from crnn_keras.images import Canvas
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.saving import save_model
-from crnn_keras.training import callbacks as run_module
-from crnn_keras.training import train, write_history
+from crnn_keras.training import callbacks as run_module, train, write_history
 from crnn_keras.training.bad_batches import describe_nan_loss
 from crnn_keras.utils import files
 

@@ -1,6 +1,8 @@
 """The public API: what `import crnn_keras` costs, and how its entries are documented."""
 
+import ast
 import doctest
+import importlib
 import inspect
 import io
 import json
@@ -57,6 +59,15 @@ def test_the_recognizer_on_onnx_runtime_imports_no_keras():
 def test_what_needs_no_network_imports_no_keras(name):
     modules = ["keras", "tensorflow", "jax", "torch", "matplotlib"]
     assert imported_after(f"import crnn_keras; crnn_keras.{name}", modules) == []
+
+
+def test_type_checkers_see_the_same_names():
+    tree = ast.parse(pathlib.Path(crnn_keras.__file__).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {(node.module, alias.asname) for node in block.body for alias in node.names}
+    assert {name for _, name in seen} == set(crnn_keras.__all__)
+    for module, name in seen:
+        assert getattr(importlib.import_module(module), name) is getattr(crnn_keras, name)
 
 
 def test_the_public_names_are_listed_and_found():

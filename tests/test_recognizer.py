@@ -14,8 +14,7 @@ from crnn_keras.char_dict import CharDict
 from crnn_keras.data.labels import Sample
 from crnn_keras.evaluation.confidence import calibrate
 from crnn_keras.images import Canvas
-from crnn_keras.inference import BaseRecognizer, load_images
-from crnn_keras.inference import recognizer as recognizer_module
+from crnn_keras.inference import BaseRecognizer, load_images, recognizer as recognizer_module
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import build_crnn

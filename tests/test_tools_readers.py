@@ -19,8 +19,7 @@ from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.saving import save_model
 from crnn_keras.training import distribute
 from crnn_keras.utils.progress import HEADLESS
-from tools.readers import __main__ as command
-from tools.readers import figures, limits, recipe, ship, train, train_process
+from tools.readers import __main__ as command, figures, limits, recipe, ship, train, train_process
 
 
 @pytest.fixture

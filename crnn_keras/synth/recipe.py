@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field
 
 import numpy as np
-from PIL import __version__ as pillow_version
-from PIL import features
+from PIL import __version__ as pillow_version, features
 
 from crnn_keras.char_dict import PROTOCOLS
 from crnn_keras.synth.background import load_photograph
