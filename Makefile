@@ -8,7 +8,7 @@ PY := .venv/bin/python
 # Jupyter, papermill and nbval look for their programs on the path.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help bench clean format install lab lint notebooks reader release-figures test test-fast \
+.PHONY: help bench clean dataflow format install lab lint notebooks reader release-figures test test-fast \
   test-notebooks walkthrough
 
 help:  ## List the commands
@@ -24,6 +24,9 @@ bench: install  ## Measure speeds, side by side
 
 clean:  ## Remove the environment and the caches, not your data
 	rm -rf .venv .pytest_cache .ruff_cache *.egg-info
+
+dataflow: install  ## Draw docs/dataflow.svg from the imports of the package
+	$(PY) tools/dataflow.py
 
 format: install  ## Repair the style
 	$(PY) -m ruff check --fix .
