@@ -1,66 +1,66 @@
-"""A training in a process of its own that is killed, as `kill -9` does.
+"""A training in a process of its own that is killed, as `kill -9` does, or stopped by a signal.
 
     python kill_worker.py WORD_SETS EPOCHS RUN_FOLDER[@MOMENT] ...
 
-A moment is `time:STEP:SECONDS`, some time after this process' step (0: after the beginning), or
+A moment is `time:STEP:SECONDS`, some time after this process' step (0: after the beginning);
 `files:COUNT`, before this process makes, opens, renames or removes its COUNT-th file or folder of
-the run.
+the run; or `stop:STEP`, SIGTERM in that step: it ends the training, and the next run begins.
 """
 
+import contextlib
 import os
+import pathlib
 import signal
 import sys
 import threading
 import time
+
+import keras
 
 from crnn_keras.char_dict import CharDict
 from crnn_keras.data.batches import Batches
 from crnn_keras.data.records import Records
 from crnn_keras.images import Canvas
 from crnn_keras.model.crnn import build_crnn
-from crnn_keras.training import callbacks as running
-from crnn_keras.training import train
+from crnn_keras.training import TrainingStopped, train
 
 STEPS = 4
 _EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
 
 
-def train_a_little(sets, epochs, folder, save_minutes):
-    """Epochs of four steps: augmented images, dropout, cosine schedule."""
+def train_a_little(sets, epochs, folder, *, save_minutes, callbacks=()):
+    """Trains epochs of four steps: augmented images, dropout, cosine schedule, TensorBoard."""
     char_dict, canvas = CharDict.from_preset("alphanumeric36"), Canvas()
-    training = Batches(
-        Records(f"{sets}/train"), char_dict, canvas, batch_size=8, seed=5, shuffle=True, augment=True
-    )
+    order = {"seed": 5, "shuffle": True, "augment": True}
+    batches = Batches(Records(f"{sets}/train"), char_dict, canvas, batch_size=8, **order)
     validation = Batches(Records(f"{sets}/validation"), char_dict, canvas, batch_size=8)
     model = build_crnn(char_dict, canvas, "small", seed=5)
-    train(model, training, validation, folder, epochs, STEPS, save_minutes=save_minutes)
+    folder = pathlib.Path(folder)
+    logs = folder.parent / "logs" / folder.name
+    options = {"epochs": epochs, "steps_per_epoch": STEPS, "save_minutes": save_minutes}
+    callbacks = [keras.callbacks.TensorBoard(logs, update_freq=1), *callbacks]
+    train(model, batches, validation, folder=folder, callbacks=callbacks, **options)
+
+
+class AtStep(keras.callbacks.Callback):
+    """Calls a function at the end of a step of this process."""
+
+    def __init__(self, step, action):
+        super().__init__()
+        self.step, self.action = step, action
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step -= 1
+        if self.step == 0:
+            self.action()
 
 
 def _die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _die_in_time(step, seconds):
-    def die_later():
-        time.sleep(seconds)
-        _die()
-
-    arm = threading.Thread(target=die_later, daemon=True).start
-    if step == 0:
-        arm()
-        return
-    steps = iter(range(1, step + 1))
-
-    class DeadlyLine(running.ProgressLine):
-        def step(self, done, note=""):
-            if next(steps, None) == step:
-                arm()
-
-    running.ProgressLine = DeadlyLine
-
-
 def _die_at_file(folder, count):
-    """Python tells an audit hook of each such event before it does it."""
+    """Python calls an audit hook before each such event."""
     left = iter(range(count - 1))
 
     def hook(event, arguments):
@@ -74,14 +74,33 @@ def _die_at_file(folder, count):
     sys.addaudithook(hook)
 
 
+def _callbacks_of(folder, moment):
+    """Returns the callbacks that end the training at a moment."""
+    kind, *values = moment.split(":")
+    if kind == "files":
+        _die_at_file(folder, int(values[0]))
+    elif kind == "time":
+
+        def die_later():
+            time.sleep(float(values[1]))
+            _die()
+
+        step, arm = int(values[0]), threading.Thread(target=die_later, daemon=True).start
+        if step:
+            return [AtStep(step, arm)]
+        arm()
+    elif kind == "stop":
+        return [AtStep(int(values[0]), lambda: os.kill(os.getpid(), signal.SIGTERM))]
+    return []
+
+
 if __name__ == "__main__":
     sets, epochs, *runs = sys.argv[1:]
     for run in runs:
         folder, _, moment = run.partition("@")
-        kind, *numbers = moment.split(":")
-        if kind == "time":
-            _die_in_time(int(numbers[0]), float(numbers[1]))
-        elif kind == "files":
-            _die_at_file(folder, int(numbers[0]))
-        # The run that is never killed is saved at the ends of its epochs only.
-        train_a_little(sets, int(epochs), folder, save_minutes=0 if "broken" in folder else 60)
+        callbacks = _callbacks_of(folder, moment)
+        options = {"callbacks": callbacks, "save_minutes": 60}
+        if pathlib.Path(folder).name == "killed":
+            options["save_minutes"] = 0  # after each step
+        with contextlib.suppress(TrainingStopped):
+            train_a_little(sets, int(epochs), folder, **options)

@@ -1,6 +1,8 @@
-"""Trainings that are killed at random moments, on each backend that is installed.
+"""Trainings that are killed at random moments or stopped, on each backend that is installed.
 
-The number of kills a backend comes from the environment:
+TensorBoard's callback is in all of them.
+
+The environment sets the number of kills on each backend:
 
     CRNN_KERAS_KILLS=20 python -m pytest tests/test_kills.py
 """
@@ -16,20 +18,20 @@ import signal
 import keras
 import numpy as np
 import pytest
+from backends import run_worker, skip_unless_installed
 from kill_worker import STEPS
-from test_backends import run_worker, skip_unless_installed
 
 KILLS = int(os.environ.get("CRNN_KERAS_KILLS", "2"))
-# A life does at most 3 steps before it is killed, and an epoch has 4.
+# A process does at most 3 steps before it is killed, and an epoch has 4.
 EPOCHS = KILLS + 1
 WORKER = pathlib.Path(__file__).with_name("kill_worker.py")
 
 
 def moments():
-    """Half of the deaths among the files of a state, half at any time of a step."""
+    """Half of the kills are among the files of a state, half at any time of a step."""
     rng = random.Random(7)
-    for number in range(KILLS):
-        if number % 2:
+    for index in range(KILLS):
+        if index % 2:
             step = rng.randint(0, 2)
             # A step takes a fifth of a second, the time before the first one some seconds.
             yield f"time:{step}:{rng.uniform(0, 0.4 if step else 3):.3f}"
@@ -39,7 +41,7 @@ def moments():
 
 
 def states_of(run):
-    """Every state under a final name, the newest last: its content and its arrays' bytes."""
+    """Lists the states under final names, the newest last: their content and their variables."""
     found = []
     for folder in sorted(run.glob("state/[0-9]*[0-9]")):
         content = (folder / "variables.npz").read_bytes()
@@ -54,44 +56,60 @@ def without_seconds(rows):
 
 
 def end_of(run):
-    """What a finished run left, but for its seconds."""
+    """Reads what a finished run left, but for its seconds."""
     state, variables = states_of(run)[-1]
     with np.load(variables) as arrays:
-        numbers = [arrays[f"arr_{number}"] for number in range(len(arrays.files))]
+        values = [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
     with open(run / "history.csv", newline="") as file:
         history = without_seconds(csv.DictReader(file))
-    reader = keras.models.load_model(run / "model.keras", compile=False)
+    model = keras.models.load_model(run / "model.keras")
     return {
         "step": state["step"],
         "history": without_seconds(state["history"]),
         "history.csv": history,
-        "variables": [(array.dtype, array.shape, array.tobytes()) for array in numbers],
-        "model.keras": [weight.numpy().tobytes() for weight in reader.weights],
+        "variables": [(array.dtype, array.shape, array.tobytes()) for array in values],
+        "model.keras": [weight.numpy().tobytes() for weight in model.weights],
         "files": sorted(path.name for path in run.iterdir()),
         "settings": state["settings"],
     }
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_run_killed_at_random_moments_ends_as_one_never_killed(tmp_path, word_sets, backend):
+@pytest.fixture(scope="module", params=["tensorflow", "jax", "torch"])
+def runs(request, tmp_path_factory, word_sets):
+    """Folder of finished runs: `unbroken`, `resumed` in one process, `stopped`, `killed`."""
+    backend = request.param
     skip_unless_installed(backend)
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    # The unbroken run comes first in the same process: it saves the time of starting one more.
-    lives = [[f"{broken}@{moment}"] for moment in moments()]
-    lives[0].insert(0, whole)
-    stands = -1
+    folder = tmp_path_factory.mktemp(backend)
+    killed = folder / "killed"
+
+    def work(*runs):
+        names = [f"{folder}/{run}" for run in runs]
+        return run_worker(backend, WORKER, word_sets, EPOCHS, *names, quick_compile=True)
+
+    # Whatever needs no process of its own comes first, in the process of the first kill.
+    lives = [[f"killed@{moment}"] for moment in moments()]
+    lives[0] = ["unbroken", "resumed@stop:2", "resumed", "stopped@stop:6", *lives[0]]
+    newest = -1
     for life in lives:
-        done = run_worker(backend, WORKER, word_sets, EPOCHS, *life)
+        done = work(*life)
         assert done.returncode == -signal.SIGKILL, f"{life} was not killed:\n{done.stdout}"
-        states = states_of(broken)
-        # Before the first state is whole there is none; from then on there is always one.
-        assert states or stands < 0
+        states = states_of(killed)
+        # Before the first state is complete there is none; from then on there is always one.
+        assert states or newest < 0
         if states:
-            assert states[-1][0]["step"] >= stands
-            stands = states[-1][0]["step"]
-    done = run_worker(backend, WORKER, word_sets, EPOCHS, broken)
+            assert states[-1][0]["step"] >= newest
+            newest = states[-1][0]["step"]
+    assert [state["step"] for state, _ in states_of(folder / "stopped")] == [4, 6]
+    done = work("killed", "stopped")
     assert done.returncode == 0
-    assert (f"{broken} stands after" in done.stdout) == (stands > 0)
-    here, there = end_of(whole), end_of(broken)
-    assert here["step"] == EPOCHS * STEPS
-    assert [name for name in here if here[name] != there[name]] == []
+    assert (f"{killed} continues after" in done.stdout) == (newest > 0)
+    assert f"{folder}/stopped continues after step 2 of 4 in epoch 2 of {EPOCHS}" in done.stdout
+    return folder
+
+
+@pytest.mark.parametrize("name", ["killed", "resumed", "stopped"])
+def test_run_that_was_interrupted_ends_as_one_that_was_not(runs, name):
+    unbroken, interrupted = end_of(runs / "unbroken"), end_of(runs / name)
+    assert unbroken["step"] == EPOCHS * STEPS
+    assert [key for key in unbroken if unbroken[key] != interrupted[key]] == []
+    assert list((runs / "logs" / name).rglob("events.*"))

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from crnn_keras.training import Progress, RunState
-from crnn_keras.training import run_state as run_state_module
+from crnn_keras.training import Progress, RunState, run_state as run_state_module
 from crnn_keras.utils import files
 
 FIRST = [np.arange(6.0).reshape(2, 3), 7]
@@ -18,7 +17,7 @@ def fresh_variables():
 
 
 def saved_once(folder):
-    """A run state after five steps, and the variables that it holds."""
+    """Saves a state after five steps; returns the `RunState` and its variables."""
     state = RunState(folder, {"seed": 1})
     variables = fresh_variables()
     for variable, value in zip(variables, FIRST, strict=True):
@@ -44,7 +43,7 @@ def test_state_comes_back_to_the_last_bit(tmp_path):
     assert_holds_the_first(RunState(tmp_path, {"seed": 1}))
 
 
-def test_folder_without_a_state_is_a_run_that_begins(tmp_path):
+def test_folder_without_a_state_is_the_beginning_of_a_run(tmp_path):
     variable = keras.Variable(3.0)
     assert RunState(tmp_path / "nowhere", {}).load([variable]) is None
     assert float(variable.numpy()) == 3.0
@@ -58,7 +57,7 @@ def test_newest_state_and_the_one_before_are_kept(tmp_path):
     assert RunState(tmp_path, {"seed": 1}).load(variables).step == 5
 
 
-def test_numbers_beyond_six_digits_are_newer(tmp_path):
+def test_states_beyond_six_digits_are_newer(tmp_path):
     state, variables = saved_once(tmp_path)
     os.rename(state.folder / "000001", state.folder / "999999")
     state = RunState(tmp_path, {"seed": 1})
@@ -93,8 +92,8 @@ def test_damaged_newest_state_falls_back_to_the_one_before(tmp_path, capsys, dam
         file.unlink()
     again = RunState(tmp_path, {"seed": 1})
     assert_holds_the_first(again)
-    assert "000002 is damaged: looking for an earlier state" in capsys.readouterr().out
-    # The damaged one is not taken for the one before: that is the sound one.
+    assert "000002 is damaged" in capsys.readouterr().out
+    # The state that is kept beside a new one is the sound one.
     again.save(variables, Progress(6))
     assert names_in(again) == ["000001", "000003"]
 
@@ -102,21 +101,35 @@ def test_damaged_newest_state_falls_back_to_the_one_before(tmp_path, capsys, dam
 def test_states_that_are_all_damaged_are_refused(tmp_path):
     state, variables = saved_once(tmp_path)
     (state.folder / "000001" / "state.json").write_text("{}")
-    with pytest.raises(ValueError, match="Every state in .* is damaged.*Remove the folder"):
+    with pytest.raises(ValueError, match=f"Every state in {state.folder}"):
         RunState(tmp_path, {"seed": 1}).load(variables)
 
 
-def test_refused_settings_say_both_values(tmp_path):
+def test_settings_that_differ_are_named_with_both_values(tmp_path):
     RunState(tmp_path, {"rate": 0.1, "seed": 1}).save([keras.Variable(1.0)], Progress(1))
-    with pytest.raises(ValueError, match=r"rate: 0\.1 there, 0\.2 now\n  extra: None there, 3 now"):
+    with pytest.raises(ValueError, match=r"rate: 0\.1 saved, 0\.2 now\n  extra: None saved, 3 now"):
         RunState(tmp_path, {"rate": 0.2, "seed": 1, "extra": 3}).load([keras.Variable(0.0)])
+
+
+@pytest.mark.parametrize(
+    "change", [lambda state: state.pop("format"), lambda s: s.update(format=3)]
+)
+def test_state_of_another_version_is_refused(tmp_path, change):
+    state, variables = saved_once(tmp_path)
+    file = state.folder / "000001" / "state.json"
+    content = files.read_json(file)
+    change(content)
+    files.write_json(file, content)
+    found = content.get("format")
+    with pytest.raises(ValueError, match=f"{state.folder}/000001 .*{found}.* 2:.*model.keras"):
+        RunState(tmp_path, {"seed": 1}).load(variables)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_not_finite_are_not_saved(tmp_path, value):
     state, variables = saved_once(tmp_path)
     variables[0].assign([[0, 0, 0], [0, value, 0]])
-    with pytest.raises(FloatingPointError, match="After step 6 1 of 1 variables hold nan or inf"):
+    with pytest.raises(FloatingPointError, match="step 6 1 of 1 variables"):
         state.save(variables, Progress(6))
     assert names_in(state) == ["000001"]
     assert_holds_the_first(state)
@@ -157,7 +170,7 @@ def test_disk_that_fills_at_the_end_of_a_state_leaves_the_earlier_one(tmp_path, 
     assert state.load(variables) == Progress(6)
 
 
-def test_other_errors_of_the_disk_keep_their_own_words(tmp_path, monkeypatch):
+def test_other_errors_of_the_disk_keep_their_message(tmp_path, monkeypatch):
     def forbidden(*_):
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -167,7 +180,7 @@ def test_other_errors_of_the_disk_keep_their_own_words(tmp_path, monkeypatch):
         state.save(variables, Progress(6))
 
 
-def test_state_that_was_half_written_when_the_power_failed_is_passed_over(tmp_path):
+def test_state_that_was_half_written_when_the_power_failed_is_skipped(tmp_path):
     state, variables = saved_once(tmp_path)
     half = state.folder / "000002.part"
     half.mkdir()
@@ -179,7 +192,7 @@ def test_state_that_was_half_written_when_the_power_failed_is_passed_over(tmp_pa
 
 
 def test_every_name_reaches_the_disk_before_the_oldest_state_goes(tmp_path, monkeypatch):
-    """What a power cut leaves: a name counts once its folder was flushed after the renaming."""
+    """After a power cut, a name exists only if its folder was flushed after the renaming."""
     state, variables = saved_once(tmp_path)
     state.save(variables, Progress(6))
     done = []
