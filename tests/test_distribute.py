@@ -17,6 +17,8 @@ from crnn_keras.data.records import Records
 from crnn_keras.images import Canvas
 from crnn_keras.training import distribute
 
+pytestmark = pytest.mark.slow
+
 WORKER = pathlib.Path(__file__).with_name("distribute_worker.py")
 LAUNCH = ["-c", "from crnn_keras.cli import main; raise SystemExit(main())", "launch"]
 LAUNCH += ["--local-processes", "2"]

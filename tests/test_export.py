@@ -23,6 +23,8 @@ from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.decoding.best_path import best_path
 from crnn_keras.model.saving import save_model
 
+pytestmark = pytest.mark.slow
+
 COUNT = 200
 CALIBRATION = Calibration(0.5, 1.0)
 

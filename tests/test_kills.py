@@ -21,6 +21,8 @@ import pytest
 from backends import run_worker, skip_unless_installed
 from kill_worker import STEPS
 
+pytestmark = pytest.mark.backends
+
 KILLS = int(os.environ.get("CRNN_KERAS_KILLS", "2"))
 # A process does at most 3 steps before it is killed, and an epoch has 4.
 EPOCHS = KILLS + 1

@@ -393,14 +393,15 @@ def character_frequencies(counts: Mapping[str, int] | pd.Series, most: int = 60)
 
 
 def _sign(character: str, others: Sequence[str]) -> str:
-    """Returns a character as a label of a tick: an invisible one, or a twin, by a name."""
+    """Returns a character as a tick label: by its code point if it cannot be told by its look."""
     if character == " ":
         return "space"
+    name = drawable(character) if character.isprintable() else f"<U+{ord(character):04X}>"
     plain = unicodedata.normalize("NFKC", character)
-    if plain != character and plain in others:
+    if name == character and plain != character and plain in others:
         # A full-width digit looks like the plain one.
-        return f"{drawable(character)} U+{ord(character):04X}"
-    return drawable(character) if character.isprintable() else f"<U+{ord(character):04X}>"
+        name += f" U+{ord(character):04X}"
+    return name
 
 
 @_styled
