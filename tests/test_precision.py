@@ -9,7 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from test_backends import PACKAGES, environment_of, skip_unless_installed
+from backends import PACKAGES, environment_of, skip_unless_installed
 
 from crnn_keras.char_dict import CharDict
 from crnn_keras.data.batches import Batches
@@ -20,6 +20,8 @@ from crnn_keras.model.crnn import PRECISIONS, build_crnn
 from crnn_keras.model.saving import save_model
 from crnn_keras.training import train
 from crnn_keras.training.fine_tuning import load_for_fine_tuning, with_char_dict
+
+pytestmark = pytest.mark.backends
 
 WORKER = pathlib.Path(__file__).with_name("precision_worker.py")
 COMPUTES = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}

@@ -1,18 +1,26 @@
-"""Whether a backend computes on the processor, where Keras' own ways are slow."""
+"""What the Keras backend of this process computes on, and with which arithmetic.
+
+Importing this module imports neither Keras nor a backend.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import functools
-
-import keras
+from types import ModuleType
 
 
 @functools.cache
-def on_cpu():
-    """Whether the backend of this process has no accelerator.
+def on_cpu() -> bool:
+    """Tells whether the backend of this process has no accelerator.
+
+    The answer is kept: devices do not come and go.
 
     Returns:
-        bool. It is asked once: devices do not come and go.
+        True if the backend computes on the CPU.
     """
+    import keras
+
     backend = keras.backend.backend()
     if backend == "jax":
         import jax
@@ -29,25 +37,27 @@ def on_cpu():
     return False
 
 
-def use_fast_path(compute_dtype):
-    """Whether the layers compute in their own way: on a CPU, in a precision they are made for.
+def use_fast_path(compute_dtype: str) -> bool:
+    """Tells whether the layers may compute in their own way instead of Keras'.
 
     Args:
-        compute_dtype: of the layer, such as `"float32"`.
+        compute_dtype: What the layer computes in, such as `"float32"`.
 
     Returns:
-        bool: float32 on every backend; bfloat16 on torch, whose kernels know it.
+        True on a CPU in float32, and on torch in bfloat16, which its kernels support.
     """
-    torch = keras.backend.backend() == "torch"
-    return on_cpu() and compute_dtype in (("float32", "bfloat16") if torch else ("float32",))
+    import keras
+
+    dtypes = ("float32", "bfloat16") if keras.backend.backend() == "torch" else ("float32",)
+    return compute_dtype in dtypes and on_cpu()
 
 
-def tensorflow_for_input():
-    """TensorFlow, kept off the GPU where another backend trains.
+def tensorflow_for_input() -> ModuleType:
+    """Imports TensorFlow, and keeps it off the GPU if another backend trains.
 
-    By default TensorFlow takes nearly all memory of every GPU when it runs its first op; a JAX or
-    torch that is to train in the same process would find none. Its ops that make batches run on
-    the CPU on every backend, so nothing is lost.
+    By default TensorFlow takes nearly all memory of every GPU when it runs its first op. JAX or
+    torch would find none left in the same process. The TensorFlow ops that make batches run on the
+    CPU on every backend, so nothing is lost.
 
     Returns:
         The module `tensorflow`.
@@ -56,7 +66,7 @@ def tensorflow_for_input():
     import tensorflow as tf
 
     if keras.backend.backend() != "tensorflow":
-        # Refused where TensorFlow runs already: then it is too late, and no harm either.
+        # Once TensorFlow runs, it refuses. Then it is too late, but does no harm.
         with contextlib.suppress(RuntimeError):
             tf.config.set_visible_devices([], "GPU")
     return tf

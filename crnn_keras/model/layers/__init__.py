@@ -1,16 +1,17 @@
-"""Keras' own layers with faster arithmetic on processors: same weights, same numbers, same files.
+"""Keras' own layers with fast paths for CPUs: same weights, same numbers, same files.
 
-Each is a subclass that changes how a result is computed where a backend's own way is slow on a
-CPU, and nothing else: a saved reader does not know of it. On GPUs all of them are Keras' layers,
-so that cuDNN is used. `benchmarks/training.py` compares with a plain PyTorch loop.
+Each layer is a subclass that computes in another way where Keras' way is slow on a CPU. It checks
+whether its fast path supports what is asked for, and otherwise calls Keras' own. On a GPU all of
+them are Keras' layers, so that cuDNN is used. `benchmarks/training.py` compares with a plain torch
+loop.
 
-- `conv.py`: convolutions whose gradients are matrix products (JAX) or convolutions (TensorFlow)
-- `norm.py`: batch normalization by one fused kernel (TensorFlow, torch)
-- `bidirectional.py`: two-way LSTM by one loop for both directions (JAX), by torch's kernel
-- `pool.py`: max pooling whose gradient needs no search (JAX)
-- `devices.py`: whether a layer computes in its own way: on a CPU, in a precision it is made for
-
-One is not Keras': `residual.py`, a convolution added to its input, out of two of these.
+| file | layer | fast path |
+|---|---|---|
+| `conv` | `Conv2D` | gradients by matrix products (JAX) or a convolution (TensorFlow) |
+| `norm` | `BatchNormalization` | one fused kernel (TensorFlow, torch) |
+| `bidirectional` | `Bidirectional` | one loop for both directions (JAX), torch's LSTM kernel |
+| `pool` | `MaxPooling2D` | a gradient without a search (JAX) |
+| `residual` | `ResidualConv2D` | not a layer of Keras: a convolution that is added to its input |
 """
 
 from crnn_keras.model.layers.bidirectional import Bidirectional

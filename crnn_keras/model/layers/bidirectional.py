@@ -1,83 +1,149 @@
-"""A two-way LSTM whose directions run together."""
+"""Bidirectional LSTM with one fused loop for both directions."""
 
 import keras
 from keras import ops
 
 from crnn_keras.utils.backend import on_cpu
+from crnn_keras.utils.keras_private import has_hooks, torch_lstm
 
 
 @keras.saving.register_keras_serializable(package="crnn_keras")
 class Bidirectional(keras.layers.Bidirectional):
-    """`keras.layers.Bidirectional` around an LSTM that returns its sequence, concatenated.
+    """`keras.layers.Bidirectional` with a fast path for an LSTM on a CPU.
 
-    It has Keras' name, since saved readers hold the weights under it.
+    Keras runs one loop forwards and another one backwards. The fast path is one loop for both on
+    JAX, and torch's own kernel on torch. It is taken for two LSTMs of equal size with biases and
+    the default activations, without dropout, state or mask, whose whole sequences are concatenated.
+    Everything else is left to Keras, and so is TensorFlow: the export to ONNX recognizes its loops.
 
-    Keras runs one loop forwards and another backwards. On a CPU, JAX gets one loop for both, and
-    torch its own kernel; TensorFlow keeps Keras' loops, which the export to ONNX recognises.
+    The class has the name of Keras', since saved models hold the weights under it.
 
     Args:
-        layer: a `keras.layers.LSTM` with Keras' default activations.
-        kwargs: see `keras.layers.Bidirectional`.
+        layer: A `keras.layers.RNN` such as `keras.layers.LSTM(units, return_sequences=True)`.
+        merge_mode: How outputs of both directions are combined: `"concat"`, `"sum"`, `"mul"`,
+            `"ave"`, or `None` to return them as a list. Defaults to `"concat"`.
+        weights: Initial weights, forward ones first. Defaults to `None`.
+        backward_layer: The layer that runs backwards. Defaults to a copy of `layer`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Call arguments:
+        sequences: A tensor `(batch, frames, features)`.
+        initial_state: List of the states that both directions begin with. Defaults to zeros.
+        mask: A bool tensor `(batch, frames)`: frames with `False` are skipped. Defaults to `None`.
+        training: Whether dropout of the inner layers is applied. Defaults to `None`.
+
+    Input shape:
+        `(batch, frames, features)`.
+
+    Output shape:
+        `(batch, frames, 2 * units)` for an LSTM that returns its sequences, concatenated.
+
+    Example:
+
+        >>> import keras
+        >>> from crnn_keras.model.layers import Bidirectional
+        >>> layer = Bidirectional(keras.layers.LSTM(96, return_sequences=True))
+        >>> tuple(layer(keras.ops.zeros((1, 25, 128))).shape)
+        (1, 25, 192)
+
+    Reference:
+        Hochreiter and Schmidhuber, 1997, Long Short-Term Memory.
     """
 
     def call(self, sequences, initial_state=None, mask=None, training=None):
-        together = _TOGETHER.get(keras.backend.backend())
-        if not (together and on_cpu() and mask is None and initial_state is None):
+        if not self._supports_fast_path(sequences, initial_state, mask):
             return super().call(sequences, initial_state, mask, training)
-        cells = [self.forward_layer.cell, self.backward_layer.cell]
-        # As the cells of Keras compute: in the layer's precision.
-        weights = [
-            [ops.cast(weight, self.compute_dtype) for weight in weights]
-            for weights in ((c.kernel, c.recurrent_kernel, c.bias) for c in cells)
+        # The weights are cast as Keras' cells cast them: to the layer's precision.
+        directions = [
+            [
+                ops.cast(weight, self.compute_dtype)
+                for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)
+            ]
+            for cell in (self.forward_layer.cell, self.backward_layer.cell)
         ]
-        return together(sequences, *weights)
+        return _FUSED[keras.backend.backend()](sequences, *directions)
+
+    def _supports_fast_path(self, sequences, initial_state, mask):
+        backend = keras.backend.backend()
+        forward, backward = self.forward_layer, self.backward_layer
+        return (
+            backend in _FUSED
+            and on_cpu()
+            and initial_state is None
+            and mask is None
+            and self.merge_mode == "concat"
+            and keras.backend.standardize_dtype(sequences.dtype) == self.compute_dtype
+            and all(_is_plain_lstm(layer, self.compute_dtype) for layer in (forward, backward))
+            and forward.units == backward.units
+            # A backward layer given by the user may be the one that runs forwards.
+            and not forward.go_backwards
+            and (backend != "torch" or torch_lstm() is not None)
+        )
 
 
-def _jax(sequences, forward, backward):
+def _is_plain_lstm(layer, compute_dtype):
+    """Tells whether a layer is an LSTM that returns its sequence and has no options."""
+    # Not a subclass of an LSTM: it may compute anything.
+    return type(layer) is keras.layers.LSTM and (
+        layer.activation is keras.activations.tanh
+        and layer.recurrent_activation is keras.activations.sigmoid
+        and layer.use_bias
+        and layer.return_sequences
+        and not (layer.return_state or layer.stateful or layer.unroll)
+        and not (layer.dropout or layer.recurrent_dropout)
+        # Keras refuses `True` on a CPU.
+        and layer.use_cudnn is not True
+        and layer.activity_regularizer is None
+        and layer.compute_dtype == compute_dtype
+        and not has_hooks(layer)
+    )
+
+
+def _jax_lstm(sequences, forward, backward):
     import jax
     import jax.numpy as jnp
 
     kernels, recurrent, biases = (jnp.stack(pair) for pair in zip(forward, backward, strict=True))
     units = recurrent.shape[1]
     both = jnp.stack([sequences, sequences[:, ::-1]])
-    # All frames' input products at once; only the recurrent ones must wait for each other.
+    # All frames' input products at once: only the recurrent ones must wait for each other.
     projected = jnp.einsum("dbtf,dfu->tdbu", both, kernels) + biases[:, None]
 
-    def step(state, given):
+    def step(state, inputs):
         hidden, cell = state
-        gates = given + jnp.einsum("dbu,duv->dbv", hidden, recurrent)
-        take, forget, offer, show = jnp.split(gates, 4, axis=-1)
-        cell = jax.nn.sigmoid(forget) * cell + jax.nn.sigmoid(take) * jnp.tanh(offer)
-        hidden = jax.nn.sigmoid(show) * jnp.tanh(cell)
+        gates = inputs + jnp.einsum("dbu,duv->dbv", hidden, recurrent)
+        i, f, g, o = jnp.split(gates, 4, axis=-1)
+        cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+        hidden = jax.nn.sigmoid(o) * jnp.tanh(cell)
         return (hidden, cell), hidden
 
-    start = jnp.zeros((2, sequences.shape[0], units), projected.dtype)
-    _, hidden = jax.lax.scan(step, (start, start), projected)
-    ahead, back = hidden[:, 0], hidden[::-1, 1]
-    return jnp.concatenate([ahead, back], axis=-1).swapaxes(0, 1)
+    zeros = jnp.zeros((2, sequences.shape[0], units), projected.dtype)
+    _, hidden = jax.lax.scan(step, (zeros, zeros), projected)
+    outputs = jnp.concatenate([hidden[:, 0], hidden[::-1, 1]], axis=-1)
+    return outputs.swapaxes(0, 1)
 
 
-def _torch(sequences, forward, backward):
+def _torch_lstm(sequences, forward, backward):
     import torch
 
     parameters = []
     for kernel, recurrent, bias in (forward, backward):
-        # torch has a second bias, and the weights turned; the gates stand in the same order.
+        # torch transposes the weights and has a second bias. The gates are in the same order.
         parameters += [kernel.T, recurrent.T, bias, torch.zeros_like(bias)]
     units = forward[1].shape[0]
-    start = sequences.new_zeros((2, sequences.shape[0], units))
-    outputs, _, _ = torch._VF.lstm(
+    zeros = sequences.new_zeros((2, sequences.shape[0], units))
+    outputs, _, _ = torch_lstm()(
         sequences,
-        (start, start),
+        (zeros, zeros),
         parameters,
-        True,  # biases
+        True,  # has biases
         1,  # layers
         0.0,  # dropout
         torch.is_grad_enabled(),
-        True,  # two-way
+        True,  # bidirectional
         True,  # batch first
     )
     return outputs
 
 
-_TOGETHER = {"jax": _jax, "torch": _torch}
+_FUSED = {"jax": _jax_lstm, "torch": _torch_lstm}

@@ -1,8 +1,9 @@
-"""Convolutions whose gradients are computed by what is fast on a CPU.
+"""2D convolution whose gradients are computed by what is fast on a CPU.
 
-On JAX the gradient to the kernel takes ten times as long as the convolution, on TensorFlow that to
-a low image four times. Both are the same sums in another order: the first as one matrix product
-for each position in the kernel, the second as a convolution with the kernel turned round.
+On JAX the gradient with respect to the kernel takes ten times as long as the convolution. On
+TensorFlow the gradient with respect to a low image takes four times as long. Both are the same sums
+in another order: the first as one matrix product for each position in the kernel, the second as a
+convolution with the kernel reversed.
 """
 
 import functools
@@ -11,44 +12,74 @@ import keras
 from keras import ops
 
 from crnn_keras.utils.backend import use_fast_path
+from crnn_keras.utils.math import ceil_div
 
-# With fewer channels one product for all positions is faster than one for each.
-_FEW = 8
+# With fewer channels, one matrix product for all positions is faster than one for each.
+_FEW_CHANNELS = 8
 
 
 @keras.saving.register_keras_serializable(package="crnn_keras")
 class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` of one group, not dilated, channels last; see there for arguments."""
+    """`keras.layers.Conv2D` with a fast path for images on a CPU.
+
+    The fast path is taken for images of a known size, channels last, with one group and without
+    dilation. Everything else is left to Keras, and so are bias and activation.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Height and width of the kernel, or one int for both.
+        strides: Steps down and across, or one int for both. Defaults to `(1, 1)`.
+        padding: `"valid"`, or `"same"` to pad with zeros so that the output's size is the input's
+            divided by the strides, rounded up. Defaults to `"valid"`.
+        **kwargs: The other arguments of `keras.layers.Conv2D`, with the same defaults.
+
+    Input shape:
+        `(batch, height, width, channels)` for the fast path.
+
+    Output shape:
+        `(batch, height, width, filters)`, with height and width as `padding` and `strides` make
+        them.
+
+    Example:
+
+        >>> import keras
+        >>> from crnn_keras.model.layers import Conv2D
+        >>> tuple(Conv2D(24, 5, strides=2, padding="same")(keras.ops.zeros((1, 32, 100, 1))).shape)
+        (1, 16, 50, 24)
+    """
 
     def convolution_op(self, inputs, kernel):
-        convolution = _CONVOLUTIONS.get(keras.backend.backend())
-        known = None not in inputs.shape[1:]
-        if not (convolution and known and use_fast_path(self.compute_dtype)):
+        if not self._supports_fast_path(inputs):
             return super().convolution_op(inputs, kernel)
-        pads = tuple(
-            _padding(size, width, stride) if self.padding == "same" else (0, 0)
-            for size, width, stride in zip(
-                inputs.shape[1:3], self.kernel_size, self.strides, strict=True
-            )
+        pads = ((0, 0), (0, 0))
+        if self.padding == "same":
+            sizes = zip(inputs.shape[1:3], self.kernel_size, self.strides, strict=True)
+            pads = tuple(_same_padding(*size) for size in sizes)
+        convolve = _CONVOLUTIONS[keras.backend.backend()](self.strides, pads)
+        return convolve(inputs, ops.convert_to_tensor(kernel))
+
+    def _supports_fast_path(self, inputs):
+        return (
+            keras.backend.backend() in _CONVOLUTIONS
+            and use_fast_path(self.compute_dtype)
+            and keras.backend.standardize_dtype(inputs.dtype) == self.compute_dtype
+            and len(inputs.shape) == 4
+            and None not in inputs.shape[1:]
+            and self.data_format == "channels_last"
+            and self.groups == 1
+            and self.dilation_rate == (1, 1)
         )
-        return convolution(self.strides, pads)(inputs, ops.convert_to_tensor(kernel))
 
 
-def _padding(size, width, stride):
-    """Rows before and after an image so that its size is divided by the stride, rounded up."""
-    rows = max((-(-size // stride) - 1) * stride + width - size, 0)
-    return rows // 2, rows - rows // 2
-
-
-def _gradient_padding(size, outputs, width, stride, pads):
-    """Padding of a gradient spread by the stride, so that the turned kernel gives the image's."""
-    before = width - 1 - pads[0]
-    return before, size + width - 1 - before - ((outputs - 1) * stride + 1)
+def _same_padding(size, kernel_size, stride):
+    """Returns the zeros before and after an axis for an output of `size / stride`, rounded up."""
+    zeros = max((ceil_div(size, stride) - 1) * stride + kernel_size - size, 0)
+    return zeros // 2, zeros - zeros // 2
 
 
 @functools.cache
 def _jax_convolution(strides, pads):
-    """A function of inputs and kernel, with gradients of its own."""
+    """Makes a function of inputs and kernel, with a gradient of its own."""
     import jax
     import jax.numpy as jnp
 
@@ -61,57 +92,73 @@ def _jax_convolution(strides, pads):
     def forward(inputs, kernel):
         return convolve(inputs, kernel), (inputs, kernel)
 
-    def backward(kept, gradient):
-        inputs, kernel = kept
+    def backward(saved, gradient):
+        """Turns the gradient of the outputs, `dy`, into those of the inputs and of the kernel.
+
+        With strides `(S, T)` and the padded inputs `x`, the convolution is
+
+            y[n, i, j, f] = sum over r, s, c of x[n, i S + r, j T + s, c] * kernel[r, s, c, f]
+
+        For each position `(r, s)` in the kernel, the pixels `x[n, i S + r, j T + s]` are a strided
+        slice of `x`, here called a patch. So the gradients are matrix products over `n, i, j` and
+        over `f`:
+
+            dkernel[r, s, c, f] = sum over n, i, j of patch(r, s)[n, i, j, c] * dy[n, i, j, f]
+            dpatch(r, s)[n, i, j, c] = sum over f of dy[n, i, j, f] * kernel[r, s, c, f]
+
+        and `dx` is the sum of all `dpatch`, each put back to the place of its slice.
+        """
+        inputs, kernel = saved
         rows, columns, channels, filters = kernel.shape
-        high, wide = gradient.shape[1:3]
         padded = jnp.pad(inputs, ((0, 0), *pads, (0, 0)))
-        spans = [(high - 1) * strides[0] + 1, (wide - 1) * strides[1] + 1]
+        positions = [(row, column) for row in range(rows) for column in range(columns)]
         flat = gradient.reshape(-1, filters)
-        # What each output sends to each input under the kernel, then every share to its place.
-        fractions = (flat @ kernel.reshape(-1, filters).T).reshape(
+
+        # dkernel
+        slices = [_patch_slices(position, strides, gradient.shape) for position in positions]
+        patches = [padded[places].reshape(-1, channels) for places in slices]
+        if channels < _FEW_CHANNELS:
+            to_kernel = jnp.concatenate(patches, axis=1).T @ flat
+        else:
+            to_kernel = jnp.stack([patch.T @ flat for patch in patches])
+
+        # dx
+        to_patches = (flat @ kernel.reshape(-1, filters).T).reshape(
             *gradient.shape[:3], rows, columns, channels
         )
-        seen, to_padded = [], 0.0
-        for row in range(rows):
-            for column in range(columns):
-                part = padded[
-                    :,
-                    row : row + spans[0] : strides[0],
-                    column : column + spans[1] : strides[1],
-                ]
-                seen.append(part.reshape(-1, channels))
-                rest = [
-                    size - start - span
-                    for size, start, span in zip(
-                        padded.shape[1:3], (row, column), spans, strict=True
-                    )
-                ]
-                to_padded += jax.lax.pad(
-                    fractions[:, :, :, row, column],
-                    0.0,
-                    (
-                        (0, 0, 0),
-                        (row, rest[0], strides[0] - 1),
-                        (column, rest[1], strides[1] - 1),
-                        (0, 0, 0),
-                    ),
-                )
+        to_padded = 0.0
+        for row, column in positions:
+            around = _patch_padding((row, column), strides, gradient.shape, padded.shape)
+            to_padded += jax.lax.pad(to_patches[:, :, :, row, column], 0.0, around)
         (top, _), (left, _) = pads
         to_inputs = to_padded[:, top : top + inputs.shape[1], left : left + inputs.shape[2]]
-        if channels < _FEW:
-            to_kernel = jnp.concatenate(seen, axis=1).T @ flat
-        else:
-            to_kernel = jnp.stack([part.T @ flat for part in seen])
         return to_inputs, to_kernel.reshape(kernel.shape)
 
     convolve.defvjp(forward, backward)
     return convolve
 
 
+def _patch_slices(position, strides, output_shape):
+    """Returns the slices of the padded inputs that a position in the kernel is multiplied with."""
+    height_and_width = (
+        slice(start, start + (size - 1) * stride + 1, stride)
+        for start, stride, size in zip(position, strides, output_shape[1:3], strict=True)
+    )
+    return slice(None), *height_and_width
+
+
+def _patch_padding(position, strides, output_shape, padded_shape):
+    """Returns `(before, after, between)` of each axis: the zeros that put a patch back in place."""
+    zeros = [(0, 0, 0)]
+    for axis, (start, stride) in enumerate(zip(position, strides, strict=True), start=1):
+        end = start + (output_shape[axis] - 1) * stride + 1
+        zeros.append((start, padded_shape[axis] - end, stride - 1))
+    return *zeros, (0, 0, 0)
+
+
 @functools.cache
 def _tensorflow_convolution(strides, pads):
-    """A function of inputs and kernel, with gradients of its own."""
+    """Makes a function of inputs and kernel, with a gradient of its own."""
     import tensorflow as tf
 
     all_pads = ((0, 0), *pads, (0, 0))
@@ -121,33 +168,37 @@ def _tensorflow_convolution(strides, pads):
         outputs = tf.nn.conv2d(inputs, kernel, strides, all_pads)
 
         def backward(gradient):
+            """Computes the inputs' gradient as a convolution of `gradient` by the kernel reversed.
+
+            `gradient` is spread first, so that strides become 1. The kernel's own gradient is what
+            TensorFlow computes.
+            """
             to_kernel = tf.raw_ops.Conv2DBackpropFilter(
                 input=inputs,
                 filter_sizes=kernel.shape,
                 out_backprop=gradient,
                 strides=(1, *strides, 1),
                 padding="EXPLICIT",
-                explicit_paddings=[rows for pair in all_pads for rows in pair],
+                explicit_paddings=[zeros for pair in all_pads for zeros in pair],
             )
             spread = _spread(tf, gradient, strides)
-            turned = tf.transpose(tf.reverse(kernel, [0, 1]), (0, 1, 3, 2))
+            reversed_kernel = tf.transpose(tf.reverse(kernel, [0, 1]), (0, 1, 3, 2))
+            spread_sizes = [
+                (size - 1) * stride + 1
+                for size, stride in zip(outputs.shape[1:3], strides, strict=True)
+            ]
             around = [
                 _gradient_padding(*sizes)
                 for sizes in zip(
-                    inputs.shape[1:3],
-                    outputs.shape[1:3],
-                    kernel.shape[:2],
-                    strides,
-                    pads,
-                    strict=True,
+                    inputs.shape[1:3], spread_sizes, kernel.shape[:2], pads, strict=True
                 )
             ]
-            to_inputs = tf.nn.conv2d(spread, turned, 1, ((0, 0), *around, (0, 0)))
+            to_inputs = tf.nn.conv2d(spread, reversed_kernel, 1, ((0, 0), *around, (0, 0)))
             return to_inputs, to_kernel
 
         return outputs, backward
 
-    # A tensor, not a variable, which would count as captured.
+    # A tensor: a variable would count as captured.
     return lambda inputs, kernel: convolve(inputs, tf.convert_to_tensor(kernel))
 
 
@@ -155,28 +206,35 @@ def _spread(tf, gradient, strides):
     """Puts `stride - 1` zeros between rows and between columns."""
     for axis, stride in zip((1, 2), strides, strict=True):
         if stride > 1:
-            between = [tf.zeros_like(gradient)] * (stride - 1)
+            zeros = [tf.zeros_like(gradient)] * (stride - 1)
             shape = [tf.shape(gradient)[0], *gradient.shape[1:]]
             shape[axis] *= stride
-            gradient = tf.reshape(tf.stack([gradient, *between], axis + 1), shape)
+            gradient = tf.reshape(tf.stack([gradient, *zeros], axis + 1), shape)
+            # None behind the last one.
             keep = [slice(None)] * 4
             keep[axis] = slice(shape[axis] - stride + 1)
             gradient = gradient[tuple(keep)]
     return gradient
 
 
+def _gradient_padding(input_size, spread_size, kernel_size, pads):
+    """Returns the zeros around a spread gradient for which the reversed kernel gives the inputs."""
+    before = kernel_size - 1 - pads[0]
+    return before, input_size + kernel_size - 1 - before - spread_size
+
+
 @functools.cache
 def _torch_convolution(strides, pads):
-    """A function of inputs and kernel that changes strides in memory only, where Keras copies."""
+    """Makes a function of inputs and kernel that changes strides in memory, where Keras copies."""
     import torch
 
-    (top, down), (left, right) = pads
-    symmetric = top == down and left == right
+    (top, bottom), (left, right) = pads
+    symmetric = top == bottom and left == right
 
     def convolve(inputs, kernel):
         images = inputs.movedim(-1, 1)
         if not symmetric:
-            images = torch.nn.functional.pad(images, (left, right, top, down))
+            images = torch.nn.functional.pad(images, (left, right, top, bottom))
         outputs = torch.nn.functional.conv2d(
             images,
             kernel.permute(3, 2, 0, 1),

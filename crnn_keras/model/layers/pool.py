@@ -1,7 +1,7 @@
 """Max pooling whose gradient is a comparison.
 
-JAX on a CPU searches each window again for its largest value, which takes longer than the
-convolutions around it. Where windows do not overlap, an image cut into windows needs no search.
+On a CPU, JAX searches each window a second time for its largest value, which takes longer than the
+convolutions around it. An image that is reshaped into windows side by side needs no search.
 """
 
 import keras
@@ -12,17 +12,47 @@ from crnn_keras.utils.backend import on_cpu
 
 @keras.saving.register_keras_serializable(package="crnn_keras")
 class MaxPooling2D(keras.layers.MaxPooling2D):
-    """`keras.layers.MaxPooling2D` of windows side by side, nothing padded; see there.
+    """`keras.layers.MaxPooling2D` with a fast path for JAX on a CPU.
 
-    Where a window's largest value stands in it more than once, each of its places gets an equal
-    part of the gradient; with other backends the first gets all.
+    The fast path is taken for windows side by side (`strides` equal to `pool_size`) that divide an
+    image, channels last. Nothing is padded then, whatever `padding` is. Everything else is left to
+    Keras.
+
+    If the largest value of a window is in it more than once, each of these pixels gets an equal
+    fraction of the gradient. On the other backends the first one gets all of it.
+
+    Args:
+        pool_size: Height and width of a window, or one int for both. Defaults to `(2, 2)`.
+        **kwargs: The other arguments of `keras.layers.MaxPooling2D`, with the same defaults.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        `(batch, height / pool_size[0], width / pool_size[1], channels)` for the fast path.
+
+    Example:
+
+        >>> import keras
+        >>> from crnn_keras.model.layers import MaxPooling2D
+        >>> tuple(MaxPooling2D((2, 1))(keras.ops.zeros((1, 32, 100, 3))).shape)
+        (1, 16, 100, 3)
     """
 
     def call(self, inputs):
+        if not self._supports_fast_path(inputs):
+            return super().call(inputs)
         _, height, width, channels = inputs.shape
         rows, columns = self.pool_size
-        whole = None not in (height, width) and height % rows == 0 and width % columns == 0
-        if not (keras.backend.backend() == "jax" and whole and on_cpu()):
-            return super().call(inputs)
         windows = (-1, height // rows, rows, width // columns, columns, channels)
         return ops.max(ops.reshape(inputs, windows), axis=(2, 4))
+
+    def _supports_fast_path(self, inputs):
+        return (
+            keras.backend.backend() == "jax"
+            and on_cpu()
+            and self.data_format == "channels_last"
+            and self.strides == self.pool_size
+            and None not in inputs.shape[1:]
+            and all(s % w == 0 for s, w in zip(inputs.shape[1:3], self.pool_size, strict=True))
+        )
