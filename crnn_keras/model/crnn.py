@@ -17,6 +17,7 @@ from crnn_keras.images import PIXELS_PER_FRAME, Canvas
 from crnn_keras.model import layers
 from crnn_keras.model.architectures import ARCHITECTURES, find_architecture
 from crnn_keras.model.calibration import Calibration
+from crnn_keras.utils import keras_private
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _BY_CONVOLUTION = (
@@ -45,7 +46,7 @@ def _may_be_called_directly(layer):
     return (
         keras.backend.backend() == "torch"
         and layer.dtype_policy.name == "float32"
-        and not (layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks)
+        and not keras_private.has_hooks(layer)
     )
 
 
@@ -193,7 +194,8 @@ class CRNN(keras.Model):
         # of the time to read one image. The other backends pay for it once, while they trace.
         x = inputs
         for layer in self.layers[1:]:
-            x = layer.call(x, training=training) if layer._call_has_training_arg else layer.call(x)
+            takes_training = keras_private.has_training_argument(layer)
+            x = layer.call(x, training=training) if takes_training else layer.call(x)
         return x
 
     def get_config(self) -> dict[str, Any]:
