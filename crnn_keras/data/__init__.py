@@ -2,7 +2,7 @@
 
 | module | subject |
 |---|---|
-| `issues` | `Issue`: what is wrong with a row, or deserves a look |
+| `issues` | `Issue`: what is wrong with a row, or should be checked |
 | `lmdb_folder` | LMDB folders: `open_lmdb`, `write_lmdb` |
 | `labels` | label files, folders and LMDBs of any layout -> samples |
 | `check` | samples -> a report on them, before any training |

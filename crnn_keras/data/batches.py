@@ -44,7 +44,7 @@ class Batches:
             lit, blurred and roughened, in another way at each step. Defaults to `0.0`.
         random_erasing: float from 0 to 1, the fraction of images that lose a strip, up to a letter
             wide, at each step. What was there must be guessed from its neighbours, so words are
-            learnt as well as letters. Defaults to `0.0`.
+            learned as well as letters. Defaults to `0.0`.
         cache_bytes: int. Decoded canvases are kept in memory up to this size; beyond it they are
             decoded in each epoch. Defaults to `2**30`.
         shard: tuple `(rank, processes)`. `train_dataset` gives this process its rows of each batch,

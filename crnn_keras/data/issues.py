@@ -24,7 +24,7 @@ class Issue:
             the issue concerns several.
         reason: string, one or two sentences that say what is wrong and how to repair it.
         severity: `"error"`: the row cannot be used and was skipped. `"warning"`: the row is
-            usable, but deserves a look. `"info"`: good to know. Defaults to `"error"`.
+            usable, but should be checked. `"info"`: good to know. Defaults to `"error"`.
         drop: bool, whether `DataCheck.cleaned` drops the row. Defaults to `False`.
         row: int, position of the row in `DataCheck.facts`; `None` if the row was skipped or the
             issue concerns several. Defaults to `None`.

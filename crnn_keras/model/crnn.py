@@ -66,7 +66,7 @@ class CRNN(keras.Model):
         strides: `[down, across]` of each convolution.
         pool_sizes: `[down, across]` of the max pooling behind each convolution. `[1, 1]`: none.
             Strides and pooling across must divide the width by 4.
-        residuals: How many `ResidualConv2D` layers stand behind each convolution.
+        residuals: How many `ResidualConv2D` layers follow each convolution.
         batch_norm: Whether each convolution is batch normalized. One that is not has a bias.
         frame_kernel_width: Kernel width of the convolution that makes the frames.
         frame_batch_norm: Whether that convolution is batch normalized.

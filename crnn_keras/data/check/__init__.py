@@ -1,7 +1,7 @@
 """One report on labelled images before any training.
 
 `check_splits` opens every image once and returns a `DataCheck`: what can be trained on, and an
-`Issue` with file, line and advice for everything that was skipped or deserves a look.
+`Issue` with file, line and advice for everything that was skipped or should be checked.
 
 | module | subject |
 |---|---|

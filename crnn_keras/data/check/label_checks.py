@@ -14,7 +14,7 @@ from crnn_keras.data.check.display import code_point, counted, examples, is_invi
 from crnn_keras.data.check.kinds import make_issue
 from crnn_keras.data.issues import Issue
 
-# A character seen less often in training is hardly learnt.
+# A character seen less often in training is hardly learned.
 RARE = 5
 TRAINING = "train"
 

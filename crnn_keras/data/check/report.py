@@ -32,7 +32,7 @@ class DataCheck:
 
     Args:
         splits: dict of `split: list of Samples` that can be trained on.
-        issues: list of `Issue`s: rows that were skipped, and usable rows that deserve a look.
+        issues: list of `Issue`s: rows that were skipped, and usable rows that should be checked.
         facts: table with one row a usable sample, split after split: `split`, `image`, `text` and
             `where` of the sample; `width` and `height` of the image, `canvas_width`, and
             `inner_width` of the image on its canvas, in pixels; `frames` and `frames_needed`;

@@ -16,7 +16,7 @@ class ResidualConv2D(keras.layers.Layer):
     """`relu(x + batch_norm(convolution(x)))`, with as many channels as `x`.
 
     The scale of the batch norm begins at 0, so a fresh layer computes `relu(x)`. It can be put
-    behind a ReLU of a trained network, and changes nothing before it has learnt.
+    behind a ReLU of a trained network, and changes nothing before it has learned.
 
     Its two inner layers choose their fast paths themselves. Images are channels last, whatever
     `keras.config.image_data_format()` is.
