@@ -3,13 +3,11 @@
 import json
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
-from backends import PACKAGES, environment_of, skip_unless_installed
+from backends import PACKAGES, run_worker, skip_unless_installed
 
 from crnn_keras.char_dict import CharDict
 from crnn_keras.data.batches import Batches
@@ -30,18 +28,14 @@ MIXED = PRECISIONS[1:]
 
 @pytest.fixture(scope="module")
 def steps(tmp_path_factory):
-    """Function that gives a backend's steps in each precision, worked out once."""
+    """Function that gives a backend's steps in each precision, computed once."""
     folder, found = tmp_path_factory.mktemp("precision"), {}
 
     def of(backend):
         if backend not in found:
             skip_unless_installed(backend)
             out = folder / f"{backend}.json"
-            command = [sys.executable, WORKER, out]
-            done = subprocess.run(
-                command, env=environment_of(backend), capture_output=True, text=True
-            )
-            assert done.returncode == 0, done.stderr[-3000:]
+            assert run_worker(backend, WORKER, out).returncode == 0
             found[backend] = json.loads(out.read_text())
         return found[backend]
 
@@ -60,14 +54,14 @@ def test_layers_compute_in_it_but_weights_logits_and_loss_are_float32(steps, bac
 
 @pytest.mark.parametrize("backend", PACKAGES)
 @pytest.mark.parametrize("precision", MIXED)
-def test_mixed_steps_lose_as_those_of_float32(steps, backend, precision):
+def test_mixed_steps_have_the_losses_of_float32(steps, backend, precision):
     """Within 5 %: bfloat16 keeps 8 bits, so a layer's outputs err by 0.4 %, and dropout draws
-    other masks in another dtype. A wrong scale would be out by a factor, a float16 that underflows
-    would not fall."""
+    other masks in another dtype. A wrong scale would change them by a factor, and a float16 that
+    underflows would not learn."""
     found, plain = steps(backend)[precision], steps(backend)["float32"]
     assert found["finite"]
     assert plain["taken"] == len(plain["losses"])
-    # Steps that the loss scaling passed over, since a gradient was too large for float16.
+    # Steps that the loss scaling skipped, since a gradient was too large for float16.
     skipped = len(found["losses"]) - found["taken"]
     assert skipped <= (2 if precision == "mixed_float16" else 0)
     expected = plain["losses"][: found["taken"]]
@@ -101,7 +95,7 @@ def test_saved_reader_keeps_its_precision_and_reads(tmp_path, char_dict, precisi
     np.testing.assert_array_equal(
         logits, keras.ops.convert_to_numpy(model.predict_on_batch(canvases()))
     )
-    # The same weights in float32 say nearly the same.
+    # The same weights in float32 give nearly the same.
     plain = with_char_dict(model, char_dict, precision="float32")
     assert plain.get_layer("bilstm1").compute_dtype == "float32"
     exact = keras.ops.convert_to_numpy(plain.predict_on_batch(canvases()))
@@ -139,26 +133,27 @@ def test_unknown_precision_is_refused_with_the_known(char_dict, precision):
         build_crnn(char_dict, precision=precision)
 
 
-def test_float16_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, word_sets):
+def test_float16_run_that_was_stopped_continues_bit_for_bit(tmp_path, word_sets):
     def run(folder):
         char_dict, canvas = CharDict.from_preset("alphanumeric36"), Canvas()
         records = Records(word_sets / "validation")
         model = build_crnn(char_dict, canvas, seed=5, precision="mixed_float16")
         batches = Batches(records, char_dict, canvas, batch_size=8, seed=5, shuffle=True)
         validation = Batches(records, char_dict, canvas, batch_size=8)
-        return train(model, batches, validation, folder, epochs=2, steps_per_epoch=2)
+        return train(model, batches, validation, folder=folder, epochs=2, steps_per_epoch=2)
 
-    run(tmp_path / "whole")
-    shutil.copytree(tmp_path / "whole", tmp_path / "broken")
+    run(tmp_path / "unbroken")
+    shutil.copytree(tmp_path / "unbroken", tmp_path / "broken")
     shutil.rmtree(max((tmp_path / "broken" / "state").iterdir()))
     run(tmp_path / "broken")
     states = [
-        max((tmp_path / name / "state").iterdir()) / "variables.npz" for name in ("whole", "broken")
+        max((tmp_path / name / "state").iterdir()) / "variables.npz"
+        for name in ("unbroken", "broken")
     ]
     with np.load(states[0]) as one, np.load(states[1]) as other:
         assert one.files == other.files
         assert [one[name].tobytes() for name in one.files] == [
             other[name].tobytes() for name in other.files
         ]
-        # The scale began at 2**15; the first gradients overflowed, so it is among what is kept.
+        # The scale began at 2**15. The first gradients overflowed: a smaller one is in the state.
         assert any(array.shape == () and array in (2**14, 2**13) for array in one.values())
