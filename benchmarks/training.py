@@ -1,21 +1,21 @@
-"""Speed of training and predicting: each preset on each backend, beside a plain PyTorch loop.
+"""Speed of training and predicting: each architecture and backend, beside a plain PyTorch loop.
 
     python benchmarks/training.py
-    python benchmarks/training.py --presets small --rounds 9
-    python benchmarks/training.py --presets small --backends torch --precision mixed_bfloat16
+    python benchmarks/training.py --architectures small --rounds 9
+    python benchmarks/training.py --architectures small --backends torch --precision mixed_bfloat16
 
-Every contestant is a process of its own that has done its compiling; they take turns of some
-seconds, so that a busy machine slows all of them. The plain loop has the same layers, which it
-proves by giving the same logits from the same weights. Printed are medians of images a second,
-smallest to largest in brackets, the ratio to the plain loop (median of the rounds' ratios), and
-the arithmetic done as a share of what this machine multiplies matrices with, measured in the same
+Every contestant is a process of its own that has compiled before; they take turns of some seconds,
+so that a busy machine slows all of them. The plain loop has the same layers, which it proves by
+giving the same logits from the same weights. Printed are medians of images a second, smallest to
+largest in brackets, the ratio to the plain loop (median of the rounds' ratios), and the arithmetic
+done as a fraction of what this machine does when it multiplies matrices, measured in the same
 turns. Products and sums of convolutions, LSTM and dense layers are counted, a training step as
 three times its forward pass. `predict` reads batches of 64, `one` single canvases; `onnx runtime`
-is the exported reader.
+is the exported model.
 
-The rows `records` give the batches that `dataset.Batches` makes of records, augmented: `train` from
+The rows `records` are of the batches that `Batches` makes of records, augmented: `train` from
 encoded images, `predict` from the canvases that it keeps; their ratio is to the training of the
-first backend. With `--precision` the readers compute in that; the plain loop stays in float32.
+first backend. With `--precision` the models compute in that; the plain loop stays in float32.
 """
 
 import argparse
@@ -34,17 +34,14 @@ PLAIN = "plain torch"
 
 
 def make_batch():
-    """Canvases, labels and frame counts of one batch: noise costs what images cost."""
+    """Returns the canvases and labels of one batch: noise costs what images cost."""
     rng = np.random.default_rng(0)
-    return {
-        "canvas": rng.integers(0, 256, (BATCH, 32, 100, 1)).astype("uint8"),
-        "labels": rng.integers(1, 37, (BATCH, LONGEST)).astype("int32"),
-        "frames": np.full(BATCH, 25, "int32"),
-    }
+    canvases = rng.integers(0, 256, (BATCH, 32, 100, 1)).astype("uint8")
+    return canvases, rng.integers(1, 37, (BATCH, LONGEST)).astype("int32")
 
 
 def count_flops(model):
-    """Products and sums of one image's forward pass."""
+    """Counts the products and sums of one image's forward pass."""
     total = 0
     for layer in model.layers:
         weights = [w for w in layer.weights if len(w.shape) > 1]
@@ -59,7 +56,7 @@ class Matrices:
 
     flops = 2 * 1024**3
 
-    def __init__(self, preset):
+    def __init__(self, architecture):
         self.matrix = np.random.default_rng(0).normal(size=(1024, 1024)).astype("float32")
 
     def train(self):
@@ -67,57 +64,54 @@ class Matrices:
 
 
 class Ours:
-    """A reader as `crnn_keras.training` trains it."""
+    """A model as `crnn_keras.training` trains it."""
 
-    def __init__(self, preset, precision):
+    def __init__(self, architecture, precision):
         import keras
 
-        from crnn_keras import training
         from crnn_keras.char_dict import CharDict
         from crnn_keras.model.crnn import build_crnn
+        from crnn_keras.model.ctc import CTCLoss
+        from crnn_keras.training import make_optimizer
         from crnn_keras.utils.malloc import tune_malloc
 
         tune_malloc()  # as `train` does
         char_dict = CharDict.from_preset("alphanumeric36")
-        self.reader = build_crnn(char_dict, preset=preset, precision=precision)
-        self.model = training.training_model(self.reader, LONGEST)
-        self.model.compile(
-            training.make_optimizer("adamw", 2e-3), loss=lambda _, y: keras.ops.mean(y)
-        )
-        self.flops = count_flops(self.reader)
-        self.batch = {name: keras.ops.convert_to_tensor(v) for name, v in make_batch().items()}
-        self.zeros = keras.ops.zeros(BATCH)
+        self.model = build_crnn(char_dict, None, architecture, precision=precision)
+        self.model.compile(make_optimizer("adamw", 2e-3), CTCLoss())
+        self.flops = count_flops(self.model)
+        self.canvases, self.labels = map(keras.ops.convert_to_tensor, make_batch())
 
     def train(self):
-        self.model.train_on_batch(self.batch, self.zeros)
+        self.model.train_on_batch(self.canvases, self.labels)
 
     def predict(self):
-        self.reader.predict_on_batch(self.batch["canvas"])
+        self.model.predict_on_batch(self.canvases)
 
     def one(self):
-        self.reader.predict_on_batch(self.batch["canvas"][:1])
+        self.model.predict_on_batch(self.canvases[:1])
 
 
 class Plain:
     """The same layers in a loop that a PyTorch user would write."""
 
-    def __init__(self, preset):
+    def __init__(self, architecture):
         import torch
 
         from crnn_keras.char_dict import CharDict
         from crnn_keras.model.crnn import build_crnn
 
-        reader = build_crnn(CharDict.from_preset("alphanumeric36"), preset=preset)
-        self.flops = count_flops(reader)
-        self.network = _translate(torch, reader)
-        batch = make_batch()
-        self.images = torch.tensor(batch["canvas"]).movedim(-1, 1).contiguous()
-        self.labels = torch.tensor(batch["labels"])
-        self.frames = torch.tensor(batch["frames"])
+        model = build_crnn(CharDict.from_preset("alphanumeric36"), None, architecture)
+        self.flops = count_flops(model)
+        self.network = _translate(torch, model)
+        canvases, labels = make_batch()
+        self.images = torch.tensor(canvases).movedim(-1, 1).contiguous()
+        self.labels = torch.tensor(labels)
         self.lengths = torch.full((BATCH,), LONGEST)
         self.network.eval()
         with torch.inference_mode():
-            here, there = self.network(self.images), reader(batch["canvas"], training=False)
+            here, there = self.network(self.images), model(canvases, training=False)
+        self.frames = torch.full((BATCH,), here.shape[1])
         apart = float((here - there).abs().max())
         if apart > 1e-3:
             raise ValueError(f"The plain network's logits are {apart} apart: other layers.")
@@ -146,8 +140,8 @@ class Plain:
         return self.predict(1)
 
 
-def _translate(torch, reader):
-    """A torch module of a reader's layers and weights."""
+def _translate(torch, model):
+    """Makes a torch module of a model's layers and weights."""
     nn = torch.nn
 
     def tensor(weight):
@@ -197,8 +191,8 @@ def _translate(torch, reader):
     def recurrent(layer):
         units = layer.forward_layer.units
         made = Recurrent(layer.input.shape[-1], units, batch_first=True, bidirectional=True)
-        for suffix, part in (("", layer.forward_layer), ("_reverse", layer.backward_layer)):
-            cell = part.cell
+        for suffix, lstm in (("", layer.forward_layer), ("_reverse", layer.backward_layer)):
+            cell = lstm.cell
             getattr(made, f"weight_ih_l0{suffix}").data = tensor(cell.kernel).T.contiguous()
             getattr(made, f"weight_hh_l0{suffix}").data = tensor(
                 cell.recurrent_kernel
@@ -230,33 +224,33 @@ def _translate(torch, reader):
         "Dense": dense,
     }
     return nn.Sequential(
-        *[part for layer in reader.layers for part in ways[type(layer).__name__](layer)]
+        *[module for layer in model.layers for module in ways[type(layer).__name__](layer)]
     )
 
 
 class Exported:
-    """A reader as ONNX Runtime reads with it."""
+    """A model as ONNX Runtime runs it."""
 
-    def __init__(self, preset):
+    def __init__(self, architecture):
         from crnn_keras.char_dict import CharDict
         from crnn_keras.inference.export import export_onnx
         from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
         from crnn_keras.model.crnn import build_crnn
         from crnn_keras.model.saving import save_model
 
-        reader = build_crnn(CharDict.from_preset("alphanumeric36"), preset=preset)
-        self.flops = count_flops(reader)
+        model = build_crnn(CharDict.from_preset("alphanumeric36"), None, architecture)
+        self.flops = count_flops(model)
         with tempfile.TemporaryDirectory() as folder:
-            save_model(reader, f"{folder}/reader.keras")
-            export_onnx(f"{folder}/reader.keras", f"{folder}/reader.onnx")
-            self.reader = OnnxRecognizer.load(f"{folder}/reader.onnx")
-        self.canvases = make_batch()["canvas"]
+            save_model(model, f"{folder}/model.keras")
+            export_onnx(f"{folder}/model.keras", f"{folder}/model.onnx")
+            self.recognizer = OnnxRecognizer.load(f"{folder}/model.onnx")
+        self.canvases, _ = make_batch()
 
     def predict(self):
-        self.reader.predict_logits(self.canvases)
+        self.recognizer.predict_logits(self.canvases)
 
     def one(self):
-        self.reader.predict_logits(self.canvases[:1])
+        self.recognizer.predict_logits(self.canvases[:1])
 
 
 class FromRecords:
@@ -264,7 +258,7 @@ class FromRecords:
 
     flops = 0
 
-    def __init__(self, preset):
+    def __init__(self, architecture):
         from crnn_keras import synth
         from crnn_keras.char_dict import CharDict
         from crnn_keras.data.batches import Batches
@@ -303,11 +297,11 @@ MAKERS = {"matrices": Matrices, PLAIN: Plain, "onnx runtime": Exported, "records
 KINDS = {"train": 3 * BATCH, "predict": BATCH, "one": 1}
 
 
-def serve(pipe, name, preset, precision):
-    """A contestant's process: builds, warms up, then runs turns as they are asked for."""
+def serve(pipe, name, *, architecture, precision):
+    """Is a contestant's process: builds, warms up, then runs turns on request."""
     try:
         maker = MAKERS.get(name)
-        contestant = maker(preset) if maker else Ours(preset, precision)
+        contestant = maker(architecture) if maker else Ours(architecture, precision)
         kinds = [kind for kind in KINDS if hasattr(contestant, kind)]
         for kind in 2 * kinds:
             getattr(contestant, kind)()
@@ -325,56 +319,56 @@ def serve(pipe, name, preset, precision):
         raise
 
 
-def start(name, preset, precision):
-    """Starts a contestant's process on its backend."""
-    settings = {"KERAS_BACKEND": name if name in BACKENDS else "torch"}
-    if name == "records":
-        settings["KERAS_BACKEND"] = "tensorflow"
-    os.environ.update(settings)
+def start(name, architecture, precision):
+    """Starts a contestant's process on its backend; returns it and the pipe to it."""
+    others = {"records": "tensorflow"}
+    os.environ["KERAS_BACKEND"] = name if name in BACKENDS else others.get(name, "torch")
     ours, theirs = multiprocessing.Pipe()
+    options = {"architecture": architecture, "precision": precision}
     process = multiprocessing.get_context("spawn").Process(
-        target=serve, args=(theirs, name, preset, precision), daemon=True
+        target=serve, args=(theirs, name), kwargs=options, daemon=True
     )
     process.start()
     return process, ours
 
 
-def compare(preset, precision, rounds, seconds, backends):
-    """Runs all contestants of a preset in turns and prints their rows."""
+def compare(architecture, options, backends):
+    """Runs all contestants of an architecture in turns and prints their rows."""
     plain = [PLAIN] if "torch" in backends else []
     names = ["matrices", *plain, *backends, "onnx runtime", "records"]
     contestants, flops, kinds = {}, {}, {}
     for name in names:
-        contestants[name] = start(name, preset, precision)
-        # One after the other: compiling wants the whole machine.
+        contestants[name] = start(name, architecture, options.precision)
+        # One after the other: compiling takes the whole machine.
         answer = contestants[name][1].recv()
         if isinstance(answer, str):
             raise SystemExit(f"{name}: {answer}")
         flops[name], kinds[name] = answer
     speeds = {}
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         for kind in KINDS:
             for name in names:
                 if kind in kinds[name]:
                     pipe = contestants[name][1]
-                    pipe.send((kind, seconds))
+                    pipe.send((kind, options.seconds))
                     speeds.setdefault((name, kind), []).append(pipe.recv())
     for process, pipe in contestants.values():
         pipe.send(None)
         process.join()
     machine = statistics.median(speeds["matrices", "train"]) * Matrices.flops
-    print(f"{preset}: {flops[backends[0]] / 1e9:.3f} GFLOP an image forward, ", end="")
+    print(f"{architecture}: {flops[backends[0]] / 1e9:.3f} GFLOP an image forward, ", end="")
     print(f"matrices {machine / 1e9:.0f} GFLOP/s", flush=True)
     for name in names[1:]:
         for kind in kinds[name]:
             # Records come before training: their pace is held against the fastest of it.
             rival = (PLAIN, kind) if name != "records" else (backends[0], "train")
-            row = describe(kind, speeds[name, kind], flops[name] / machine, speeds.get(rival))
+            found, of_machine = speeds[name, kind], flops[name] / machine
+            row = describe(kind, found, of_machine=of_machine, rivals=speeds.get(rival))
             print(f"  {name:12} {row}", flush=True)
 
 
-def describe(kind, found, of_machine, rivals):
-    """A row: speed, share of the machine's arithmetic, ratio to the rival's turns."""
+def describe(kind, found, *, of_machine, rivals):
+    """Describes a row: speed, fraction of the machine's arithmetic, ratio to the rival's turns."""
     median = statistics.median(found)
     if kind == "one":
         row = f"one {1000 / median:.2f} ms [{1000 / max(found):.2f} to {1000 / min(found):.2f}]"
@@ -391,17 +385,17 @@ def describe(kind, found, of_machine, rivals):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--presets", nargs="+", default=["small", "paper"])
+    parser.add_argument("--architectures", nargs="+", default=["small", "paper"])
     parser.add_argument("--backends", nargs="+", default=None)
-    parser.add_argument("--precision", default="float32", help="of the readers (float32)")
+    parser.add_argument("--precision", default="float32", help="of the models (float32)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="a contestant's turn")
     options = parser.parse_args()
     backends = options.backends or [b for b in BACKENDS if importlib.util.find_spec(b)]
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     print(f"{os.cpu_count()} cores, batches of {BATCH}, n = {options.rounds} rounds")
-    for preset in options.presets:
-        compare(preset, options.precision, options.rounds, options.seconds, backends)
+    for architecture in options.architectures:
+        compare(architecture, options, backends)
 
 
 if __name__ == "__main__":
