@@ -1,9 +1,9 @@
-"""Time of the CTC loss and its gradient: ours beside Keras' own, on every backend that is here.
+"""Time of the CTC loss and its gradient: ours beside Keras' own, on every installed backend.
 
     python benchmarks/ctc.py
 
-Each backend runs in a process of its own; the two losses take turns, so that a busy machine slows
-both. Printed are medians in milliseconds of a batch, smallest to largest in brackets.
+Each backend runs in a process of its own. The two losses take turns, so that a busy machine slows
+both. Printed are medians of a batch in milliseconds, smallest to largest in brackets.
 """
 
 import importlib.util
@@ -21,20 +21,20 @@ CASES = ((64, 25, 14, 37), (16, 64, 12, 6600))
 ROUNDS = 15
 
 
-def keras_own(logits, labels, frames):
-    """The loss that Keras offers."""
+def keras_loss(logits, labels, input_lengths):
+    """Computes the loss that Keras has."""
     from keras import ops
 
     from crnn_keras.model.ctc import label_lengths
 
-    return ops.ctc_loss(labels, logits, label_lengths(labels), frames)
+    return ops.ctc_loss(labels, logits, label_lengths(labels), input_lengths)
 
 
 def loss_and_gradient(loss, inputs):
-    """A function that computes the loss and its gradient to the logits as numpy arrays."""
+    """Makes a function that computes a loss and its gradient as numpy arrays."""
     import keras
 
-    logits, labels, frames = inputs
+    logits, labels, input_lengths = inputs
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -42,7 +42,7 @@ def loss_and_gradient(loss, inputs):
         def compute(logits):
             with tf.GradientTape() as tape:
                 tape.watch(logits)
-                losses = loss(logits, tf.constant(labels), tf.constant(frames))
+                losses = loss(logits, tf.constant(labels), tf.constant(input_lengths))
             return losses, tape.gradient(losses, logits)
 
         return lambda: [value.numpy() for value in compute(tf.constant(logits))]
@@ -50,7 +50,7 @@ def loss_and_gradient(loss, inputs):
         import jax
 
         def total(logits):
-            losses = loss(logits, labels, frames)
+            losses = loss(logits, labels, input_lengths)
             return losses.sum(), losses
 
         compute = jax.jit(jax.value_and_grad(total, has_aux=True))
@@ -63,10 +63,10 @@ def loss_and_gradient(loss, inputs):
     import torch
 
     def compute():
-        given = torch.tensor(logits, requires_grad=True)
-        losses = loss(given, torch.tensor(labels), torch.tensor(frames))
+        values = torch.tensor(logits, requires_grad=True)
+        losses = loss(values, torch.tensor(labels), torch.tensor(input_lengths))
         losses.sum().backward()
-        return [losses.detach().numpy(), given.grad.numpy()]
+        return [losses.detach().numpy(), values.grad.numpy()]
 
     return compute
 
@@ -78,15 +78,15 @@ def measure():
     from crnn_keras.model.ctc import ctc_loss
 
     rng = np.random.default_rng(0)
-    for batch, count, longest, classes in CASES:
-        logits = rng.normal(0, 3, (batch, count, classes)).astype("float32")
+    for batch, frames, longest, num_classes in CASES:
+        logits = rng.normal(0, 3, (batch, frames, num_classes)).astype("float32")
         lengths = rng.integers(1, longest + 1, batch)
-        labels = rng.integers(1, classes, (batch, longest)).astype("int32")
+        labels = rng.integers(1, num_classes, (batch, longest)).astype("int32")
         labels[np.arange(longest)[None] >= lengths[:, None]] = 0
-        frames = np.full(batch, count, "int32")
+        inputs = (logits, labels, np.full(batch, frames, "int32"))
         runs = {
-            name: loss_and_gradient(loss, (logits, labels, frames))
-            for name, loss in (("ours", ctc_loss), ("keras", keras_own))
+            name: loss_and_gradient(loss, inputs)
+            for name, loss in (("ours", ctc_loss), ("keras", keras_loss))
         }
         first = {name: run() for name, run in runs.items()}
         apart = np.abs(first["ours"][0] / first["keras"][0] - 1).max()
@@ -102,7 +102,7 @@ def measure():
         ]
         ratio = statistics.median(times["keras"]) / statistics.median(times["ours"])
         print(
-            f"{keras.backend.backend():10} {classes:5} classes: {', '.join(columns)} ms, "
+            f"{keras.backend.backend():10} {num_classes:5} classes: {', '.join(columns)} ms, "
             f"keras / ours {ratio:.1f}, losses {apart:.0e} apart",
             flush=True,
         )

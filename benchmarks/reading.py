@@ -188,7 +188,7 @@ def readers(trained, scratch):
     from crnn_keras.model.crnn import build_crnn
 
     paper = scratch / "paper.keras"
-    build_crnn(CharDict.from_preset("alphanumeric36"), preset="paper").save(paper)
+    build_crnn(CharDict.from_preset("alphanumeric36"), architecture="paper").save(paper)
     for name, reader in ((pathlib.Path(trained).stem, trained), ("paper", paper)):
         onnx = scratch / f"{name}.onnx"
         export_onnx(reader, onnx)
