@@ -80,7 +80,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_newest_state_falls_back_to_the_one_before(tmp_path, capsys, damage):
+def test_damaged_newest_state_falls_back_to_the_one_before(tmp_path, caplog, damage):
     state, variables = saved_once(tmp_path)
     variables[0].assign(np.ones((2, 3)))
     state.save(variables, Progress(6))
@@ -92,7 +92,8 @@ def test_damaged_newest_state_falls_back_to_the_one_before(tmp_path, capsys, dam
         file.unlink()
     again = RunState(tmp_path, {"seed": 1})
     assert_holds_the_first(again)
-    assert "000002 is damaged" in capsys.readouterr().out
+    (message,) = caplog.messages
+    assert f"{state.folder}/000002 is damaged" in message
     # The state that is kept beside a new one is the sound one.
     again.save(variables, Progress(6))
     assert names_in(again) == ["000001", "000003"]

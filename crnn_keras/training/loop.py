@@ -74,7 +74,9 @@ def train(
             an epoch their logs hold `val_loss`, `val_word_accuracy` and `val_character_accuracy`. A
             callback that sets `model.stop_training` ends the call: after an epoch, or after the
             step if it does so there. Calling `train` once more continues the run. What a callback
-            keeps in its own attributes is not part of the state. Defaults to none.
+            keeps in its own attributes is not part of the state, and weights that it sets at the
+            end of the training (`restore_best_weights`) are in `model.keras` only. Each process of
+            a group calls its own callbacks. Defaults to none.
 
     Returns:
         The history: a list of dicts with the keys of `HISTORY_COLUMNS`, one for each epoch.

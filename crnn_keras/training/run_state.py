@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import logging
 import os
 import pathlib
 import shutil
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Raised when states of before can no longer be continued.
 _FORMAT = 2
+_logger = logging.getLogger(__name__)
 
 
 def run_variables(model: CRNN) -> list[keras.Variable]:
@@ -158,7 +160,7 @@ class RunState:
             except (OSError, ValueError, KeyError, TypeError):
                 sound = False
             if not sound:
-                print(f"{folder} is damaged. The state before it is tried.", flush=True)
+                _logger.warning("%s is damaged. The state before it is tried.", folder)
                 continue
             self._check_format(folder, state.get("format"))
             self._check_settings(state["settings"])
