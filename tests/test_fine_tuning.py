@@ -24,6 +24,7 @@ from crnn_keras.training.fine_tuning import (
     load_for_fine_tuning,
     with_char_dict,
 )
+from crnn_keras.training.start import make_model
 
 WORDS = ["lantern", "Mirror", "4711", "OCEAN", "bridge", "station", "hotel", "market"]
 # The canvas of the shipped model.
@@ -298,3 +299,22 @@ def test_a_calibration_is_not_copied(tmp_path):
     again = load_for_fine_tuning(tmp_path / "model.keras", model.char_dict, model.canvas)
     assert again.calibration is None
     assert model.calibration == Calibration(0.5, 0.0)
+
+
+@pytest.mark.parametrize("start", ["small", "mobile"])
+def test_a_training_may_start_from_an_architecture(char_dict, start):
+    model = make_model(start, char_dict, Canvas(), seed=3, precision="mixed_bfloat16")
+    assert (model.architecture_name, model.seed, model.origin) == (start, 3, "fresh weights")
+    assert model.dtype_policy.name == "mixed_bfloat16"
+
+
+def test_a_training_may_start_from_a_model(shallow, char_dict):
+    model = make_model(shallow, char_dict, Canvas(), seed=3, precision="mixed_bfloat16")
+    assert (model.architecture_name, model.seed) == ("mobile", 3)
+    assert model.origin != "fresh weights"
+    assert model.dtype_policy.name == "mixed_bfloat16"
+
+
+def test_a_training_cannot_start_from_anything_else(char_dict):
+    with pytest.raises(ValueError, match="smal .*small.*mobile.*deep.*paper.*words.*ascii"):
+        make_model("smal", char_dict, Canvas())

@@ -11,7 +11,8 @@
 | `bad_batches` | errors that name the images of a step |
 | `validation` | `validate`: a set read once and compared with its labels |
 | `history` | `history.csv` |
-| `fine_tuning` | a trained reader to begin from, with other characters or another canvas |
+| `fine_tuning` | a trained model to begin from, with other characters or another canvas |
+| `start` | `make_model`: the model that a training starts from, by name or path |
 | `distribute` | several devices or processes train one model |
 
 A run folder holds `model.keras` (the model after the newest complete epoch), `history.csv` (a line

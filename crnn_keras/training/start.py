@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from typing import TYPE_CHECKING
 
+from crnn_keras.inference.shipped import shipped_files
 from crnn_keras.model.architectures import ARCHITECTURES
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.training.fine_tuning import load_for_fine_tuning
@@ -39,6 +41,11 @@ def make_model(
     Raises:
         ValueError: The start is neither an architecture nor a model, or cannot take the canvas.
     """
+    names = [*ARCHITECTURES, *shipped_files(".keras")]
+    if str(start) not in names and not pathlib.Path(start).exists():
+        raise ValueError(
+            f"{start} is no file. Expected a .keras file or one of: {', '.join(names)}."
+        )
     if str(start) in ARCHITECTURES:
         return build_crnn(char_dict, canvas, str(start), seed=seed, precision=precision)
     return load_for_fine_tuning(start, char_dict, canvas, seed=seed, precision=precision)
