@@ -1,19 +1,19 @@
 """Reading real words with a list of words: accuracy and time against the edit distance.
 
-    python benchmarks/lexicon.py DATA [--reader words] [--beam-width 10]
+    python benchmarks/lexicon.py DATA [--model words] [--beam-width 10]
 
 DATA holds `svt_test` and `iiit5k_test`, each with a `labels.tsv` of path, tab, text; SVT's 50 words
-an image in `svt_test/lex50.tsv`; and the 88,172 words of MJSynth in `lexicons/mjsynth_90k.txt`, one
-a line. A word counts as right if its letters and digits are, in whatever case; every image counts,
-one that cannot be read as wrong. Intervals are 95 % (Wilson).
+for each image in `svt_test/lex50.tsv`; and the 88,172 words of MJSynth in
+`lexicons/mjsynth_90k.txt`, one in a line. A word is correct if its letters and digits are, in any
+case. Every image counts; one that cannot be read is wrong. Intervals are 95 % (Wilson).
 
-The columns: share of the labels that are in the list; word accuracy; share of the images without a
-candidate, where the best path's text stands; candidates (median); milliseconds an image of
-`read_with_lexicon` for that image alone, without the network: median, smallest to largest, mean.
-Making a `Lexicon` of the list is not in them; for the long list its time is printed.
+The columns: fraction of the labels that are in the list; word accuracy; fraction of the images
+without a candidate, which keep the text of the best path; candidates (median); milliseconds of
+`read_with_lexicon` for one image alone, without the network: median, smallest to largest, mean.
+They do not include the time that a `Lexicon` of the list takes; for the long list it is printed.
 
-Beam search is Keras' own, by batches, beside best path; the text of each that CTC finds likelier is
-counted, to see that the search works.
+Beam search is Keras' own, in batches, beside best path. It is counted which text of the two CTC
+finds likelier, to see that the search works.
 """
 
 import argparse
@@ -30,7 +30,7 @@ DELTAS = (1, 2, 3)
 
 
 class RealSet:
-    """The images of a set, their labels, and what the network makes of them."""
+    """The images of a set, their labels and their logits."""
 
     def __init__(self, folder, recognizer):
         from crnn_keras.inference.loading import load_images
@@ -45,12 +45,12 @@ class RealSet:
                 self.logits[position] = row
 
     def readable(self):
-        """Pairs of position and logits."""
+        """Returns pairs of position and logits."""
         return [(i, logits) for i, logits in enumerate(self.logits) if logits is not None]
 
 
 def batches(pairs):
-    """Positions and stacked arrays, out of pairs of arrays of one shape."""
+    """Yields positions and stacked arrays, from pairs of a position and an array of one shape."""
     import numpy as np
 
     for start in range(0, len(pairs), BATCH):
@@ -59,11 +59,11 @@ def batches(pairs):
 
 
 def accuracy(targets, texts):
-    """Word accuracy with its interval, as a column."""
+    """Returns word accuracy with its interval, as a column."""
     from crnn_keras.evaluation.metrics import evaluate
 
     report = evaluate(targets, texts, protocol="alphanumeric")
-    low, high = (100 * share for share in report.interval)
+    low, high = (100 * bound for bound in report.interval)
     return f"{report.word_accuracy:6.2%} ({low:.1f} to {high:.1f})"
 
 
@@ -73,18 +73,17 @@ def without_list(real):
 
     texts = [None] * len(real.targets)
     for position, logits in real.readable():
-        texts[position] = best_path(logits[None], real.char_dict, input_lengths=[len(logits)])[
-            0
-        ].text
-    print(line(real.name, "none", "", "", accuracy(real.targets, texts), n=len(texts)), flush=True)
+        (decoded,) = best_path(logits[None], real.char_dict)
+        texts[position] = decoded.text
+    print(line(real.name, "none", accuracy=accuracy(real.targets, texts), n=len(texts)), flush=True)
 
 
-def with_list(real, list_name, lexicon_of, delta):
-    """Prints the line of one list at one edit distance; `lexicon_of` gives an image's list."""
+def with_list(real, list_name, find_lexicon, *, delta):
+    """Prints the line of one list at one edit distance. `find_lexicon` returns an image's list."""
     from crnn_keras.char_dict import alphanumeric
     from crnn_keras.model.decoding import read_with_lexicon
 
-    lexicons = [lexicon_of(path) for path in real.paths]
+    lexicons = [find_lexicon(path) for path in real.paths]
     distinct = {id(lexicon): lexicon for lexicon in lexicons}
     words = {key: set(lexicon.words) for key, lexicon in distinct.items()}
     pairs = zip(real.targets, lexicons, strict=True)
@@ -92,32 +91,30 @@ def with_list(real, list_name, lexicon_of, delta):
     texts, milliseconds, candidates = [None] * len(lexicons), [], []
     for position, logits in real.readable():
         began = time.perf_counter()
-        (read,) = read_with_lexicon(
-            logits[None], lexicons[position], delta, input_lengths=[len(logits)]
-        )
+        (choice,) = read_with_lexicon(logits[None], lexicons[position], delta=delta)
         milliseconds.append(1000 * (time.perf_counter() - began))
-        texts[position] = read.text
-        candidates.append(read.candidates)
+        texts[position] = choice.text
+        candidates.append(choice.candidates)
     spread = (
         f"{statistics.median(milliseconds):.2f} "
         f"({min(milliseconds):.2f} to {max(milliseconds):.2f}), "
         f"mean {statistics.mean(milliseconds):.2f}"
     )
-    columns = (
-        "all" if delta is None else delta,
-        f"{inside / len(lexicons):.1%}",
-        accuracy(real.targets, texts),
-        f"{candidates.count(0) / len(candidates):.2%}",
-        f"{statistics.median(candidates):.0f}",
-        spread,
-    )
-    print(line(real.name, list_name, *columns, n=len(texts)), flush=True)
+    columns = {
+        "delta": "all" if delta is None else delta,
+        "inside": f"{inside / len(lexicons):.1%}",
+        "accuracy": accuracy(real.targets, texts),
+        "none": f"{candidates.count(0) / len(candidates):.2%}",
+        "candidates": f"{statistics.median(candidates):.0f}",
+        "spread": spread,
+    }
+    print(line(real.name, list_name, **columns, n=len(texts)), flush=True)
 
 
-def line(name, words, delta, inside, right, none="", candidates="", spread="", n="n"):
-    """A line of the table."""
+def line(name, words, *, accuracy, delta="", inside="", none="", candidates="", spread="", n="n"):
+    """Returns a line of the table."""
     return (
-        f"{name:12} {words:6} {delta!s:5} {inside:>7} {right:22} {none:>7} {candidates:>10}  "
+        f"{name:12} {words:6} {delta!s:5} {inside:>7} {accuracy:22} {none:>7} {candidates:>10}  "
         f"{spread:36} {n:>5}"
     )
 
@@ -138,12 +135,12 @@ def beam_search(real, width):
     for position, logits in real.readable():
         by_frames.setdefault(len(logits), []).append((position, logits))
     for positions, logits in (b for pairs in by_frames.values() for b in batches(pairs)):
-        frames = np.full(len(logits), logits.shape[1], "int32")
+        lengths = np.full(len(logits), logits.shape[1], "int32")
         began = time.perf_counter()
-        best = [read.text for read in best_path(logits, real.char_dict, input_lengths=frames)]
+        best = [decoded.text for decoded in best_path(logits, real.char_dict)]
         between = time.perf_counter()
         found, _ = ops.ctc_decode(
-            logits, frames, strategy="beam_search", beam_width=width, mask_index=BLANK
+            logits, lengths, strategy="beam_search", beam_width=width, mask_index=BLANK
         )
         rows = ops.convert_to_numpy(found[0]).tolist()
         beam = [real.char_dict.decode(i for i in row if i > BLANK) for row in rows]
@@ -170,30 +167,32 @@ def beam_search(real, width):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=pathlib.Path, help="folder of the sets and lists")
-    parser.add_argument("--reader", default="words", help=".keras file or shipped name")
+    parser.add_argument("--model", default="words", help=".keras file or shipped name")
     parser.add_argument("--beam-width", type=int, default=10)
     options = parser.parse_args()
     from crnn_keras.data.labels import read_lexicon
     from crnn_keras.inference.recognizer import Recognizer
     from crnn_keras.model.decoding import Lexicon
 
-    recognizer = Recognizer.load(options.reader)
+    recognizer = Recognizer.load(options.model)
     svt, iiit5k = (RealSet(options.data / f"{s}_test", recognizer) for s in ("svt", "iiit5k"))
     own = read_lexicon(svt.folder / "lex50.tsv")
     fifty = {image: Lexicon(words, recognizer.char_dict) for image, words in own.items()}
     long_list = (options.data / "lexicons/mjsynth_90k.txt").read_text(encoding="utf-8").split()
     began = time.perf_counter()
-    whole = Lexicon(long_list, recognizer.char_dict)
+    long_lexicon = Lexicon(long_list, recognizer.char_dict)
     seconds = time.perf_counter() - began
-    print(f"{os.cpu_count()} cores; reader {options.reader}; 90k: {whole}, made in {seconds:.2f} s")
-    print(line("set", "list", "delta", "in list", "word accuracy", "no cand.", "candidates", "ms"))
+    print(f"{os.cpu_count()} cores; model {options.model}; 90k: {long_lexicon} in {seconds:.2f} s")
+    titles = {"delta": "delta", "inside": "in list", "accuracy": "word accuracy"}
+    titles |= {"none": "no cand.", "candidates": "candidates", "spread": "ms"}
+    print(line("set", "list", **titles))
     without_list(svt)
-    with_list(svt, "50", lambda path: fifty[os.path.normpath(svt.folder / path)], None)
+    with_list(svt, "50", lambda path: fifty[os.path.normpath(svt.folder / path)], delta=None)
     for delta in DELTAS:
-        with_list(svt, "90k", lambda path: whole, delta)
+        with_list(svt, "90k", lambda path: long_lexicon, delta=delta)
     without_list(iiit5k)
     for delta in DELTAS:
-        with_list(iiit5k, "90k", lambda path: whole, delta)
+        with_list(iiit5k, "90k", lambda path: long_lexicon, delta=delta)
     for real in (svt, iiit5k):
         beam_search(real, options.beam_width)
 

@@ -1,19 +1,19 @@
-"""From image files to texts: our readers on each runtime, beside RapidOCR's recognisers.
+"""From image files to texts: our readers on each runtime, beside RapidOCR's recognizers.
 
-    python benchmarks/reading.py [--crops FOLDER] [--rapid PYTHON] [--reader READER]
+    python benchmarks/reading.py [--crops FOLDER] [--rapid PYTHON] [--model MODEL]
 
-FOLDER holds a `labels.tsv` of path, tab, text; without it, words are rendered. READER is a trained
-reader, the shipped `words` unless told; the one of the paper has fresh weights, which cost the same
-time. RapidOCR brings PP-OCRv4
-and PP-OCRv6 along, and wants other versions than ours, so it runs in an environment of its own:
+FOLDER holds a `labels.tsv` of path, tab, text; without it, words are rendered. MODEL is a trained
+reader, by default the shipped `words`. The one of the paper has fresh weights, which take the same
+time. RapidOCR comes with PP-OCRv4 and PP-OCRv6. It needs other versions than ours, so it runs in an
+environment of its own:
 
     python -m venv rapid && rapid/bin/pip install rapidocr==3.10.0 rapidocr-onnxruntime==1.4.4
     python benchmarks/reading.py --rapid rapid/bin/python
 
 Each contender has a process of its own and they take turns. Printed are medians of the turns, the
 smallest to the largest in brackets: milliseconds an image, one image at a time, and images a
-second of a folder. Decoding is included. Slow ones get a shorter folder, `--few`; all are judged on
-the images of that one. A word counts as right if its letters and digits are, in whatever case.
+second of a folder. Decoding is included. Slow ones get a shorter folder, `--few`; all are compared
+on the images of that one. A word is correct if its letters and digits are, in any case.
 """
 
 import argparse
@@ -48,28 +48,28 @@ def take_turns(read):
 
 KERAS = """
 from crnn_keras.inference.recognizer import Recognizer
-reader = Recognizer.load(sys.argv[1])
-take_turns(lambda paths: [prediction.text for prediction in reader.read(paths)])
+recognizer = Recognizer.load(sys.argv[1])
+take_turns(lambda paths: [prediction.text for prediction in recognizer.read(paths)])
 """
 
 ONNX = """
 from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
-reader = OnnxRecognizer.load(sys.argv[1])
-take_turns(lambda paths: [prediction.text for prediction in reader.read(paths)])
+recognizer = OnnxRecognizer.load(sys.argv[1])
+take_turns(lambda paths: [prediction.text for prediction in recognizer.read(paths)])
 """
 
 OPENVINO = """
 import openvino
 from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
-class OpenVinoReader(OnnxRecognizer):
+class OpenVinoRecognizer(OnnxRecognizer):
     _predict_in_threads = OnnxRecognizer.__mro__[1]._predict_in_threads
     def predict_logits(self, canvases):
         return network.infer({0: canvases})[0].copy()
-reader = OpenVinoReader.load(sys.argv[1])
+recognizer = OpenVinoRecognizer.load(sys.argv[1])
 hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
 core = openvino.Core()
 network = core.compile_model(core.read_model(sys.argv[1]), "CPU", hints).create_infer_request()
-take_turns(lambda paths: [prediction.text for prediction in reader.read(paths)])
+take_turns(lambda paths: [prediction.text for prediction in recognizer.read(paths)])
 """
 
 SAVED_MODEL = """
@@ -90,27 +90,27 @@ take_turns(read)
 PP_OCR_V4 = """
 import cv2
 from rapidocr_onnxruntime import RapidOCR
-detect_layout = RapidOCR().text_rec
-take_turns(lambda paths: [text for text, *_ in detect_layout([cv2.imread(p) for p in paths])[0]])
+recognize = RapidOCR().text_rec
+take_turns(lambda paths: [text for text, *_ in recognize([cv2.imread(p) for p in paths])[0]])
 """
 
 PP_OCR_V6 = """
 import cv2
 from rapidocr import RapidOCR
 from rapidocr.ch_ppocr_rec import TextRecInput
-detect_layout = RapidOCR()._load_rec_model()
+recognize = RapidOCR()._load_rec_model()
 def read(paths):
     images = [cv2.imread(path) for path in paths]
-    return list(detect_layout(TextRecInput(img=images, return_word_box=False)).txts)
+    return list(recognize(TextRecInput(img=images, return_word_box=False)).txts)
 take_turns(read)
 """
 
 
 class Contender:
-    """A process that takes turns at reading, and what it took."""
+    """A process that takes turns at reading, and the times of its turns."""
 
-    def __init__(self, name, python, program, *arguments, judged=True):
-        self.name, self.judged = name, judged
+    def __init__(self, name, python, program, *arguments, compared=True):
+        self.name, self.compared = name, compared
         self.milliseconds, self.speeds, self.texts = [], [], []
         self.process = subprocess.Popen(
             [python, "-c", TURNS + program, *map(str, arguments)],
@@ -122,7 +122,7 @@ class Contender:
         )
 
     def starts(self, paths):
-        """Hands over the images; False if the process cannot run."""
+        """Sends the images. Returns whether the process can run."""
         try:
             print(json.dumps(paths), file=self.process.stdin, flush=True)
         except BrokenPipeError:
@@ -130,12 +130,12 @@ class Contender:
         return self.process.stdout.readline() == "ready\n"
 
     def turn(self, how, count):
-        """Seconds of each call and the texts."""
+        """Runs a turn. Returns the seconds of each call, and the texts."""
         print(how, count, file=self.process.stdin, flush=True)
         return json.loads(self.process.stdout.readline())
 
     def read(self, singles, count):
-        """One turn of each sort."""
+        """Runs a turn of each kind."""
         seconds, _ = self.turn("one", singles)
         self.milliseconds.append(1000 * statistics.median(seconds))
         (seconds,), self.texts = self.turn("folder", count)
@@ -143,27 +143,27 @@ class Contender:
 
     def show(self, targets):
         """Prints the line of the table."""
-        right = [plain(a) == plain(b) for a, b in zip(self.texts, targets, strict=False)]
-        accuracy = f"{sum(right) / len(right):6.1%}" if self.judged else "     –"
+        correct = [plain(a) == plain(b) for a, b in zip(self.texts, targets, strict=False)]
+        accuracy = f"{sum(correct) / len(correct):6.1%}" if self.compared else "     –"
         print(
             f"{self.name:32} {spread(self.milliseconds, 2):27} {spread(self.speeds, 0):25} "
-            f"{accuracy}  n = {len(right)}"
+            f"{accuracy}  n = {len(correct)}"
         )
 
 
 def spread(values, digits):
-    """Median, smallest and largest."""
+    """Returns median, smallest and largest value as a column."""
     middle = statistics.median(values)
     return f"{middle:,.{digits}f} [{min(values):,.{digits}f} to {max(values):,.{digits}f}]"
 
 
 def plain(text):
-    """A text's letters and digits, in lower case."""
+    """Returns a text's letters and digits, in lower case."""
     return "".join(c for c in (text or "").lower() if c.isascii() and c.isalnum())
 
 
 def labelled_images(crops, count, scratch):
-    """Paths and labels, from a folder or rendered."""
+    """Returns paths and labels, from a folder or rendered."""
     if crops:
         rows = (crops / "labels.tsv").read_text(encoding="utf-8").splitlines()[:count]
         pairs = [row.split("\t", 1) for row in rows]
@@ -181,39 +181,41 @@ def labelled_images(crops, count, scratch):
     return paths, texts
 
 
-def readers(trained, scratch):
-    """The trained reader and a fresh `paper`: name, `.keras` file, ONNX file and SavedModel."""
+def exported_models(trained, scratch):
+    """Yields name, `.keras` file, ONNX file and SavedModel of the trained and a fresh model."""
     from crnn_keras.char_dict import CharDict
     from crnn_keras.inference.export import export_onnx, export_saved_model
     from crnn_keras.model.crnn import build_crnn
 
     paper = scratch / "paper.keras"
     build_crnn(CharDict.from_preset("alphanumeric36"), architecture="paper").save(paper)
-    for name, reader in ((pathlib.Path(trained).stem, trained), ("paper", paper)):
+    for name, model_path in ((pathlib.Path(trained).stem, trained), ("paper", paper)):
         onnx = scratch / f"{name}.onnx"
-        export_onnx(reader, onnx)
-        yield name, reader, onnx, export_saved_model(reader, scratch / name)
+        export_onnx(model_path, onnx)
+        yield name, model_path, onnx, export_saved_model(model_path, scratch / name)
 
 
 def contenders(options, scratch):
-    """Starts all processes that were asked for."""
+    """Starts the processes of all contenders."""
     python = sys.executable
-    for name, reader, onnx, saved_model in readers(options.reader, scratch):
-        judged = name != "paper"
-        yield Contender(f"{name}, Keras on TensorFlow", python, KERAS, reader, judged=judged)
-        yield Contender(f"{name}, SavedModel", python, SAVED_MODEL, saved_model, judged=judged)
-        yield Contender(f"{name}, ONNX Runtime", python, ONNX, onnx, judged=judged)
-        yield Contender(f"{name}, OpenVINO", python, OPENVINO, onnx, judged=judged)
+    for name, model_path, onnx, saved_model in exported_models(options.model, scratch):
+        compared = name != "paper"
+        yield Contender(
+            f"{name}, Keras on TensorFlow", python, KERAS, model_path, compared=compared
+        )
+        yield Contender(f"{name}, SavedModel", python, SAVED_MODEL, saved_model, compared=compared)
+        yield Contender(f"{name}, ONNX Runtime", python, ONNX, onnx, compared=compared)
+        yield Contender(f"{name}, OpenVINO", python, OPENVINO, onnx, compared=compared)
     if options.rapid:
-        yield Contender("PP-OCRv4 recogniser, RapidOCR", options.rapid, PP_OCR_V4)
-        yield Contender("PP-OCRv6 recogniser, RapidOCR", options.rapid, PP_OCR_V6)
+        yield Contender("PP-OCRv4 recognizer, RapidOCR", options.rapid, PP_OCR_V4)
+        yield Contender("PP-OCRv6 recognizer, RapidOCR", options.rapid, PP_OCR_V6)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--crops", type=pathlib.Path, help="folder with a labels.tsv")
     parser.add_argument("--rapid", help="a python that has rapidocr and rapidocr-onnxruntime")
-    parser.add_argument("--reader", default="words", help=".keras file or shipped name")
+    parser.add_argument("--model", default="words", help=".keras file or shipped name")
     parser.add_argument("--images", type=int, default=3000, help="in the folder")
     parser.add_argument("--few", type=int, default=300, help="in the folder of slow readers")
     parser.add_argument("--singles", type=int, default=100, help="read one at a time, a turn")
@@ -231,7 +233,7 @@ def main():
                 print(f"{contender.name}: skipped, it does not run in this environment.")
         if not options.rapid:
             print("RapidOCR: skipped, no environment was given by --rapid.")
-        trained = pathlib.Path(options.reader).stem
+        trained = pathlib.Path(options.model).stem
         counts = {
             c: len(paths) if c.name.startswith(trained) else min(options.few, len(paths))
             for c in running
@@ -244,7 +246,7 @@ def main():
         print(
             f"{len(paths):,} {kind}; {os.cpu_count()} cores; {options.rounds} rounds in turn, "
             f"{options.singles} images one at a time in each\n"
-            f"{'':32} {'ms an image, one at a time':27} {'images/s of a folder':25} words right"
+            f"{'':32} {'ms an image, one at a time':27} {'images/s of a folder':25} words correct"
         )
         shared = targets[: min(counts.values())]
         for contender in running:
