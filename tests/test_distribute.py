@@ -9,7 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from backends import QUICK_COMPILE, environment_of, skip_unless_installed
+from backends import environment_of, skip_unless_installed
 
 from crnn_keras.char_dict import CharDict
 from crnn_keras.data.batches import Batches
@@ -31,13 +31,11 @@ def train_on(tmp_path_factory, word_sets):
     Runs are `RUN_FOLDER[@DEVICE,DEVICE]`.
     """
 
-    def train(backend, *runs, launcher=(), xla_flags=()):
+    def train(backend, *runs, launcher=(), **variables):
         skip_unless_installed(backend)
         out = tmp_path_factory.mktemp("found") / "out.json"
         command = [sys.executable, *launcher, WORKER, word_sets, out, *runs]
-        environment = environment_of(backend)
-        if backend == "jax":
-            environment["XLA_FLAGS"] = " ".join([QUICK_COMPILE, *xla_flags])
+        environment = {**environment_of(backend), **variables}
         done = subprocess.run(
             list(map(str, command)), env=environment, capture_output=True, text=True
         )
@@ -55,9 +53,8 @@ def newest_state(run):
 def jax_runs(tmp_path_factory, train_on):
     """A run by one device of a process, and one by two: the first's folder, and both results."""
     folder = tmp_path_factory.mktemp("jax")
-    flags = ["--xla_force_host_platform_device_count=2"]
-    runs = train_on("jax", f"{folder}/one@cpu:0", f"{folder}/two", xla_flags=flags)
-    return folder / "one", *runs
+    flags = "--xla_force_host_platform_device_count=2"
+    return folder / "one", *train_on("jax", f"{folder}/one@cpu:0", f"{folder}/two", XLA_FLAGS=flags)
 
 
 def test_two_jax_devices_of_a_process_train_as_one(jax_runs):

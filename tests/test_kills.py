@@ -86,7 +86,7 @@ def runs(request, tmp_path_factory, word_sets):
 
     def work(*runs):
         names = [f"{folder}/{run}" for run in runs]
-        return run_worker(backend, WORKER, word_sets, EPOCHS, *names, quick_compile=True)
+        return run_worker(backend, WORKER, word_sets, EPOCHS, *names)
 
     # Whatever needs no process of its own comes first, in the process of the first kill.
     lives = [[f"killed@{moment}"] for moment in moments()]
