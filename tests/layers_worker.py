@@ -272,10 +272,10 @@ def _train(layer, inputs, call):
     """Returns outputs, gradient of the inputs and losses of a call in training."""
     found = {"tensorflow": _by_tensorflow, "jax": _by_jax, "torch": _by_torch}
     differentiable = keras.backend.standardize_dtype(inputs.dtype) != "uint8"
-    return found[keras.backend.backend()](layer, inputs, call, differentiable)
+    return found[keras.backend.backend()](layer, inputs, call, differentiable=differentiable)
 
 
-def _by_tensorflow(layer, inputs, call, differentiable):
+def _by_tensorflow(layer, inputs, call, *, differentiable):
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
@@ -286,12 +286,12 @@ def _by_tensorflow(layer, inputs, call, differentiable):
     return outputs, gradient, [float(loss) for loss in layer.losses]
 
 
-def _by_jax(layer, inputs, call, differentiable):
+def _by_jax(layer, inputs, call, *, differentiable):
     # Without the gradient: to compile those of all cases takes longer than everything else here.
     return _call(layer, inputs, training=True, **call), None, [float(x) for x in layer.losses]
 
 
-def _by_torch(layer, inputs, call, differentiable):
+def _by_torch(layer, inputs, call, *, differentiable):
     inputs.requires_grad_(differentiable)
     outputs = _call(layer, inputs, training=True, **call)
     if differentiable:

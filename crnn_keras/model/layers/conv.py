@@ -115,8 +115,8 @@ def _jax_convolution(strides, pads):
         flat = gradient.reshape(-1, filters)
 
         # dkernel
-        slices = [_patch_slices(position, strides, gradient.shape) for position in positions]
-        patches = [padded[places].reshape(-1, channels) for places in slices]
+        slices = {p: _patch_slices(p, strides, gradient.shape) for p in positions}
+        patches = [padded[places].reshape(-1, channels) for places in slices.values()]
         if channels < _FEW_CHANNELS:
             to_kernel = jnp.concatenate(patches, axis=1).T @ flat
         else:
@@ -127,9 +127,9 @@ def _jax_convolution(strides, pads):
             *gradient.shape[:3], rows, columns, channels
         )
         to_padded = 0.0
-        for row, column in positions:
-            around = _patch_padding((row, column), strides, gradient.shape, padded.shape)
-            to_padded += jax.lax.pad(to_patches[:, :, :, row, column], 0.0, around)
+        for (row, column), places in slices.items():
+            zeros = _padding_around(places, padded.shape)
+            to_padded += jax.lax.pad(to_patches[:, :, :, row, column], 0.0, zeros)
         (top, _), (left, _) = pads
         to_inputs = to_padded[:, top : top + inputs.shape[1], left : left + inputs.shape[2]]
         return to_inputs, to_kernel.reshape(kernel.shape)
@@ -147,13 +147,13 @@ def _patch_slices(position, strides, output_shape):
     return slice(None), *height_and_width
 
 
-def _patch_padding(position, strides, output_shape, padded_shape):
+def _padding_around(patch_slices, padded_shape):
     """Returns `(before, after, between)` of each axis: the zeros that put a patch back in place."""
-    zeros = [(0, 0, 0)]
-    for axis, (start, stride) in enumerate(zip(position, strides, strict=True), start=1):
-        end = start + (output_shape[axis] - 1) * stride + 1
-        zeros.append((start, padded_shape[axis] - end, stride - 1))
-    return *zeros, (0, 0, 0)
+    height_and_width = (
+        (places.start, size - places.stop, places.step - 1)
+        for places, size in zip(patch_slices[1:], padded_shape[1:3], strict=True)
+    )
+    return (0, 0, 0), *height_and_width, (0, 0, 0)
 
 
 @functools.cache
@@ -183,15 +183,14 @@ def _tensorflow_convolution(strides, pads):
             )
             spread = _spread(tf, gradient, strides)
             reversed_kernel = tf.transpose(tf.reverse(kernel, [0, 1]), (0, 1, 3, 2))
-            spread_sizes = [
-                (size - 1) * stride + 1
-                for size, stride in zip(outputs.shape[1:3], strides, strict=True)
-            ]
             around = [
-                _gradient_padding(*sizes)
-                for sizes in zip(
-                    inputs.shape[1:3], spread_sizes, kernel.shape[:2], pads, strict=True
+                _gradient_padding(
+                    inputs.shape[axis + 1],
+                    kernel.shape[axis],
+                    pads[axis],
+                    spread_size=(outputs.shape[axis + 1] - 1) * strides[axis] + 1,
                 )
+                for axis in (0, 1)
             ]
             to_inputs = tf.nn.conv2d(spread, reversed_kernel, 1, ((0, 0), *around, (0, 0)))
             return to_inputs, to_kernel
@@ -217,7 +216,7 @@ def _spread(tf, gradient, strides):
     return gradient
 
 
-def _gradient_padding(input_size, spread_size, kernel_size, pads):
+def _gradient_padding(input_size, kernel_size, pads, *, spread_size):
     """Returns the zeros around a spread gradient for which the reversed kernel gives the inputs."""
     before = kernel_size - 1 - pads[0]
     return before, input_size + kernel_size - 1 - before - spread_size

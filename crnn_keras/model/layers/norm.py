@@ -46,10 +46,14 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if not self._supports_fast_path(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
-        weights = [w.value for w in (self.gamma, self.beta, self.moving_mean, self.moving_variance)]
+        weights = [self.gamma, self.beta, self.moving_mean, self.moving_variance]
         is_training = bool(training and self.trainable)
-        fused = _FUSED[keras.backend.backend()]
-        outputs, mean, variance = fused(inputs, *weights, self.epsilon, is_training)
+        outputs, mean, variance = _FUSED[keras.backend.backend()](
+            inputs,
+            [weight.value for weight in weights],
+            epsilon=self.epsilon,
+            is_training=is_training,
+        )
         if is_training:
             for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving.value * self.momentum + now * (1.0 - self.momentum))
@@ -72,9 +76,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
 
 
-def _tensorflow_norm(inputs, gamma, beta, moving_mean, moving_variance, epsilon, is_training):
+def _tensorflow_norm(inputs, weights, *, epsilon, is_training):
     import tensorflow as tf
 
+    gamma, beta, moving_mean, moving_variance = weights
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=inputs,
         scale=gamma,
@@ -89,11 +94,12 @@ def _tensorflow_norm(inputs, gamma, beta, moving_mean, moving_variance, epsilon,
     return outputs, tf.stop_gradient(mean), tf.stop_gradient(variance * (count - 1) / count)
 
 
-def _torch_norm(inputs, gamma, beta, moving_mean, moving_variance, epsilon, is_training):
+def _torch_norm(inputs, weights, *, epsilon, is_training):
     import torch
 
+    gamma, beta, *moving = weights
     # None in training: the kernel would change the moving statistics in its own way.
-    statistics = (None, None) if is_training else (moving_mean, moving_variance)
+    statistics = (None, None) if is_training else moving
     # torch has channels second. That changes the strides in memory only.
     outputs, mean, inverse = torch.native_batch_norm(
         inputs.movedim(-1, 1), gamma, beta, *statistics, is_training, 0.0, epsilon
