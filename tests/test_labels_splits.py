@@ -224,3 +224,13 @@ def test_a_missing_source_is_named(sources, monkeypatch, source):
     labels = {"labels": "one.txt", source: "absent.txt"}
     with pytest.raises(ValueError, match=r"absent\.txt"):
         read_splits(fractions=FRACTIONS, seed=0, **labels)
+
+
+def test_labels_without_a_usable_row_name_the_first_issue(tmp_path):
+    path = tmp_path / "labels.tsv"
+    path.write_text("/elsewhere/a.png\tone\n/elsewhere/b.png\ttwo\n")
+    with pytest.raises(ValueError, match=r"labels\.tsv has no row .* 2 .*line 1.*a\.png"):
+        read_splits(path, FRACTIONS, seed=0)
+    path.write_text("")
+    with pytest.raises(ValueError, match=r"labels\.tsv"):
+        read_splits(path, FRACTIONS, seed=0)

@@ -82,7 +82,7 @@ def read_splits(
         Tuple of a `LabelledSet` of all sources, and a dict of `split: list of Samples`.
 
     Raises:
-        ValueError: see `read_samples` and `split_samples`.
+        ValueError: no row of `labels` can be used; see also `read_samples` and `split_samples`.
 
     Example:
 
@@ -98,6 +98,8 @@ def read_splits(
         "text_column": text_column,
     }
     first = read_samples(labels, **options)
+    if not first.samples:
+        _raise_nothing_usable(labels, first.issues)
     own = {
         split: read_samples(source, **options)
         for split, source in {"validation": validation_labels, "test": test_labels}.items()
@@ -108,6 +110,14 @@ def read_splits(
     splits |= {split: found.samples for split, found in own.items()}
     order = dict.fromkeys([*fractions, *splits])
     return _join([first, *own.values()]), {split: splits[split] for split in order}
+
+
+def _raise_nothing_usable(labels, issues):
+    """Raises a ValueError that names the first of the issues for which every row was skipped."""
+    found = "It is empty."
+    if issues:
+        found = f"{len(issues):,} were skipped, the first: {issues[0].where}: {issues[0].reason}"
+    raise ValueError(f"{labels} has no row that can be used. {found}")
 
 
 def _join(found):
