@@ -236,3 +236,20 @@ def test_readmes_name_every_notebook():
     for readme in ("README.md", "README.zh.md"):
         text = (ROOT / readme).read_text()
         assert all(path.stem in text for path in NOTEBOOKS), readme
+
+
+# Keras calls these with arguments in its own order.
+_ORDER_OF_KERAS = {"crnn_keras/model/layers/bidirectional.py": "call"}
+
+
+MODULES = [*sorted((ROOT / "crnn_keras").rglob("*.py")), *sorted((ROOT / "tools").rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_function_takes_at_most_three_arguments_by_position(path):
+    name = path.relative_to(ROOT).as_posix()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and node.name != _ORDER_OF_KERAS.get(name):
+            given = [a.arg for a in node.args.posonlyargs + node.args.args]
+            given = [argument for argument in given if argument not in ("self", "cls")]
+            assert len(given) <= 3, f"{name}, line {node.lineno}: {node.name} takes {given}"

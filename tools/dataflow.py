@@ -174,12 +174,12 @@ def _draw_stages(axes: Axes) -> None:
             )
         center = (0.2 + BOX_WIDTH / 2 + column * CELL_WIDTH, ROWS_AT + row * CELL_HEIGHT)
         centers[name] = center
-        _draw_box(axes, center, name, path)
+        _draw_box(axes, center, name=name, path=path)
     for start, end in FLOWS:
         _draw_arrow(axes, centers[start], centers[end])
 
 
-def _draw_box(axes: Axes, center: tuple[float, float], name: str, path: str) -> None:
+def _draw_box(axes: Axes, center: tuple[float, float], *, name: str, path: str) -> None:
     """Draws a stage: filled in the color of its wing, or white if it is no code."""
     x, y = center
     color = WINGS[path.split("/")[0]] if path else "white"

@@ -41,12 +41,12 @@ def augment_canvases(
     key = _key(seed, step)
     draws = tf.random.stateless_uniform([10, batch_size], key)[:, rows]
 
-    def uniform(row, low, high, neutral=0.0):
+    def uniform(row, low, high, *, neutral=0.0):
         return neutral + strength * (low - neutral + (high - low) * draws[row])
 
     # Where in the old canvas each pixel of the new one lies: around the middle, then shifted.
-    across, slant = uniform(0, 0.92, 1.08, 1), uniform(1, -0.35, 0.35)
-    angle, down = uniform(2, -0.06, 0.06), uniform(3, 0.85, 1.15, 1)
+    across, slant = uniform(0, 0.92, 1.08, neutral=1), uniform(1, -0.35, 0.35)
+    angle, down = uniform(2, -0.06, 0.06), uniform(3, 0.85, 1.15, neutral=1)
     middle_x, middle_y = width / 2, height / 2
     offset_x = middle_x - across * middle_x - slant * middle_y + uniform(4, -3.0, 3.0)
     offset_y = middle_y - angle * middle_x - down * middle_y + uniform(5, -2.0, 2.0)
@@ -62,7 +62,7 @@ def augment_canvases(
     # Half of the images lose some sharpness: a mix with their own 3 x 3 mean.
     soft = tf.maximum(uniform(6, -0.8, 0.8), 0.0)[:, None, None, None]
     bent = (1 - soft) * bent + soft * tf.nn.avg_pool2d(bent, 3, 1, "SAME")
-    contrast = uniform(7, 0.7, 1.25, 1)[:, None, None, None]
+    contrast = uniform(7, 0.7, 1.25, neutral=1)[:, None, None, None]
     light = uniform(8, -30.0, 30.0)[:, None, None, None]
     shape = [batch_size, *tf.unstack(tf.shape(bent))[1:]]
     grain = tf.random.stateless_normal(shape, key + 1)[rows]

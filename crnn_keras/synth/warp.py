@@ -15,7 +15,7 @@ _MAX_ASPECT = 40
 _MAX_PIXELS = 2**23
 
 
-def _warp_corners(width, height, style, rng):
+def _warp_corners(width, height, *, style, rng):
     """Moves the corners of the text's box: left top, right top, right bottom, left bottom."""
     corners = [[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]]
     for corner, (dx, dy) in zip(corners, ((1, 1), (-1, 1), (-1, -1), (1, -1)), strict=True):
@@ -67,7 +67,7 @@ def _invert(matrix):
     )
 
 
-def _draw_curve(width, height, style, rng):
+def _draw_curve(width, height, *, style, rng):
     """Draws the rise of an arc or wave as a fraction of the height, and its kind; 0 for a line."""
     if rng.random() >= style.curve:
         return 0.0, 0
@@ -130,9 +130,9 @@ def warp_letters(
         is what the text needs; and the scale of the letters, 1 if they are as high as drawn.
     """
     left, top, width, height = letters.box
-    rise, kind = _draw_curve(width, height, style, rng)
+    rise, kind = _draw_curve(width, height, style=style, rng=rng)
     curved_height = height * (1 + rise)
-    corners = _warp_corners(width, curved_height, style, rng)
+    corners = _warp_corners(width, curved_height, style=style, rng=rng)
     margins = _draw_margins(height, style, rng)
     low = [min(corner[axis] for corner in corners) - margins[axis] for axis in (0, 1)]
     high = [max(corner[axis] for corner in corners) + margins[axis + 2] for axis in (0, 1)]

@@ -249,7 +249,7 @@ def _print_rows(rows, data):
         print(f"| {name} | {protocol} | {label} | {accuracy} | {len(report.cases):,} |", flush=True)
 
 
-def _rows(recognizer, model, data, is_selection):
+def _rows(recognizer, model, data, *, is_selection):
     for tta_views in TTA_COUNTS:
         yield from plain_rows(recognizer, data, is_selection=is_selection, tta_views=tta_views)
     # Lexicons and street view say nothing about case.
@@ -289,6 +289,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{path.stat().st_size / 1e6:.1f} MB, {len(recognizer.char_dict)} characters, "
             f"loads in {seconds_to_load(model):.2f} s on TensorFlow\n"
         )
-        _print_rows(_rows(recognizer, model, options.data, options.selection), options.data)
+        _print_rows(
+            _rows(recognizer, model, options.data, is_selection=options.selection), options.data
+        )
         if recognizer.char_dict.fold_case and not options.selection:
             print("", *confidence_lines(recognizer, options.data), sep="\n")

@@ -51,7 +51,7 @@ def prepare_samples(
     folder = pathlib.Path(folder)
     if not in_place:
         sources = list_splits(folder / "lists", splits)
-        return _prepare(sources, char_dict, canvas, folder)
+        return _prepare(sources, char_dict, canvas, folder=folder)
     settings = {"char_dict": char_dict, "canvas": canvas}
     written = {
         name: write_manifest(folder / "records" / name, list(samples), **settings)
@@ -92,15 +92,17 @@ def prepare_rendered(
         name: RenderedSource(dataclasses.replace(recipe, split=name), round(rows * fraction))
         for name, fraction in recipe.fractions.items()
     }
-    return _prepare(sources, char_dict, canvas, pathlib.Path(folder))
+    return _prepare(sources, char_dict, canvas, folder=pathlib.Path(folder))
 
 
 def _prepare(
     sources: Mapping[str, ListedSource | RenderedSource],
     char_dict: CharDict,
     canvas: Canvas,
+    *,
     folder: pathlib.Path,
 ) -> dict[str, dict]:
+    """Writes each source as a set of records, and the char dict beside them."""
     written = {
         name: prepare(Specification(source, char_dict, canvas), folder / "records" / name)
         for name, source in sources.items()
