@@ -11,6 +11,8 @@ from crnn_keras.model.crnn import build_crnn
 from crnn_keras.training import TrainingStopped
 from crnn_keras.utils import files
 
+pytestmark = pytest.mark.slow
+
 
 class Recorder(keras.callbacks.Callback):
     """Records the calls of an epoch and of the training, and the logs of the epochs' ends."""

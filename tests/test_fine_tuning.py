@@ -26,6 +26,8 @@ from crnn_keras.training.fine_tuning import (
 )
 from crnn_keras.training.start import make_model
 
+pytestmark = pytest.mark.slow
+
 WORDS = ["lantern", "Mirror", "4711", "OCEAN", "bridge", "station", "hotel", "market"]
 # The canvas of the shipped model.
 WIDTH = 128

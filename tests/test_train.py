@@ -23,6 +23,8 @@ from crnn_keras.training import (
     write_history,
 )
 
+pytestmark = pytest.mark.slow
+
 EPOCHS, STEPS = 4, 20
 
 
