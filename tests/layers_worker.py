@@ -296,7 +296,7 @@ def _by_torch(layer, inputs, call, *, differentiable):
     outputs = _call(layer, inputs, training=True, **call)
     if differentiable:
         _total(outputs).backward()
-    return outputs, inputs.grad, [float(loss) for loss in layer.losses]
+    return outputs, inputs.grad, [float(loss.detach()) for loss in layer.losses]
 
 
 def synchronized_norms():
