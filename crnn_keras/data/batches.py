@@ -18,6 +18,7 @@ from crnn_keras.data.plan import BatchPlan
 from crnn_keras.images import to_canvas
 from crnn_keras.images.augment import augment_canvases, erase_strips
 from crnn_keras.utils.backend import tensorflow_for_input
+from crnn_keras.utils.math import ceil_div
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -262,7 +263,7 @@ def _rows_of_shard(batch_size, shard):
     if batch_size % processes:
         raise ValueError(
             f"A batch of {batch_size} cannot be shared by {processes} processes. Take a batch "
-            f"size that {processes} divides, such as {-(-batch_size // processes) * processes}."
+            f"size that {processes} divides, such as {ceil_div(batch_size, processes) * processes}."
         )
     rows = batch_size // processes
     return slice(rank * rows, (rank + 1) * rows)

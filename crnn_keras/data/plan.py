@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from crnn_keras.utils.math import ceil_div
+
 
 class BatchPlan:
     """Assigns images to steps: a pure function of `(widths, batch_size, seed, step)`.
@@ -39,7 +41,7 @@ class BatchPlan:
         self.seed = seed
         self.shuffle = shuffle
         _, counts = np.unique(self.widths, return_counts=True)
-        self.steps_per_epoch = int(np.sum(-(-counts // batch_size)))
+        self.steps_per_epoch = int(np.sum(ceil_div(counts, batch_size)))
         self._latest_epoch = None, None
 
     def epoch(self, epoch: int) -> np.ndarray:
@@ -56,7 +58,7 @@ class BatchPlan:
         for width in np.unique(self.widths):
             members = np.flatnonzero(self.widths == width)
             members = rng.permutation(members) if self.shuffle else members
-            filled = -(-len(members) // self.batch_size) * self.batch_size
+            filled = ceil_div(len(members), self.batch_size) * self.batch_size
             rows.append(np.resize(members, filled).reshape(-1, self.batch_size))
         batches = np.concatenate(rows)
         return rng.permutation(batches) if self.shuffle else batches

@@ -13,6 +13,8 @@ from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from crnn_keras.utils.math import ceil_div
+
 if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
@@ -95,7 +97,7 @@ def image_grid(images: Sequence[GrayImage], titles: Sequence[str], columns: int 
     Returns:
         `Figure`.
     """
-    rows = max(-(-len(images) // columns), 1)
+    rows = max(ceil_div(len(images), columns), 1)
     lines = 1 + max((title.count("\n") for title in titles), default=0)
     figure = Figure(figsize=(2.1 * columns, (0.75 + 0.2 * lines) * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -515,7 +517,7 @@ def image_pairs(pairs: Sequence[tuple[GrayImage, GrayImage, str]], columns: int 
     Returns:
         `Figure`.
     """
-    rows = max(-(-len(pairs) // columns), 1)
+    rows = max(ceil_div(len(pairs), columns), 1)
     figure = Figure(figsize=(3 * columns, 0.85 * rows), layout="constrained")
     grid = figure.subplots(rows, 2 * columns, squeeze=False).reshape(-1, 2)
     for left, right in grid[len(pairs) :]:

@@ -18,6 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from crnn_keras.utils.math import ceil_div
+
 # Four pixels of the canvas make one frame of the network, which halves the width twice.
 PIXELS_PER_FRAME = 4
 # A larger image is no cropped word; decoding it could use up the machine's memory.
@@ -103,7 +105,7 @@ class Canvas:
         """
         if self.mode == "stretch":
             return self.widths[0], self.widths[0]
-        scaled = max(-(-width * self.height // height), 1)  # rounded up
+        scaled = max(ceil_div(width * self.height, height), 1)
         inner = min(scaled, self.widths[-1])
         return inner, next(outer for outer in self.widths if outer >= inner)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from crnn_keras.images.canvas import MAX_PIXELS, MAX_SIDE, Canvas
+from crnn_keras.utils.math import ceil_div
 
 # Pillow's gray: ITU-R 601 weights as 16-bit integers.
 _GRAY = (19595, 38470, 7471)
@@ -35,7 +36,7 @@ def to_canvas(encoded: tf.Tensor, canvas: Canvas) -> tf.Tensor:
     if canvas.mode == "stretch":
         inner = outer = tf.constant(canvas.widths[0])
     else:
-        inner = tf.clip_by_value(-(-width * canvas.height // height), 1, canvas.widths[-1])
+        inner = tf.clip_by_value(ceil_div(width * canvas.height, height), 1, canvas.widths[-1])
         widths = tf.constant(canvas.widths)
         outer = widths[tf.searchsorted(widths, inner[None])[0]]
     pixels = _resize(gray, tf.constant(canvas.height), inner)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from crnn_keras.data.build.lists import PER_SHARD
 from crnn_keras.data.records.record import Record, make_record
 from crnn_keras.synth import Recipe
+from crnn_keras.utils.math import ceil_div
 
 
 @functools.lru_cache(maxsize=8)
@@ -55,7 +56,7 @@ class RenderedSource:
 
     def __len__(self) -> int:
         """Returns the number of shards."""
-        return -(-self.rows // self.per_shard)
+        return ceil_div(self.rows, self.per_shard)
 
     def shard_rows(self, index: int) -> range:
         """Returns the rows of a shard, counted from 0 over all shards."""

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from crnn_keras.evaluation.metrics import wilson_interval
 from crnn_keras.model.calibration import check_confidences
+from crnn_keras.utils.math import ceil_div
 
 # For each prediction whether it is correct: bools, or 0 and 1.
 Flags: TypeAlias = Sequence[bool] | np.ndarray
@@ -62,7 +63,7 @@ def reliability_bins(
         raise ValueError(f"Expected at least 1 bin, got {bins}.")
     order = np.argsort(confidences, kind="stable")
     confidences, correct = confidences[order], correct[order]
-    ends = -(-len(correct) * np.arange(1, bins + 1) // bins)
+    ends = ceil_div(len(correct) * np.arange(1, bins + 1), bins)
     # A bin that would end among equal confidences ends after the last of them.
     ends = np.unique(np.searchsorted(confidences, confidences[ends - 1], side="right"))
     made = []
