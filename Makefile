@@ -51,13 +51,13 @@ release-figures: install  ## Measure the shipped readers on the real sets of DAT
 	$(PY) -m tools.readers figures $(DATA)
 
 test: lint  ## Run all tests: style, package, notebooks, backends
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: install  ## Run the tests of a few minutes: no notebooks, no training, one backend
-	$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not notebooks and not backends"
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not notebooks and not backends"
 
 test-notebooks: install  ## Run the tests that execute notebooks
-	$(PY) -m pytest -n 2 --dist loadfile -m notebooks
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m notebooks
 
 walkthrough: install  ## Train a reader by notebooks 00 to 07; RUN=name PARAMS="-p epochs 4"
 	.venv/bin/crnn-keras walkthrough --run $(RUN) $(PARAMS)

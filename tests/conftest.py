@@ -33,6 +33,16 @@ from crnn_keras.data.labels import Sample  # noqa: E402
 from crnn_keras.images import Canvas  # noqa: E402
 
 
+def pytest_collection_modifyitems(items):
+    """Starts with the files that take minutes: no process waits for one of them at the end."""
+    marks = ("notebooks", "backends", "slow")
+    rank = {}
+    for item in items:
+        own = min((marks.index(m.name) for m in item.iter_markers() if m.name in marks), default=3)
+        rank[item.path] = min(rank.get(item.path, 3), own)
+    items.sort(key=lambda item: rank[item.path])
+
+
 @pytest.fixture(scope="session")
 def char_dict():
     return CharDict.from_preset("alphanumeric36")
