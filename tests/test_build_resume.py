@@ -9,6 +9,7 @@ import time
 
 import pytest
 from PIL import Image
+from processes import children_of, is_running
 
 from crnn_keras import synth
 from crnn_keras.char_dict import CharDict
@@ -123,23 +124,6 @@ def test_a_full_disk_keeps_what_was_made(tmp_path, rendered, fill_disk, monkeypa
     assert verify(tmp_path / "set") == {} and len(Records(tmp_path / "set")) == 40
 
 
-def _children(process):
-    """Processes that a process started, by their ids."""
-    try:
-        with open(f"/proc/{process}/task/{process}/children") as file:
-            return [int(word) for word in file.read().split()]
-    except OSError:
-        return []
-
-
-def _runs(process):
-    try:
-        with open(f"/proc/{process}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="processes are in /proc")
 @pytest.mark.parametrize(
     ("sent", "to_all"),
@@ -162,7 +146,7 @@ def test_stopped_it_ends_at_once_and_keeps_what_was_made(tmp_path, sent, to_all)
     # Until each process has made a shard: one that still starts would print that it is stopped.
     while process.poll() is None and len(list(partial.glob("*[0-9].json"))) < 4:
         time.sleep(0.01)
-    workers = _children(process.pid)
+    workers = children_of(process.pid)
     assert len(workers) >= 2
     started = time.monotonic()
     if to_all:
@@ -170,9 +154,9 @@ def test_stopped_it_ends_at_once_and_keeps_what_was_made(tmp_path, sent, to_all)
     else:
         process.send_signal(sent)
     process.wait(timeout=10)
-    while any(map(_runs, workers)) and time.monotonic() < started + 10:
+    while any(map(is_running, workers)) and time.monotonic() < started + 10:
         time.sleep(0.01)
-    assert not any(map(_runs, workers))
+    assert not any(map(is_running, workers))
     if sent == signal.SIGINT:
         assert process.stderr.read() == "stopped\n"
     assert list(partial.glob("*[0-9].json")) and not (tmp_path / "set").exists()

@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from processes import children_of, is_running
 
 from crnn_keras.utils.parallel import parallel_map, thread_map
 
@@ -30,23 +31,6 @@ def _kill_three(number):
     if number == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
-
-
-def _children(process):
-    """Processes that a process started, by their ids."""
-    try:
-        with open(f"/proc/{process}/task/{process}/children") as file:
-            return [int(word) for word in file.read().split()]
-    except OSError:
-        return []
-
-
-def _runs(process):
-    try:
-        with open(f"/proc/{process}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.fixture(params=["processes", "threads"])
@@ -123,10 +107,10 @@ def test_a_killed_worker_is_named():
 
 @IN_PROC
 def test_a_closed_iterator_ends_the_workers_at_once():
-    before = set(_children(os.getpid()))
+    before = set(children_of(os.getpid()))
     results = parallel_map(time.sleep, itertools.chain([0], itertools.repeat(60)), processes=2)
     next(results)
-    started = set(_children(os.getpid())) - before
+    started = set(children_of(os.getpid())) - before
     workers = {process for process in started if not _is_tracker(process)}
     assert len(workers) == 2
     results.close()
@@ -141,9 +125,9 @@ def _is_tracker(process):
 
 def _assert_ended(processes):
     limit = time.monotonic() + 10
-    while any(map(_runs, processes)) and time.monotonic() < limit:
+    while any(map(is_running, processes)) and time.monotonic() < limit:
         time.sleep(0.01)
-    assert not any(map(_runs, processes))
+    assert not any(map(is_running, processes))
 
 
 SCRIPT = """
