@@ -364,6 +364,15 @@ def test_evaluate_measures_a_shipped_model(run, folder, labelled):
     assert "word accuracy" in run("evaluate", labelled / "labels.tsv", "--model", "words")[1]
 
 
+def test_evaluate_names_the_rows_that_it_skips(run, folder, labelled):
+    content = (labelled / "labels.tsv").read_text()
+    (labelled / "some.tsv").write_text(content + "images/none.png\t\n")
+    words = ["evaluate", labelled / "some.tsv", "--model", "words", "--json"]
+    code, output, errors = run(*words)
+    assert code == SOME_UNUSABLE and json.loads(output)["images"] == 200
+    assert "some.tsv, line 201" in errors and "1 skipped" in errors
+
+
 def test_evaluate_without_a_trained_model_is_refused(run, folder):
     assert "data/mine/train/model.keras" in refused(run, "evaluate")
 

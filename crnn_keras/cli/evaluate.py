@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     this_run = NotebookRun("evaluate", options.run)
     with print_to_stderr():
         recognizer = load_recognizer(options.model or str(this_run.data / "train" / "model.keras"))
-        images, targets = open_test_set(
+        images, targets, issues = open_test_set(
             options.labels or this_run.data / "records" / "test", **source_options(options)
         )
         predictions = recognizer.read(images, tta_views=options.tta_views)
@@ -74,4 +74,4 @@ def run(options: argparse.Namespace) -> int:
     failed = [prediction for prediction in predictions if prediction.error]
     for prediction in failed:
         print(f"{prediction.source}: {prediction.error}", file=sys.stderr)
-    return SOME_UNUSABLE if failed else DONE
+    return SOME_UNUSABLE if failed or issues else DONE

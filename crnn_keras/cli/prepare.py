@@ -100,10 +100,9 @@ def _prepare_specification(options: argparse.Namespace) -> int:
             processes=options.processes,
             beam_options=options.beam,
         )
-    if content is not None:
-        shards, skipped = len(content["shards"]), content["skipped"]
-        print(f"{content['records']:,} records in {shards} shards, {skipped:,} rows skipped")
-    return DONE
+    shards, skipped = len(content["shards"]), content["skipped"]
+    print(f"{content['records']:,} records in {shards} shards, {skipped:,} rows skipped")
+    return SOME_UNUSABLE if skipped else DONE
 
 
 def _prepare_labels(options: argparse.Namespace, this_run: NotebookRun) -> tuple[dict, int]:

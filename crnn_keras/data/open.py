@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
 from typing import TYPE_CHECKING
@@ -13,7 +14,10 @@ from crnn_keras.data.records import SIDECAR, open_records
 from crnn_keras.images import Canvas
 
 if TYPE_CHECKING:
+    from crnn_keras.data.issues import Issue
     from crnn_keras.data.labels import Sample
+
+_logger = logging.getLogger(__name__)
 
 
 def open_batches(
@@ -67,7 +71,7 @@ def open_test_set(
     images_folder: str | os.PathLike | None = None,
     image_column: str | None = None,
     text_column: str | None = None,
-) -> tuple[list[Sample | bytes], list[str]]:
+) -> tuple[list[Sample | bytes], list[str], list[Issue]]:
     """Opens labelled images to measure a model on.
 
     Args:
@@ -78,8 +82,8 @@ def open_test_set(
         text_column: Of a label source, see `read_samples`.
 
     Returns:
-        The images, as `Recognizer.read` takes them, and their texts. Rows of a label source that
-        cannot be used are not among them: `read_samples` names them.
+        The images, as `Recognizer.read` takes them, their texts, and the issues for which rows of
+        a label source were skipped. These are logged as a warning too, by kind.
 
     Raises:
         ValueError: The set is missing or damaged.
@@ -87,7 +91,7 @@ def open_test_set(
     path = pathlib.Path(path)
     if (path / SIDECAR).exists():
         records = list(open_records(path))
-        return [record.encoded for record in records], [record.text for record in records]
+        return [record.encoded for record in records], [record.text for record in records], []
     found = read_samples(
         path,
         layout=layout,
@@ -95,4 +99,6 @@ def open_test_set(
         image_column=image_column,
         text_column=text_column,
     )
-    return list(found.samples), [sample.text for sample in found.samples]
+    if found.issues:
+        _logger.warning("%s", found.summary())
+    return list(found.samples), [sample.text for sample in found.samples], found.issues

@@ -9,7 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import keras
@@ -46,6 +46,8 @@ class TrainingRun:
         progress: The `Progress` of the newest state. The callbacks keep it up to date.
         epochs: Number of epochs in all.
         steps: Steps in an epoch.
+
+    Attributes:
         epoch_started: When the running epoch began, on the clock of `time.monotonic`. Time before
             an interruption counts.
     """
@@ -56,7 +58,7 @@ class TrainingRun:
     progress: Progress
     epochs: int
     steps: int
-    epoch_started: float = 0.0
+    epoch_started: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.epoch_started = time.monotonic() - self.progress.seconds
