@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import pathlib
+import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO, TextIO
 
+from crnn_keras.utils.locks import lock
+
 # Characters read at a time where a file may be long.
 _CHUNK = 1 << 16
+# Of the temporary name of a file: digits, and seconds after which nobody writes it any more.
+_DIGITS, _LEFT_SECONDS = 16, 86_400
 
 
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Opens a file for writing bytes that appears under its name only when it is complete.
 
-    The bytes go to `<path>.part`, are flushed to the disk, and the file is renamed. After any error
-    (a full disk too) the temporary file is removed, and the earlier file of that name is unchanged.
+    The bytes go to a temporary file beside it, whose name no other writer has, are flushed to the
+    disk, and the file is renamed. After any error (a full disk too) the temporary file is removed,
+    and the earlier file of that name is unchanged. Of two writers at once, the last one wins.
 
     Args:
         path: File to write; its folder is made.
@@ -30,7 +38,7 @@ def atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
+    temporary = temporary_path(path)
     try:
         with open(temporary, "wb") as file:
             yield file
@@ -41,6 +49,39 @@ def atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def temporary_path(path: str | os.PathLike) -> pathlib.Path:
+    """Returns a name beside a file or folder that is about to be written.
+
+    What writers of that file left under such names when they were killed, a day ago or longer, is
+    removed.
+
+    Args:
+        path: The file or folder.
+
+    Returns:
+        `<path>.<16 digits>.part`; no other writer has the same.
+    """
+    path = pathlib.Path(path)
+    for old in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * _DIGITS}.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > _LEFT_SECONDS:
+                remove(old)
+    return path.with_name(f"{path.name}.{secrets.token_hex(_DIGITS // 2)}.part")
+
+
+def remove(path: str | os.PathLike) -> None:
+    """Removes a file or a folder with all that is in it; nothing happens if there is none.
+
+    Args:
+        path: The file or folder. Of a symbolic link, the link is removed.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sync(path: str | os.PathLike) -> None:
@@ -76,27 +117,30 @@ def write_atomic(path: str | os.PathLike, content: bytes) -> None:
 def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Makes a folder that appears under its name only when it is complete.
 
-    It is filled as `<path>.part` and renamed. Then it replaces the earlier folder of that name,
-    which is unchanged after any error. A folder that a killed run left half replaced is restored
-    first.
+    It is filled under a temporary name and renamed. Then it replaces the earlier folder of that
+    name, which is unchanged after any error. A folder that a killed run left half replaced is
+    restored first. The folder is locked meanwhile.
 
     Args:
         path: Folder to make.
 
     Yields:
         Path of the folder to fill.
+
+    Raises:
+        LockedError: Another process, or this one, makes the same folder.
     """
     path = pathlib.Path(path)
-    restore_folder(path)
-    temporary = path.with_name(path.name + ".part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        replace_folder(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with lock(path, "the folder"):
+        restore_folder(path)
+        temporary = temporary_path(path)
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            replace_folder(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
 
 
 def replace_folder(new: str | os.PathLike, folder: str | os.PathLike) -> None:
@@ -173,11 +217,11 @@ def read_json(path: str | os.PathLike) -> Any:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is not JSON.
+        ValueError: If the file is not JSON, or its brackets are nested too deeply.
     """
     try:
         return json.loads(pathlib.Path(path).read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a JSON file: {error}") from None
 
 

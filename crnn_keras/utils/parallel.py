@@ -52,7 +52,7 @@ def parallel_map(
     from loky import ProcessPoolExecutor
 
     theirs, ours = multiprocessing.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(processes, initializer=_start_worker, initargs=(theirs,))
+    pool = ProcessPoolExecutor(processes, initializer=start_worker, initargs=(theirs,))
     try:
         yield from _in_order(pool, function, jobs, workers=processes)
         pool.shutdown()
@@ -100,8 +100,12 @@ def _in_order(pool: Executor, function, jobs, *, workers):
         yield waiting.popleft().result()
 
 
-def _start_worker(parent_is_open: Connection):
-    """Leaves Ctrl-C to the parent; ends this process when the parent closes its pipe or dies."""
+def start_worker(parent_is_open: Connection) -> None:
+    """Leaves Ctrl-C to the parent; ends this process when the parent closes its pipe or dies.
+
+    Args:
+        parent_is_open: The receiving end of a pipe; the parent holds the other one.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent_is_open,), daemon=True).start()
 
