@@ -26,9 +26,9 @@ def holder(tmp_path):
 
 
 def test_the_second_is_refused_and_told_who_holds_the_lock(tmp_path, holder):
-    with pytest.raises(LockedError, match=rf"set: the set .* process {holder.pid} on "):
-        with lock(tmp_path / "set", "the set"):
-            pass
+    message = rf"set: the set .* process {holder.pid} on "
+    with pytest.raises(LockedError, match=message), lock(tmp_path / "set", "the set"):
+        pass
 
 
 def test_other_paths_and_other_spellings(tmp_path, holder):
