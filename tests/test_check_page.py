@@ -78,7 +78,8 @@ def test_the_page_needs_no_other_file_and_has_every_issue(checked, tmp_path):
     headings = ["Splits", "Overview", "Figures", "Skipped", "Warnings", "Notes", "Characters"]
     assert [one for one in parsed.texts if one in headings] == headings
     kinds = {"missing file", "unknown character", "exact duplicate", "unused characters"}
-    assert {issue.kind for issue in checked.issues} == kinds | {"rare characters"}
+    kinds |= {"rare characters", "labels hardly differ", "few training images", "empty split"}
+    assert {issue.kind for issue in checked.issues} == kinds
     for issue in checked.issues:
         assert {issue.kind, issue.where, issue.reason} <= set(parsed.texts)
     table = read_table(path.parent / "issues.tsv")
@@ -100,8 +101,10 @@ def test_numbers_and_booleans_are_written_for_people(checked, tmp_path):
 def test_a_page_without_samples(splits, tmp_path):
     check_splits(splits, CharDict("ab"), CANVAS).write_page(tmp_path / "page.html")
     parsed = parse((tmp_path / "page.html").read_text())
-    assert "Skipped" not in parsed.texts and "No row was skipped" in "".join(parsed.texts)
-    assert read_table(tmp_path / "issues.tsv") == []
+    assert "Skipped" not in parsed.texts
+    assert ("No row was skipped" in "".join(parsed.texts)) == (not splits)
+    table = read_table(tmp_path / "issues.tsv")
+    assert [row["kind"] for row in table] == ["empty split"] * len(splits)
 
 
 def test_labels_and_paths_cannot_break_the_page(tmp_path):

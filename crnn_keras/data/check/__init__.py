@@ -8,8 +8,9 @@
 | `check` | `check_splits`: opens the images, on all cores |
 | `facts` | facts about one image and its label: size, frames, digest, perceptual hash |
 | `hashes` | perceptual hashes, and the search for those that are close to each other |
-| `image_checks` | duplicates, leakage between the splits, conflicting labels, odd shapes |
-| `label_checks` | spaces, invisible characters, full-width forms, characters never trained |
+| `image_checks` | duplicates, leakage, conflicting labels, odd shapes, blank images |
+| `label_checks` | spaces, invisible characters, placeholders, characters never trained |
+| `set_checks` | splits that are too small, labels that cannot be texts |
 | `kinds` | the kinds of issues, and what to do about each |
 | `display` | text from outside, with what is invisible in it |
 | `report` | `DataCheck`: the result as text, tables and images |

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from crnn_keras.char_dict import CharDict
-from crnn_keras.data.check import image_checks, label_checks
+from crnn_keras.data.check import image_checks, label_checks, set_checks
 from crnn_keras.data.check.facts import collect_facts
 from crnn_keras.data.check.report import DataCheck
 from crnn_keras.data.issues import Issue
@@ -89,11 +89,14 @@ def check_splits(
     table = _table(usable, facts, list(splits))
     labels = [char_dict.normalize(sample.text) for _, sample in usable]
     issues += image_checks.find_duplicates(table, labels)
+    issues += image_checks.find_empty_images(table, labels)
     issues += image_checks.find_odd_shapes(table)
     issues += label_checks.find_odd_labels(table, labels, char_dict)
+    issues += set_checks.find_wrong_kinds_of_labels(table, labels)
     kept = {name: [] for name in splits}
     for name, sample in usable:
         kept[name].append(sample)
+    issues += set_checks.find_small_splits({name: len(split) for name, split in kept.items()})
     num_samples = {name: len(split) for name, split in splits.items()}
     return DataCheck(
         kept, issues, table, char_dict=char_dict, num_samples=num_samples, unknown=unknown
@@ -115,6 +118,7 @@ def _table(usable, facts, splits):
         "where": _texts(sample.where for _, sample in usable),
     }
     columns |= {name: np.array([getattr(f, name) for f in facts], np.int32) for name in _NUMBERS}
+    columns["contrast"] = np.array([fact.contrast for fact in facts], np.float32)
     columns["digest"] = np.array([fact.digest for fact in facts], np.uint64)
     columns["hash"] = pd.Series([fact.hash for fact in facts], dtype=object)
     return pd.DataFrame(columns)

@@ -13,7 +13,7 @@ from crnn_keras.char_dict import CharDict, frames_needed
 from crnn_keras.data.check.hashes import perceptual_hash
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.sample import Sample, check_label
-from crnn_keras.images import Canvas, ImageError, to_gray
+from crnn_keras.images import Canvas, ImageError, measure_contrast, to_canvas, to_gray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class Facts:
         frames: int, frames that the network makes of it.
         frames_needed: int, frames that its label needs.
         length: int, number of characters in its label, as the char dict writes it.
+        contrast: float, gray levels, see `images.measure_contrast`.
         digest: int of 64 bits, a hash of the gray pixels: equal images have equal digests.
         hash: 32 bytes, see `hashes.perceptual_hash`.
     """
@@ -39,6 +40,7 @@ class Facts:
     frames: int
     frames_needed: int
     length: int
+    contrast: float
     digest: int
     hash: bytes
 
@@ -81,6 +83,7 @@ def _facts(sample, char_dict, canvas):
         frames=frames,
         frames_needed=frames_needed(ids),
         length=len(ids),
+        contrast=measure_contrast(to_canvas(gray, canvas)),
         digest=_digest(gray),
         hash=perceptual_hash(gray),
     )

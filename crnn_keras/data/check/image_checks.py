@@ -12,6 +12,7 @@ from crnn_keras.data.check.display import visible
 from crnn_keras.data.check.hashes import BITS, near_pairs
 from crnn_keras.data.check.kinds import make_issue
 from crnn_keras.data.issues import Issue
+from crnn_keras.images import MIN_CONTRAST
 
 # Kinds of issues that are about two images.
 PAIRED = (
@@ -181,6 +182,32 @@ def _find_other_labels(rows, kept):
             kind, where = "similar image, other label", rows.where[row]
             issues.append(make_issue(kind, where, fact, row=row, other=other))
     return issues
+
+
+def find_empty_images(facts: pd.DataFrame, labels: Sequence[str]) -> list[Issue]:
+    """Finds images that show nothing: one level of gray all over, or nearly so.
+
+    A row is dropped, unless its label is a mark such as a full stop, which may be that small.
+
+    Args:
+        facts: table, `DataCheck.facts`.
+        labels: list with the label of each row, as the char dict writes it.
+
+    Returns:
+        List of `Issue`s in the order of the rows.
+    """
+    found = np.flatnonzero(facts["contrast"] < MIN_CONTRAST).tolist()
+    where, contrasts = list(facts["where"]), facts["contrast"].tolist()
+    return [
+        make_issue(
+            "image shows nothing",
+            where[row],
+            f"its dark and light pixels differ by {contrasts[row]:.0f} of 255 levels of gray",
+            drop=any(map(str.isalnum, labels[row])),
+            row=row,
+        )
+        for row in found
+    ]
 
 
 def find_odd_shapes(facts: pd.DataFrame) -> list[Issue]:

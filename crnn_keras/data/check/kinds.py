@@ -24,18 +24,30 @@ ADVICE = {
     "missing file": "Add the file, or correct the path; `images_folder` is where paths start.",
     "unreadable image": "Make the file again from its source, or remove the row.",
     "unknown character": "Add the characters to the char dict, or correct the labels.",
-    "label too long": "Use a wider canvas, or cut the image into shorter ones.",
+    "label too long": "Cut the image into shorter ones, or give its label more frames: the reason "
+    "says how. Is it the label of this image?",
     # Usable rows.
     "conflicting labels": "Look at the image and correct the wrong label.",
     "leakage": "Keep it only in the split that measures.",
     "exact duplicate": "Keep one of them.",
     "near duplicate": "Keep one of them.",
     "similar image, other label": "Look at both: is one of the labels wrong?",
+    "image shows nothing": "Make the image again from its source, or remove the row.",
+    "placeholder label": "Write what the image shows, or remove the row.",
+    "number of a copy in label": "Rename the file: the number was added when it was copied.",
     "vertical text": "Turn the image by 90 degrees, or remove it: a line is read across.",
     "narrow characters": "Use a wider canvas or a larger image. Does the label fit the image?",
     "spaces in label": "Remove spaces at the ends and double ones.",
     "invisible character": "Remove it, unless the script needs it: no model can see it.",
     # The set as a whole.
+    "empty split": "Add images to it, or give it a larger fraction.",
+    "few training images": 'Fine-tune a shipped reader (start = "words") instead of training from '
+    "fresh weights, and add images, for example rendered ones.",
+    "few images to measure": "Measure on more images, or state the interval beside the accuracy.",
+    "labels hardly differ": "Were labels taken from names such as IMG_0001.jpg? Write what each "
+    "image shows.",
+    "labels are numbers of classes": "Nothing, if the images show these numbers; else write "
+    "the text of each image.",
     "full-width and half-width mixed": "Set the normalization half_width of the char dict.",
     "Unicode form": "Set the normalization NFC of the char dict.",
     "labels that differ in case only": "Nothing, if case matters; else set fold_case.",

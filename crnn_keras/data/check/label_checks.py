@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import pathlib
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -20,6 +21,12 @@ TRAINING = "train"
 
 _SPACES = re.compile(r"^\s|\s$|\s\s")
 _IDEOGRAPHIC_SPACE = "\u3000"
+# What data sets write for text that nobody could read; and what systems add to a copied file.
+_PLACEHOLDER = re.compile(
+    r"#{2,}|\*{3,}|\?{3,}|[\[<({]\W*(unk|unknown|illegible|unreadable|blank|none|null)\W*[\])>}]",
+    re.IGNORECASE,
+)
+_COPY = re.compile(r"(.+?)( ?\([1-9][0-9]?\)| - copy| copy|_copy)", re.IGNORECASE)
 
 
 def find_odd_labels(facts: pd.DataFrame, labels: Sequence[str], char_dict: CharDict) -> list[Issue]:
@@ -31,12 +38,23 @@ def find_odd_labels(facts: pd.DataFrame, labels: Sequence[str], char_dict: CharD
         char_dict: a `CharDict`.
 
     Returns:
-        List of `Issue`s: of single rows in the order of the rows, then those about several. None
-        of them drops its row.
+        List of `Issue`s: of single rows in the order of the rows, then those about several.
+        Placeholders and copies drop their row, the others do not.
     """
-    where = list(facts["where"])
+    where, images = list(facts["where"]), list(facts["image"])
+    known = set(labels)
     issues = []
     for row, text in enumerate(labels):
+        if _PLACEHOLDER.fullmatch(text):
+            fact = f"'{visible(text)}' stands for text that could not be read"
+            issues.append(make_issue("placeholder label", where[row], fact, drop=True, row=row))
+        copied = _COPY.fullmatch(text)
+        if copied and (
+            copied[1] in known or text.lower() in pathlib.PurePath(images[row]).stem.lower()
+        ):
+            fact = f"'{visible(text)}' ends as the name of a copied file does"
+            kind = "number of a copy in label"
+            issues.append(make_issue(kind, where[row], fact, drop=True, row=row))
         if _SPACES.search(text):
             fact = f"'{visible(text)}' has spaces at an end, or two in a row"
             issues.append(make_issue("spaces in label", where[row], fact, row=row))

@@ -36,8 +36,8 @@ class DataCheck:
         facts: table with one row a usable sample, split after split: `split`, `image`, `text` and
             `where` of the sample; `width` and `height` of the image, `canvas_width`, and
             `inner_width` of the image on its canvas, in pixels; `frames` and `frames_needed`;
-            `length` of the label in characters; `digest` (64 bits of its gray pixels) and `hash`
-            (32 bytes, see `hashes.perceptual_hash`).
+            `length` of the label in characters; `contrast` of the canvas in levels; `digest`
+            (64 bits of its gray pixels) and `hash` (32 bytes, see `hashes.perceptual_hash`).
         char_dict: the `CharDict` that labels were checked against.
         num_samples: dict of `split: number of samples` before the check.
         unknown: dict of `split: Counter` of the characters without an id.
@@ -123,28 +123,31 @@ class DataCheck:
         """Counts the issues, one row a kind, the worst severity first.
 
         Returns:
-            Table with the columns `severity`, `kind`, `count`, `dropped` (rows that are in no
-            split, or that `cleaned` drops), `first` (file and line) and `what to do`.
+            Table with the columns `severity`, `kind`, `count`, `skipped` (rows that are in no
+            split), `cleaned drops` (rows that are in no split of `cleaned`), `first` (file and
+            line) and `what to do`.
         """
         rows = []
         for severity in SEVERITIES:
             for kind, found in self.by_kind(severity).items():
-                dropped = sum(severity == "error" or issue.drop for issue in found)
+                skipped = len(found) if severity == "error" else 0
+                dropped = sum(issue.drop for issue in found)
                 where, advice = visible(found[0].where), visible(ADVICE.get(kind, found[0].reason))
-                rows.append((severity, kind, len(found), dropped, where, advice))
-        columns = ["severity", "kind", "count", "dropped", "first", "what to do"]
+                rows.append((severity, kind, len(found), skipped, dropped, where, advice))
+        columns = ["severity", "kind", "count", "skipped", "cleaned drops", "first", "what to do"]
         return pd.DataFrame(rows, columns=columns)
 
     def summary(self) -> str:
         """Returns a few lines: how many rows are usable, and the issues by kind."""
         usable, skipped = sum(map(len, self.splits.values())), len(self.skipped)
+        warnings = counted(len(self.warnings), "warning")
         sizes = ", ".join(f"{name} {len(samples):,}" for name, samples in self.splits.items())
         dropped = usable - sum(map(len, self.cleaned().values()))
         return "\n".join(
             [
                 f"{usable + skipped:,} rows: {usable:,} usable ({sizes}), {skipped:,} skipped",
                 *self._lines("error"),
-                f"{counted(len(self.warnings), 'warning')}: drop {counted(dropped, 'row')}",
+                f"{warnings}; cleaning drops {counted(dropped, 'row')}",
                 *self._lines("warning"),
                 counted(len(self.notes), "note"),
                 *self._lines("info"),
