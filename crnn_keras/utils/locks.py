@@ -23,7 +23,8 @@ def lock(path: str | os.PathLike, what: str, *, wait_seconds: float = 0.0) -> It
     """Holds the lock of a file or folder while the code inside runs.
 
     The lock is `.<name>.lock` beside the path. The operating system lets go of it when its process
-    ends, however that happens; the file stays and means nothing. Reading needs no lock.
+    ends, however that happens; what a killed process leaves of it means nothing. Reading needs no
+    lock.
 
     Args:
         path: File or folder that is about to be written; it need not exist.
@@ -56,8 +57,11 @@ def lock(path: str | os.PathLike, what: str, *, wait_seconds: float = 0.0) -> It
         _write_holder(holder)
         yield
     finally:
-        with contextlib.suppress(OSError):
-            holder.unlink()
+        # While it is held: whoever waits takes no lock whose file was removed. Windows removes no
+        # open file; there it stays.
+        for left in (holder, own):
+            with contextlib.suppress(OSError):
+                left.unlink()
         held.release()
 
 
