@@ -146,6 +146,23 @@ def test_open_text_finds_damage_at_the_end_before_the_first_line(tmp_path, tail)
         files.open_text(path)
 
 
+def test_what_killed_writers_left_is_listed_and_a_new_folder_removes_it(tmp_path):
+    names = [f"set.{digits}.part" for digits in ("0123456789abcdef", "f" * 16)]
+    others = ["set.part", "set.0123.part", f"set2.{'f' * 16}.part", f"[set].{'f' * 16}.part"]
+    for name in (*names, *others):
+        (tmp_path / name).mkdir()
+    assert sorted(path.name for path in files.leftovers(tmp_path / "set")) == names
+    assert files.leftovers(tmp_path / "absent" / "set") == []
+    # A file's own may still be written by another; of a day ago, it is not.
+    os.utime(tmp_path / names[0], (0, 0))
+    files.write_atomic(tmp_path / "set", b"")
+    assert [path.name for path in files.leftovers(tmp_path / "set")] == names[1:]
+    os.unlink(tmp_path / "set")
+    with files.new_folder(tmp_path / "set"):
+        pass
+    assert sorted(os.listdir(tmp_path)) == sorted(["set", *others])
+
+
 def test_prefix_errors_puts_the_file_before_the_message():
     with (
         pytest.raises(ValueError, match=r"^a\.txt: line 3 is odd$") as caught,

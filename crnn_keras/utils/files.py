@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import json
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import time
@@ -20,6 +20,7 @@ from crnn_keras.utils.locks import lock
 _CHUNK = 1 << 16
 # Of the temporary name of a file: digits, and seconds after which nobody writes it any more.
 _DIGITS, _LEFT_SECONDS = 16, 86_400
+_TEMPORARY = re.compile(rf"(.+)\.[0-9a-f]{{{_DIGITS}}}\.part", re.DOTALL)
 
 
 @contextlib.contextmanager
@@ -64,11 +65,26 @@ def temporary_path(path: str | os.PathLike) -> pathlib.Path:
         `<path>.<16 digits>.part`; no other writer has the same.
     """
     path = pathlib.Path(path)
-    for old in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * _DIGITS}.part"):
+    for old in leftovers(path):
         with contextlib.suppress(OSError):
             if time.time() - old.stat().st_mtime > _LEFT_SECONDS:
                 remove(old)
     return path.with_name(f"{path.name}.{secrets.token_hex(_DIGITS // 2)}.part")
+
+
+def leftovers(path: str | os.PathLike) -> list[pathlib.Path]:
+    """Lists what is, or was, being written under temporary names of a file or folder.
+
+    Args:
+        path: The file or folder. Whoever holds its lock knows that nobody writes them any more.
+
+    Returns:
+        Paths that `temporary_path` returned.
+    """
+    path = pathlib.Path(path)
+    names = os.listdir(path.parent) if path.parent.is_dir() else []
+    found = filter(None, map(_TEMPORARY.fullmatch, names))
+    return [path.with_name(match[0]) for match in found if match[1] == path.name]
 
 
 def remove(path: str | os.PathLike) -> None:
@@ -119,7 +135,8 @@ def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
     It is filled under a temporary name and renamed. Then it replaces the earlier folder of that
     name, which is unchanged after any error. A folder that a killed run left half replaced is
-    restored first. The folder is locked meanwhile.
+    restored first, and what it left under temporary names is removed. The folder is locked
+    meanwhile.
 
     Args:
         path: Folder to make.
@@ -133,6 +150,8 @@ def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     with lock(path, "the folder"):
         restore_folder(path)
+        for left in leftovers(path):
+            remove(left)
         temporary = temporary_path(path)
         temporary.mkdir(parents=True)
         try:
