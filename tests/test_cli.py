@@ -1,7 +1,9 @@
 """The command `crnn-keras`: its tables, files, messages and exit codes."""
 
 import csv
+import itertools
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -205,9 +207,9 @@ def test_no_image_at_all_is_an_error(run, folder, images):
 
 
 def test_read_lists_only_what_is_sure_enough(run, folder):
-    code, output, errors = run("read", "crops", "--min-confidence", "1.01")
+    code, output, errors = run("read", "crops", "--min-confidence", "1")
     assert code == DONE and len(output.splitlines()) == 1
-    assert "2 of 2" in errors and "1.01" in errors
+    assert "2 of 2" in errors and "below 1" in errors
 
 
 def test_read_with_a_lexicon(run, folder):
@@ -268,6 +270,153 @@ def test_whoever_closes_stdout_early_sees_no_traceback(folder):
     command = f"'{SCRIPT}' read {'crops ' * 500} | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["file", "text", "confidence"] and "Traceback" not in done.stderr
+
+
+# ---- streams and machines of any kind ---------------------------------------------------------
+
+
+def shell(command, **variables):
+    """Runs a line of a shell, with other variables of the environment."""
+    own = ("LANG", "PYTHONUNBUFFERED")
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    return subprocess.run(
+        command.replace("crnn-keras", f"'{SCRIPT}'", 1),
+        shell=True,
+        capture_output=True,
+        env=environment | {"CUDA_VISIBLE_DEVICES": ""} | variables,
+    )
+
+
+ENCODINGS = [{"PYTHONIOENCODING": name} for name in ("ascii", "cp1252")]
+ENCODINGS += [{"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"LC_ALL": "C"}]
+
+
+@pytest.mark.parametrize("variables", ENCODINGS, ids=str)
+def test_every_row_is_printed_whatever_the_encoding_of_stdout(folder, variables):
+    (folder / "crops" / "exit.png").rename(folder / "crops" / "文字é.png")
+    (folder / "crops" / "坏.png").write_bytes(b"no image")
+    for option in ("", "--csv -", "--jsonl -"):
+        done = shell(f"crnn-keras read crops {option}", **variables)
+        assert done.returncode == SOME_UNUSABLE and b"Traceback" not in done.stderr
+        lines = done.stdout.strip().split(b"\n")
+        assert len(lines) == 4 - ("jsonl" in option)
+        if "jsonl" in option:
+            files = [pathlib.Path(row["file"]).name for row in map(json.loads, lines)]
+            # Where names of files are no UTF-8, their bytes are kept.
+            files = {name.encode("utf-8", "surrogateescape").decode() for name in files}
+            assert files == {"文字é.png", "坏.png", "market.jpg"}
+
+
+def test_labels_of_any_script_are_checked_in_ascii(folder, labelled):
+    rows = (labelled / "labels.tsv").read_text() + "缺.png\t市场\n"
+    (folder / "标签.tsv").write_text(rows, encoding="utf-8")
+    command = f"crnn-keras check 标签.tsv --images-folder '{labelled}'"
+    done = shell(command, PYTHONIOENCODING="ascii")
+    assert done.returncode == SOME_UNUSABLE and b"Traceback" not in done.stderr
+    assert b"missing file" in done.stdout and (folder / "data_check.html").is_file()
+
+
+@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_closed_stream_gets_nothing_and_no_file_gets_its_text(folder, streams):
+    done = shell(f"crnn-keras read crops --csv out.csv {streams}")
+    assert (done.returncode, done.stdout, done.stderr) == (DONE, b"", b"")
+    texts = [row[1] for row in csv.reader((folder / "out.csv").read_text().splitlines())]
+    assert texts == ["text", "exit", "market"]
+
+
+def test_a_full_disk_behind_stdout_is_an_error_of_one_line(folder):
+    done = shell("crnn-keras read crops > /dev/full")
+    assert done.returncode == UNUSABLE and len(done.stderr.splitlines()) == 1
+    assert shell("crnn-keras read missing.png 2> /dev/full").returncode == UNUSABLE
+
+
+@pytest.mark.parametrize("words", ["--help", "read --help", "read crops --csv -"])
+def test_a_reader_that_has_read_enough_ends_the_command(folder, words):
+    for variables in ({}, {"PYTHONUNBUFFERED": "1"}):
+        done = shell(f"crnn-keras {words} | true", **variables)
+        assert (done.returncode, done.stderr) == (DONE, b"")
+
+
+def test_names_cannot_command_the_terminal(run, folder, labelled):
+    name = "a\x1b[31m\nb\u202e.png"
+    shutil.copy(folder / "crops" / "exit.png", folder / name)
+    (folder / "c\x1b]0;x\x07.png").write_bytes(b"no image")
+    code, output, errors = run("read", ".")
+    assert code == SOME_UNUSABLE and len(output.splitlines()) == 3
+    assert r"a\x1b[31m\nb\u202e.png" in output and r"c\x1b]0;x\x07.png" in errors
+    rows = (labelled / "labels.tsv").read_text()
+    (labelled / "bad.tsv").write_text(f"{rows}../\x1b[2J.png\tx\n1.jpg\t\x1b[2J\n")
+    _, checked, said = run("check", labelled / "bad.tsv")
+    message = refused(run, "read", "no\x1b[2J.png")
+    for text in (output, errors, checked, said, message):
+        assert "\x1b" not in text and "\u202e" not in text
+
+
+def test_a_name_that_is_no_unicode_is_read_and_written(run, folder):
+    name = os.fsencode(folder / "crops" / "bad") + b"\xff.png"
+    os.rename(folder / "crops" / "exit.png", name)
+    assert run("read", "crops", "--csv", "out.csv")[0] == DONE
+    assert r"bad\udcff.png,exit" in (folder / "out.csv").read_text()
+    assert r"bad\udcff.png" in run("read", "crops")[1]
+
+
+def test_what_cannot_be_written_is_named(run, folder, labelled):
+    (folder / "taken").write_text("a file, no folder")
+    assert "taken" in refused(run, "read", "crops", "--csv", "taken/out.csv")
+    code, output, errors = run("check", labelled / "labels.tsv", "--page", "taken/page.html")
+    assert code == UNUSABLE and "taken" in errors.splitlines()[-1]
+    # The tables of the check are there all the same.
+    assert re.search(r"train +\d+", output)
+
+
+def test_without_a_home_images_are_read(folder):
+    done = shell("crnn-keras read crops", HOME="/proc/none", XDG_CACHE_HOME="/proc/none")
+    assert done.returncode == DONE and b"exit" in done.stdout
+
+
+NUMBERS = [
+    ("read", "x.png", "--batch-size", "0"),
+    ("read", "x.png", "--batch-size", "1.5"),
+    ("read", "x.png", "--min-confidence", "2"),
+    ("read", "x.png", "--min-confidence", "nan"),
+    ("read", "x.png", "--tta-views", "2"),
+    ("read", "x.png", "--delta", "-1"),
+    ("check", "x.tsv", "--validation-split", "1.1"),
+    ("check", "x.tsv", "--seed", "-1"),
+    ("check", "x.tsv", "--canvas-width", "0"),
+    ("prepare", "--words", "-1"),
+    ("prepare", "--words", "0"),
+    ("prepare", "--processes", "0"),
+    ("prepare", "x.tsv", "--test-split", "-0.1"),
+    ("train", "--epochs", "0"),
+    ("train", "--epochs", "many"),
+    ("train", "--steps-per-epoch", "-1"),
+    ("train", "--batch-size", "-64"),
+    ("train", "--learning-rate", "0"),
+    ("train", "--learning-rate", "inf"),
+    ("train", "--augment", "1.5"),
+    ("train", "--seed", "-1"),
+    ("evaluate", "--tta-views", "4"),
+    ("export", "words", "x", "--version", "0"),
+    ("launch", "--local-processes", "0", "x.py"),
+    ("launch", "--first-rank", "-1", "x.py"),
+]
+
+
+@pytest.mark.parametrize("words", NUMBERS, ids=" ".join)
+def test_a_number_that_makes_no_sense_is_refused_by_its_option(folder, capsys, words):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == UNUSABLE
+    option, value = next(pair for pair in itertools.pairwise(words) if pair[0].startswith("--"))
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"argument {option}:" in line and value in line
+    assert sorted(path.name for path in folder.iterdir()) == ["crops"]
+
+
+def test_splits_that_leave_nothing_to_train_on_are_refused(run, folder):
+    message = refused(run, "prepare", "--validation-split", "0.6", "--test-split", "0.4")
+    assert "--validation-split 0.6" in message and "--test-split 0.4" in message
 
 
 # ---- check -----------------------------------------------------------------------------------

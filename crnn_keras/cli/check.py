@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from crnn_keras.cli.common import (
@@ -55,11 +56,12 @@ def run(options: argparse.Namespace) -> int:
         found, splits, char_dict, canvas = read_labels(options)
         print(found.summary(), char_dict, canvas, sep="\n")
         check = check_splits(splits, char_dict, canvas, issues=found.issues)
-        check.write_page(options.page, plots.data_check_figures(check, canvas.height))
-        print(f"page: {options.page}")
     print(_format(check.counts()))
     if len(table := check.table()):
         print(f"\n{_format(table)}")
+    # Last, so that a folder that cannot be written to costs the page only.
+    check.write_page(options.page, plots.data_check_figures(check, canvas.height))
+    print(f"page: {options.page}", file=sys.stderr)
     return SOME_UNUSABLE if check.skipped else DONE
 
 

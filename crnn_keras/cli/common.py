@@ -7,8 +7,11 @@ import contextlib
 import pathlib
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from crnn_keras.utils.checks import Number
+from crnn_keras.utils.log import printable
 
 if TYPE_CHECKING:
     from crnn_keras.inference.base import BaseRecognizer
@@ -53,6 +56,28 @@ def add_command(
     )
 
 
+def number(rule: Number) -> Callable[[str], float]:
+    """Makes the type of an option that is a number.
+
+    Args:
+        rule: The numbers that the option takes, such as `COUNT`.
+
+    Returns:
+        Function for `add_argument(type=...)`. `argparse` names the option in its errors.
+    """
+
+    def parse(text: str) -> float:
+        try:
+            value = (int if rule.is_whole else float)(text)
+        except ValueError:
+            value = None
+        if value is None or not rule.accepts(value):
+            raise argparse.ArgumentTypeError(f"{text!r}. Expected {rule}.")
+        return value
+
+    return parse
+
+
 def print_to_stderr() -> contextlib.redirect_stdout:
     """Returns a context in which what is printed, such as progress, goes to stderr."""
     return contextlib.redirect_stdout(sys.stderr)
@@ -79,7 +104,7 @@ def format_table(rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return f"{value:.4f}" if isinstance(value, float) else printable(value)
 
 
 def load_recognizer(path: str) -> BaseRecognizer:

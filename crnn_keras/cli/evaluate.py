@@ -14,6 +14,7 @@ from crnn_keras.cli.common import (
     print_to_stderr,
 )
 from crnn_keras.cli.options import add_label_options, add_run_option, source_options
+from crnn_keras.utils.log import printable
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -73,5 +74,5 @@ def run(options: argparse.Namespace) -> int:
     print(json.dumps(report.summary()) if options.json else report)
     failed = [prediction for prediction in predictions if prediction.error]
     for prediction in failed:
-        print(f"{prediction.source}: {prediction.error}", file=sys.stderr)
+        print(printable(f"{prediction.source}: {prediction.error}"), file=sys.stderr)
     return SOME_UNUSABLE if failed or issues else DONE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from crnn_keras.cli.common import DONE, add_command
+from crnn_keras.cli.common import DONE, add_command, number
+from crnn_keras.utils.checks import COUNT
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -30,7 +31,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--version",
-        type=int,
+        type=number(COUNT),
         default=1,
         help="of the SavedModel: TensorFlow Serving loads the highest (%(default)s)",
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from crnn_keras.cli.common import add_command
+from crnn_keras.cli.common import add_command, number
+from crnn_keras.utils.checks import COUNT, NATURAL
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -18,14 +19,19 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         example="crnn-keras launch --local-processes 4 train_many.py --epochs 10",
     )
     parser.add_argument(
-        "--local-processes", type=int, default=2, help="processes on this host (%(default)s)"
+        "--local-processes",
+        type=number(COUNT),
+        default=2,
+        help="processes on this host (%(default)s)",
     )
     parser.add_argument(
-        "--total-processes", type=int, help="processes on all hosts (those on this host)"
+        "--total-processes",
+        type=number(COUNT),
+        help="processes on all hosts (those on this host)",
     )
     parser.add_argument(
         "--first-rank",
-        type=int,
+        type=number(NATURAL),
         default=0,
         help="rank of the first process on this host (%(default)s)",
     )

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import select
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from crnn_keras import __version__
 from crnn_keras.cli import check, evaluate, export, launch, prepare, read, train, walkthrough
-from crnn_keras.cli.common import INTERRUPTED, UNUSABLE, CommandError, Formatter
-from crnn_keras.utils.log import show_log
+from crnn_keras.cli.common import DONE, INTERRUPTED, UNUSABLE, CommandError, Formatter
+from crnn_keras.utils.log import escape_unknown_characters, printable, show_log
 
 _COMMANDS = (read, check, prepare, train, evaluate, export, walkthrough, launch)
+
+# What a user can change, or the machine lacks. Anything else is a mistake of ours.
+_EXPECTED = (CommandError, ValueError, OSError, ArithmeticError, MemoryError, ModuleNotFoundError)
 
 _EPILOG = """\
 Results go to stdout, progress and errors to stderr.
@@ -62,19 +68,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # TensorFlow's own lines but errors.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    options = make_parser().parse_args(arguments)
-    show_log(sys.stderr)
+    _open_streams()
     try:
-        return options.command(options)
-    except BrokenPipeError:
-        # Whoever reads stdout, such as `head`, has read enough. Python flushes it once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        options = make_parser().parse_args(arguments)
+        show_log(sys.stderr)
+        return _run(options)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _end(stream)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Runs a command, and says in one line why it failed."""
+    try:
+        code = options.command(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError as error:
+        # Whoever reads stdout, such as `head`, has read enough. Other pipes are those of workers.
+        return _say(_describe(error)) if _has_reader(sys.stdout) else DONE
     except KeyboardInterrupt as error:
-        print(f"crnn-keras: {str(error) or 'stopped'}", file=sys.stderr)
-        return INTERRUPTED
-    except (CommandError, ValueError, OSError, ArithmeticError, ModuleNotFoundError) as error:
+        return _say(printable(error) or "stopped", code=INTERRUPTED)
+    except _EXPECTED as error:
         if options.show_traceback:
             raise
-        print(f"crnn-keras: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return UNUSABLE
+        return _say(_describe(error))
+
+
+def _describe(error: BaseException) -> str:
+    return f"error: {printable(' '.join(str(error).split()) or type(error).__name__)}"
+
+
+def _say(text: str, code: int = UNUSABLE) -> int:
+    # The exit code tells too, if stderr is a full disk or was closed by its reader.
+    with contextlib.suppress(OSError):
+        print(f"crnn-keras: {text}", file=sys.stderr)
+    return code
+
+
+def _open_streams() -> None:
+    """Makes the three standard streams usable, whatever started this process.
+
+    A closed one (`>&-`) would give its number to the next file that is opened, and what is printed
+    would go there. What the encoding of a stream lacks is escaped.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    escape_unknown_characters(sys.stdout)
+    escape_unknown_characters(sys.stderr)
+
+
+def _has_reader(stream: TextIO) -> bool:
+    """Tells whether somebody can read a stream: not if it is a pipe whose other end is closed."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return not any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+
+
+def _end(stream: TextIO) -> None:
+    """Flushes a stream. If it cannot be, Python would try again at its end, and complain."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

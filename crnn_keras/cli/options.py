@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from crnn_keras.cli.common import CommandError, number
+from crnn_keras.utils.checks import COUNT, FRACTION, SEED
+
 if TYPE_CHECKING:
     from crnn_keras.char_dict import CharDict
     from crnn_keras.data.labels import LabelledSet, Sample
@@ -40,19 +43,19 @@ def add_split_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--test-labels", metavar="LABELS", help="labels of the test (split off)")
     group.add_argument(
         "--validation-split",
-        type=float,
+        type=number(FRACTION),
         default=0.1,
         metavar="FRACTION",
         help="fraction of the images to validate on (%(default)s)",
     )
     group.add_argument(
         "--test-split",
-        type=float,
+        type=number(FRACTION),
         default=0.1,
         metavar="FRACTION",
         help="fraction of the images to test on (%(default)s)",
     )
-    group.add_argument("--seed", type=int, default=0, help="of the split (%(default)s)")
+    group.add_argument("--seed", type=number(SEED), default=0, help="of the split (%(default)s)")
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +79,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--canvas-width",
-        type=int,
+        type=number(COUNT),
         default=128,
         metavar="PIXELS",
         help="width of the canvas, with keep the largest (%(default)s, as shipped models have)",
@@ -86,6 +89,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def fractions_of(options: argparse.Namespace) -> dict[str, float]:
     """Returns the fractions of the splits, those that `add_split_options` reads."""
     train = 1 - options.validation_split - options.test_split
+    if train <= 0:
+        raise CommandError(
+            f"--validation-split {options.validation_split} and --test-split {options.test_split} "
+            "leave no image to train on. Their sum must be below 1"
+        )
     return {"train": train, "validation": options.validation_split, "test": options.test_split}
 
 

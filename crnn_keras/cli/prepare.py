@@ -6,7 +6,14 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from crnn_keras.cli.common import DONE, SOME_UNUSABLE, CommandError, add_command, print_to_stderr
+from crnn_keras.cli.common import (
+    DONE,
+    SOME_UNUSABLE,
+    CommandError,
+    add_command,
+    number,
+    print_to_stderr,
+)
 from crnn_keras.cli.options import (
     add_label_options,
     add_model_options,
@@ -15,6 +22,7 @@ from crnn_keras.cli.options import (
     fractions_of,
     read_labels,
 )
+from crnn_keras.utils.checks import COUNT
 
 if TYPE_CHECKING:
     from crnn_keras.notebook import NotebookRun
@@ -47,7 +55,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     group = parser.add_argument_group("rendered words")
     group.add_argument(
-        "--words", type=int, default=40000, metavar="COUNT", help="how many (%(default)s)"
+        "--words",
+        type=number(COUNT),
+        default=40000,
+        metavar="COUNT",
+        help="how many (%(default)s)",
     )
     group.add_argument(
         "--recipe", metavar="FILE", help="JSON file that Recipe.save wrote (mild English words)"
@@ -61,7 +73,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     group.add_argument("--folder", help="folder of the set")
     group.add_argument(
-        "--processes", type=int, help="processes that work (as many as there are cores)"
+        "--processes",
+        type=number(COUNT),
+        help="processes that work (as many as there are cores)",
     )
     group.add_argument(
         "--beam",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import csv
 import glob
@@ -14,7 +15,16 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from crnn_keras.cli.common import DONE, SOME_UNUSABLE, CommandError, add_command, load_recognizer
+from crnn_keras.cli.common import (
+    DONE,
+    SOME_UNUSABLE,
+    CommandError,
+    add_command,
+    load_recognizer,
+    number,
+)
+from crnn_keras.utils.checks import COUNT, FRACTION, NATURAL
+from crnn_keras.utils.log import printable
 
 if TYPE_CHECKING:
     from crnn_keras.inference.base import BaseRecognizer, Prediction
@@ -52,7 +62,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     output.add_argument("--jsonl", metavar="PATH", help="write JSON lines; -: to stdout")
     parser.add_argument(
         "--min-confidence",
-        type=float,
+        type=number(FRACTION),
         default=0.0,
         metavar="CHANCE",
         help="list only what is correct with this chance, from 0 to 1 (%(default)s)",
@@ -68,10 +78,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--lexicon", metavar="FILE", help="text file of the words that may occur, one a line"
     )
     parser.add_argument(
-        "--delta", type=int, metavar="EDITS", help="edits from the text read to a word (any)"
+        "--delta",
+        type=number(NATURAL),
+        metavar="EDITS",
+        help="edits from the text read to a word (any)",
     )
     parser.add_argument(
-        "--batch-size", type=int, default=64, help="images read at a time (%(default)s)"
+        "--batch-size", type=number(COUNT), default=64, help="images read at a time (%(default)s)"
     )
     parser.set_defaults(command=run)
 
@@ -96,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
         for prediction in predictions:
             if prediction.error:
                 failed += 1
-                print(f"{prediction.source}: {prediction.error}", file=sys.stderr)
+                print(printable(f"{prediction.source}: {prediction.error}"), file=sys.stderr)
             elif prediction.confidence < options.min_confidence:
                 unsure += 1
                 continue
@@ -158,7 +171,7 @@ def _open_writer(
 
     # Complete or not at all: an interrupted command leaves the file of before.
     with files.atomic(path) as binary:
-        file = io.TextIOWrapper(binary, encoding="utf-8", newline="")
+        file = io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", newline="")
         yield _make_writer(options, file, paths)
         file.detach()
 
@@ -171,14 +184,17 @@ def _make_writer(
         rows.writerow(_CSV_COLUMNS)
         return lambda p: rows.writerow((p.source, p.text, f"{p.confidence:.4f}", p.error))
     if options.jsonl:
-        return lambda p: print(json.dumps(_as_dict(p), ensure_ascii=False), file=file)
-    width = max(map(_width, (*paths, "file")))
+        # Where the stream lacks a character, the escapes of JSON are valid, others are not.
+        escaped = not _is_unicode(file)
+        return lambda p: print(json.dumps(_as_dict(p), ensure_ascii=escaped), file=file)
+    width = max(map(_width, (*map(printable, paths), "file")))
     print(_pad("file", width), _pad("text", _WIDEST_TEXT), "confidence", sep="  ", file=file)
 
     def write(prediction: Prediction) -> None:
         sure = "" if prediction.error else f"{prediction.confidence:10.1%}"
-        text = _pad(prediction.text or "", _WIDEST_TEXT)
-        print(f"{_pad(prediction.source, width)}  {text}  {sure}".rstrip(), file=file)
+        text = _pad(printable(prediction.text or ""), _WIDEST_TEXT)
+        source = _pad(printable(prediction.source), width)
+        print(f"{source}  {text}  {sure}".rstrip(), file=file)
 
     return write
 
@@ -193,6 +209,10 @@ def _as_dict(prediction: Prediction) -> dict[str, object]:
         "spans": prediction.spans,
         "error": prediction.error,
     }
+
+
+def _is_unicode(file: TextIO) -> bool:
+    return codecs.lookup(file.encoding or "ascii").name.startswith("utf-")
 
 
 def _width(text: str) -> int:

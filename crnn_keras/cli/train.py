@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-from crnn_keras.cli.common import DONE, add_command, format_table, print_to_stderr
+from crnn_keras.cli.common import DONE, add_command, format_table, number, print_to_stderr
 from crnn_keras.cli.options import add_run_option
+from crnn_keras.utils.checks import COUNT, FRACTION, NATURAL, POSITIVE, SEED
 
 _SHOWN = ("epoch", "train_loss", "loss", "word_accuracy", "character_accuracy", "seconds")
 
@@ -35,13 +36,19 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         ".keras file (%(default)s)",
     )
     parser.add_argument(
-        "--epochs", type=int, default=4, help="epochs in all, each validated (%(default)s)"
+        "--epochs",
+        type=number(COUNT),
+        default=4,
+        help="epochs in all, each validated (%(default)s)",
     )
     parser.add_argument(
-        "--steps-per-epoch", type=int, default=0, help="batches in an epoch (every record once)"
+        "--steps-per-epoch",
+        type=number(NATURAL),
+        default=0,
+        help="batches in an epoch (every record once)",
     )
     parser.add_argument(
-        "--batch-size", type=int, default=64, help="images in a batch (%(default)s)"
+        "--batch-size", type=number(COUNT), default=64, help="images in a batch (%(default)s)"
     )
     parser.add_argument(
         "--optimizer", choices=("adamw", "sgd"), default="adamw", help="(%(default)s)"
@@ -54,7 +61,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--learning-rate",
-        type=float,
+        type=number(POSITIVE),
         default=0.003,
         help="the largest; to fine-tune: 0.0005 (%(default)s)",
     )
@@ -66,12 +73,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--augment",
-        type=float,
+        type=number(FRACTION),
         default=1.0,
         metavar="STRENGTH",
         help="of random changes to the training images; 0: none (%(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    parser.add_argument("--seed", type=number(SEED), default=0, help="(%(default)s)")
     parser.set_defaults(command=run)
 
 

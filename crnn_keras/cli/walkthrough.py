@@ -7,6 +7,7 @@ import sys
 import time
 
 from crnn_keras.cli.common import DONE, CommandError, add_command
+from crnn_keras.utils.log import printable
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -56,8 +57,7 @@ def run(options: argparse.Namespace) -> int:
         )
     except walkthrough.NotebookError as error:
         raise CommandError(error) from error
-    walkthrough.write_page(folder)
     print(f"\nAll done in {time.monotonic() - started:.0f} s.", file=sys.stderr)
     for name, value in walkthrough.result_table(folder):
-        print(f"  {name:22} {value}")
+        print(printable(f"  {name:22} {value}"))
     return DONE
