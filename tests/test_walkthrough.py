@@ -1,6 +1,8 @@
 """The choice of notebooks, their parameters, and the page about a run; no notebook is executed."""
 
 import json
+import os
+import pathlib
 
 import nbformat
 import PIL.Image
@@ -8,6 +10,7 @@ import PIL.PngImagePlugin
 import pytest
 
 from crnn_keras.notebook import ParameterError, walkthrough
+from crnn_keras.utils.locks import LockedError, lock
 
 CELL = 'run = "walkthrough"  # name\nepochs = 4\nrate = 0.003\nclean = False\ntext = "hello"'
 
@@ -66,6 +69,16 @@ def test_a_folder_without_notebooks_is_refused(tmp_path):
     [
         ("text", "2015", "2015"),
         ("text", "no", "no"),
+        ("text", "2024_05_01", "2024_05_01"),
+        ("text", "[set a]/l.tsv", "[set a]/l.tsv"),
+        ("text", "", ""),
+        ("text", "null", "null"),
+        ("text", "{a: 1}", "{a: 1}"),
+        ("text", pathlib.Path("a/b"), "a/b"),
+        ("epochs", "007", 7),
+        ("rate", 1, 1.0),
+        ("clean", "1", True),
+        ("clean", "0", False),
         ("epochs", "6", 6),
         ("rate", "1", 1.0),
         ("rate", "1e-3", 0.001),
@@ -83,10 +96,11 @@ def test_a_value_becomes_of_the_type_of_its_default(notebooks, name, text, value
 @pytest.mark.parametrize(
     ("name", "text", "kind"),
     [("epochs", "many", "int"), ("epochs", "1.5", "int"), ("rate", "x", "float")]
-    + [("clean", "maybe", "bool")],
+    + [("clean", "maybe", "bool"), ("rate", "nan", "float"), ("epochs", 1.5, "int")]
+    + [("text", 2015, "str"), ("text", None, "str"), ("epochs", True, "int")],
 )
 def test_a_value_of_another_type_is_refused(notebooks, name, text, kind):
-    with pytest.raises(ParameterError, match=f"{name} is '{text}'.*{kind}"):
+    with pytest.raises(ParameterError, match=f"{name} is {text!r}.*{kind}"):
         walkthrough.assign_parameters([notebooks / "01_one.ipynb"], {name: text})
 
 
@@ -100,6 +114,19 @@ def test_a_run_called_by_a_path_is_refused_before_anything_is_written(notebooks,
     with pytest.raises(ParameterError, match=r"\.\./x"):
         walkthrough.run_notebooks("../x", {}, notebooks=notebooks)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notebooks"]
+
+
+def test_the_run_is_no_parameter(notebooks, tmp_path):
+    with pytest.raises(ParameterError, match="--run"):
+        walkthrough.run_notebooks("mine", {"run": "other"}, notebooks=notebooks)
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize("text", ["no json", "{}", '{"cells": 3}', "[]", ""])
+def test_a_file_that_is_no_notebook_is_refused_by_name(notebooks, text):
+    (notebooks / "06_bad.ipynb").write_text(text)
+    with pytest.raises(ValueError, match="06_bad.ipynb"):
+        walkthrough.run_notebooks("mine", {}, notebooks=notebooks)
 
 
 def write_run(folder, **results):
@@ -161,6 +188,28 @@ def test_a_run_without_results_has_a_page_too(tmp_path):
     assert "04_train.html" in walkthrough.write_page(folder).read_text()
 
 
+def test_the_page_names_what_is_damaged(tmp_path):
+    folder = write_run(tmp_path / "mine")
+    (folder / "results.json").write_text('{"05_evaluate": {"images": 3}}')
+    # Another process writes it just now.
+    (folder / "05_evaluate.ipynb").write_text('{"cells": [')
+    (folder / "figures" / "05_evaluate_x.png").write_bytes(b"no image")
+    page = walkthrough.write_page(folder).read_text()
+    assert "results.json is damaged" in page and "interval_95" in page
+    assert "05_evaluate.ipynb cannot be shown" in page and "unreadable" in page
+    with pytest.raises(ValueError, match=r"results\.json is damaged"):
+        walkthrough.result_table(folder)
+
+
+def test_two_walkthroughs_do_not_write_the_same_notebook(notebooks, tmp_path):
+    (tmp_path / "reports/mine").mkdir(parents=True)
+    with (
+        lock(tmp_path / "reports/mine/01_one.ipynb", "a notebook"),
+        pytest.raises(LockedError, match=f"01_one.ipynb.*process {os.getpid()}"),
+    ):
+        walkthrough.run_notebooks("mine", {}, ["1"], notebooks=notebooks)
+
+
 def test_a_failing_notebook_names_its_executed_copy(notebooks, tmp_path, capsys):
     path = write_notebook(notebooks / "05_five.ipynb", CELL, "1 / (epochs - 2)")
     with pytest.raises(walkthrough.NotebookError) as caught:
@@ -168,5 +217,20 @@ def test_a_failing_notebook_names_its_executed_copy(notebooks, tmp_path, capsys)
     assert path.name in str(caught.value) and "ZeroDivisionError" in str(caught.value)
     copy = tmp_path / "reports" / "mine" / path.name
     assert str(copy.relative_to(tmp_path)) in str(caught.value) and copy.is_file()
+    assert "cell [3]" in str(caught.value) and "1 / (epochs - 2)" in str(caught.value)
     output = capsys.readouterr()
     assert not output.out and path.name in output.err
+    page = tmp_path / "reports" / "mine" / "index.html"
+    assert str(page.relative_to(tmp_path)) in str(caught.value)
+    text = page.read_text()
+    assert "Stopped in cell [3]: ZeroDivisionError" in text and "<td>stopped</td>" in text
+    assert "ZeroDivisionError" in copy.with_suffix(".html").read_text()
+
+
+def test_a_kernel_that_dies_is_an_error_too(notebooks, tmp_path):
+    write_notebook(notebooks / "05_five.ipynb", CELL, "import os\nos._exit(3)")
+    with pytest.raises(walkthrough.NotebookError, match=r"05_five\.ipynb.*kernel") as caught:
+        walkthrough.run_notebooks("mine", {}, ["5"], notebooks=notebooks)
+    assert "reports/mine/05_five.ipynb" in str(caught.value)
+    page = (tmp_path / "reports/mine/index.html").read_text()
+    assert "Not executed to its end" in page and "<td>stopped</td>" in page

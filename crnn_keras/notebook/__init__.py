@@ -2,11 +2,13 @@
 
 | file | subject |
 |---|---|
-| `run` | `start` and `NotebookRun`: parameters, folders, figures, results |
+| `parameters` | their defaults, and values given as text |
+| `run` | `start` and `NotebookRun`: folders, figures, results |
 | `walkthrough` | runs the notebooks in order and writes a page about the run |
 | `practice` | a small labelled set with planted faults |
 """
 
-from crnn_keras.notebook.run import NotebookRun, ParameterError, check_parameters, start
+from crnn_keras.notebook.parameters import ParameterError, check_parameters
+from crnn_keras.notebook.run import NotebookRun, find_readable, start
 
-__all__ = ["NotebookRun", "ParameterError", "check_parameters", "start"]
+__all__ = ["NotebookRun", "ParameterError", "check_parameters", "find_readable", "start"]

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import ast
 import io
 import os
 import pathlib
 import re
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import PIL.Image
 import PIL.PngImagePlugin
 
+from crnn_keras.notebook.parameters import ParameterError, check_parameters
 from crnn_keras.utils import files
+from crnn_keras.utils.locks import lock
 from crnn_keras.utils.log import show_log
 from crnn_keras.utils.quiet import import_keras_quietly
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import IPython.display
     from matplotlib.figure import Figure
 
-_INJECTED = "# Parameters"
+    from crnn_keras.inference.base import Prediction
 
-
-class ParameterError(ValueError):
-    """A parameter that a notebook does not have, or whose value it cannot use."""
+_LONGEST_NAME = 100
+# Seconds in which another notebook of the run has written its results.
+_WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,11 @@ class NotebookRun:
     name: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"\w[\w.-]*", self.name):
+        name = self.name if isinstance(self.name, str) else ""
+        if not re.fullmatch(r"\w[\w.-]*", name) or len(name) > _LONGEST_NAME:
             raise ParameterError(
-                f"The run is called {self.name!r}. Expected letters, digits, '-', '_' and '.'."
+                f"The run is called {self.name!r}. Expected letters, digits, '-', '_' and '.', at "
+                f"most {_LONGEST_NAME}."
             )
 
     @property
@@ -87,22 +91,127 @@ class NotebookRun:
         files.write_atomic(path, content.getvalue())
         return Image(content.getvalue(), alt=title)
 
+    def find_records(self, records: str = "", *, splits: Sequence[str]) -> pathlib.Path:
+        """Finds the records that a notebook reads.
+
+        Args:
+            records: Folder of the sets. Defaults to `""`: that of the run.
+            splits: The sets that the notebook reads, such as `["test"]`.
+
+        Returns:
+            Folder of the sets.
+
+        Raises:
+            FileNotFoundError: A set is missing. The message names the notebook that writes it.
+        """
+        from crnn_keras.data.records import SIDECAR
+
+        folder = pathlib.Path(records or self.data / "records")
+        for split in splits:
+            if not (folder / split / SIDECAR).is_file():
+                above = "" if split == "train" else f", with a {split}_split above 0"
+                raise FileNotFoundError(
+                    f"{folder / split} holds no records. Run notebook 02_prepare_data with "
+                    f"run = {self.name!r} to its end first{above}, or set `records`."
+                )
+        return folder
+
+    def find_model(self, model: str = "") -> str:
+        """Finds the model that a notebook reads with.
+
+        Args:
+            model: Path of a `.keras` file or name of a shipped model. Defaults to `""`: the model
+                that was trained in the run.
+
+        Returns:
+            The path or the name.
+
+        Raises:
+            FileNotFoundError: The run has no trained model.
+        """
+        path = self.data / "train" / "model.keras"
+        if not model and not path.is_file():
+            raise FileNotFoundError(
+                f"{path} does not exist. Run notebook 04_train with run = {self.name!r} first, or "
+                "set `model`."
+            )
+        return model or str(path)
+
     def finish(self, **results: object) -> None:
-        """Puts results into the run's `results.json`, beside those of other notebooks, and prints.
+        """Prints results and puts them into the run's `results.json`, beside those of others.
+
+        Several notebooks of a run may end at the same time; no result is lost.
 
         Args:
             **results: Plain data: numbers, strings, lists.
+
+        Raises:
+            ValueError: `results.json` is damaged. It is left as it is.
+            LockedError: Another process has held the file for half a minute.
         """
-        path = self.reports / "results.json"
-        content = files.read_json(path) if path.exists() else {}
-        content[self.notebook] = results
-        files.write_json(path, dict(sorted(content.items())))
         for name, value in results.items():
             print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
+        path = self.reports / "results.json"
+        with lock(path, "the results", wait_seconds=_WAIT_SECONDS):
+            content = read_results(self.reports)
+            content[self.notebook] = results
+            files.write_json(path, dict(sorted(content.items())))
+
+
+def read_results(folder: str | os.PathLike) -> dict[str, dict[str, object]]:
+    """Reads the results of the notebooks of a run.
+
+    Args:
+        folder: The run's reports.
+
+    Returns:
+        Dict of `notebook: results`; empty if no notebook has finished yet.
+
+    Raises:
+        ValueError: `results.json` is damaged.
+    """
+    path = pathlib.Path(folder) / "results.json"
+    try:
+        content = files.read_json(path) if path.exists() else {}
+        if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
+            raise ValueError(f"{path} does not hold an object of results for each notebook")
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. Rename or remove the file, and run the last cell of the notebooks again: "
+            "they write a new one."
+        ) from None
+    return content
+
+
+def find_readable(predictions: Sequence[Prediction], where: object) -> list[int]:
+    """Finds the predictions of images that could be read.
+
+    Args:
+        predictions: What `Recognizer.read` returned.
+        where: What was read, for the error: a path, or a parameter and its value.
+
+    Returns:
+        List of positions, never empty.
+
+    Raises:
+        ValueError: There is no image, or none that could be read.
+    """
+    readable = [i for i, prediction in enumerate(predictions) if prediction.error is None]
+    if not predictions:
+        raise ValueError(f"{where}: there are no images. Give the path of one, or of a folder.")
+    if not readable:
+        first = predictions[0]
+        raise ValueError(
+            f"{where}: none of {len(predictions)} images can be read. The first is "
+            f"{first.source}: {first.error}. Check the path, and the folder that it starts from."
+        )
+    return readable
 
 
 def start(notebook: str, run: str) -> NotebookRun:
     """Checks the parameters that papermill passed, and changes to the project's folder.
+
+    A value that was passed as text gets the type of its default.
 
     JupyterLab starts a notebook in its own folder, papermill in that of the caller. After this
     call, paths start from the project's folder in both. The cell that calls it can run again.
@@ -116,10 +225,10 @@ def start(notebook: str, run: str) -> NotebookRun:
 
     Raises:
         ParameterError: papermill passed a parameter that the notebook does not have (papermill
-            itself only logs it) or whose type differs from its default's; or the run's name is
-            not allowed.
+            itself only logs it) or that cannot have its default's type; or the run's name is not
+            allowed.
     """
-    check_parameters(_executed_cells())
+    _convert_parameters()
     this_run = NotebookRun(notebook, run)
     import_keras_quietly()
     show_log(sys.stdout)
@@ -130,54 +239,15 @@ def start(notebook: str, run: str) -> NotebookRun:
     return this_run
 
 
-def check_parameters(cells: Iterable[str]) -> None:
-    """Compares the parameters that papermill injected with the cell of parameters before them.
-
-    Args:
-        cells: Sources of the executed cells, in order.
-
-    Raises:
-        ParameterError: A name is unknown, or a value has another type than the default.
-    """
-    cells = list(cells)
-    injected = [i for i, cell in enumerate(cells) if cell.startswith(_INJECTED) and i > 0]
-    if not injected:
-        return
-    defaults, passed = _assignments(cells[injected[-1] - 1]), _assignments(cells[injected[-1]])
-    unknown = sorted(set(passed) - set(defaults))
-    if unknown:
-        raise ParameterError(
-            f"Unknown parameter {', '.join(unknown)}. This notebook has: {', '.join(defaults)}."
-        )
-    for name, value in passed.items():
-        default = defaults[name]
-        accepted = (int, float) if isinstance(default, float) else type(default)
-        if not isinstance(value, accepted) or isinstance(value, bool) != isinstance(default, bool):
-            advice = " With papermill, -r passes text." if isinstance(default, str) else ""
-            raise ParameterError(
-                f"Parameter {name} is {value!r}. Expected the type {type(default).__name__} of its "
-                f"default {default!r}.{advice}"
-            )
-
-
 def _title(figure: Figure) -> str:
     """Title of a figure, or of its first axes that have one. Those of tiles are centered."""
     titles = [figure.get_suptitle(), *(axes.get_title(loc="left") for axes in figure.axes)]
     return next((" ".join(title.split()) for title in titles if title.strip()), "")
 
 
-def _executed_cells() -> list[str]:
+def _convert_parameters() -> None:
+    """Gives the parameters that papermill injected the types of their defaults, in the kernel."""
     from IPython import get_ipython
 
-    shell = get_ipython()
-    return shell.user_ns.get("In", [])[1:] if shell else []
-
-
-def _assignments(source: str) -> dict[str, object]:
-    """Names and literal values that a cell of parameters assigns."""
-    return {
-        target.id: ast.literal_eval(statement.value)
-        for statement in ast.parse(source).body
-        if isinstance(statement, ast.Assign)
-        for target in statement.targets
-    }
+    if shell := get_ipython():
+        shell.user_ns.update(check_parameters(shell.user_ns.get("In", [])[1:]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import contextlib
 import os
 import pathlib
 import sys
@@ -10,13 +10,17 @@ import time
 from collections.abc import Mapping, Sequence
 
 import jinja2
+import nbclient.exceptions
 import nbformat
 import pandas as pd
 import papermill
 import PIL.Image
+from jupyter_client.kernelspec import NoSuchKernel
 
-from crnn_keras.notebook.run import NotebookRun, ParameterError
+from crnn_keras.notebook.parameters import ParameterError, check_names, convert, read_defaults
+from crnn_keras.notebook.run import NotebookRun, read_results
 from crnn_keras.utils import files
+from crnn_keras.utils.locks import lock
 from crnn_keras.utils.progress import HEADLESS
 
 NOTEBOOKS = pathlib.Path(__file__).parents[2] / "notebooks"
@@ -25,13 +29,14 @@ _TEMPLATES = pathlib.Path(__file__).parent
 
 Parameters = Mapping[str, object]
 
-_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+# What nbformat raises of a file that is no notebook, or of one half written.
+_DAMAGED = (ValueError, KeyError, AttributeError, TypeError, nbformat.ValidationError)
 # Fewer images than this make an interval too wide to compare readers by.
 _FEW_IMAGES = 100
 
 
 class NotebookError(RuntimeError):
-    """A cell of a notebook failed; the message names the executed copy."""
+    """A notebook failed; the message names the cell, the executed copy and the run's page."""
 
 
 def list_notebooks(
@@ -67,7 +72,7 @@ def assign_parameters(
 ) -> dict[pathlib.Path, dict[str, object]]:
     """Assigns each parameter to the notebooks that have it.
 
-    A string is converted to the type of the parameter's default, so that `"4"` becomes an integer
+    A value is converted to the type of the parameter's default, so that `"4"` becomes an integer
     for `epochs` and stays text for `text`.
 
     Args:
@@ -81,16 +86,10 @@ def assign_parameters(
         ParameterError: No notebook has a parameter of that name, or the value cannot be converted.
     """
     defaults = {path: _defaults(path) for path in notebooks}
-    known = set().union(*defaults.values())
-    if unknown := sorted(set(parameters) - known):
-        raise ParameterError(
-            f"Unknown parameter {', '.join(unknown)}. The notebooks have: "
-            f"{', '.join(sorted(known))}."
-        )
+    known = sorted(set().union(*defaults.values()))
+    check_names(parameters, known, "The notebooks have")
     return {
-        path: {
-            name: _convert(name, parameters[name], own[name]) for name in own if name in parameters
-        }
+        path: {n: convert(n, parameters[n], own[n]) for n in own if n in parameters}
         for path, own in defaults.items()
     }
 
@@ -104,7 +103,8 @@ def run_notebooks(
 ) -> pathlib.Path:
     """Runs notebooks with papermill; the executed copies go to `reports/<run>/`.
 
-    What the notebooks print goes to stderr.
+    What the notebooks print goes to stderr. The page about the run is written at the end, and if a
+    notebook fails.
 
     Args:
         run: Name of the run.
@@ -117,19 +117,32 @@ def run_notebooks(
 
     Raises:
         ParameterError: The run's name or a parameter is not allowed. Nothing has been written.
-        NotebookError: A cell failed.
+        NotebookError: A notebook failed. The page shows where.
+        LockedError: Another process runs the same notebook for the same run.
     """
     folder = NotebookRun("walkthrough", run).reports
+    if "run" in parameters:
+        raise ParameterError(
+            "Parameter run is the name of the run. Pass it as `--run NAME`, in Python as the first "
+            "argument."
+        )
     assigned = assign_parameters(list_notebooks(only, notebooks), parameters)
     folder.mkdir(parents=True, exist_ok=True)
     os.environ[HEADLESS] = "1"
     for path, own in assigned.items():
         started = time.monotonic()
         print(f"== {path.name}", file=sys.stderr, flush=True)
-        named = {} if run == _defaults(path)["run"] else {"run": run}
-        _execute(path, folder / path.name, own | named)
+        named = {"run": run} if _defaults(path).get("run", run) != run else {}
+        try:
+            _execute(path, folder / path.name, own | named)
+        except NotebookError as error:
+            # The page is a help; what failed is the notebook.
+            with contextlib.suppress(OSError):
+                write_page(folder)
+            raise NotebookError(f"{error} The run's page: {folder / 'index.html'}.") from error
         seconds = time.monotonic() - started
         print(f"== {path.name} took {seconds:.0f} s", file=sys.stderr, flush=True)
+    write_page(folder)
     return folder
 
 
@@ -143,29 +156,15 @@ def result_table(folder: str | os.PathLike) -> list[tuple[str, str]]:
         List of `(name, value)`.
     """
     folder = pathlib.Path(folder)
-    path = folder / "results.json"
-    results = files.read_json(path) if path.exists() else {}
-    measured = results.get("05_evaluate", {})
-    rows = []
-    if measured:
-        low, high = measured["interval_95"]
-        few = ": too few to compare" if measured["images"] < _FEW_IMAGES else ""
-        rows += [
-            ("word accuracy", f"{measured['word_accuracy']:.2%} ({low:.2%} to {high:.2%})"),
-            ("measured on", f"{measured['images']:,} images{few}"),
-            ("character error rate", f"{measured['cer']:.2%}"),
-            ("images per second", f"{measured['images_per_second']:,.0f}"),
-            ("model", measured["model"]),
-        ]
-    if "07_chinese" in results:
-        rows.append(("Chinese lines", f"{results['07_chinese']['word_accuracy']:.2%} correct"))
-    if "06_export_and_serve" in results:
-        rows.append(("SavedModel", results["06_export_and_serve"]["saved_model"]))
+    rows = _result_rows(read_results(folder), folder / "results.json")
     return [*rows, ("page", str(folder / "index.html"))]
 
 
 def write_page(folder: str | os.PathLike) -> pathlib.Path:
     """Writes `index.html` beside the executed notebooks, and each notebook as a page.
+
+    A notebook that failed is shown with its error. One that another process writes just now, and a
+    damaged `results.json`, are named on the page.
 
     Args:
         folder: The run's reports.
@@ -176,85 +175,146 @@ def write_page(folder: str | os.PathLike) -> pathlib.Path:
     from nbconvert import HTMLExporter
 
     folder = pathlib.Path(folder)
-    template = (_TEMPLATES / "executed.html").read_text()
+    template = (_TEMPLATES / "executed.html").read_text(encoding="utf-8")
     exporter = HTMLExporter(template_name="lab", raw_template=template)
     notebooks = []
     for path in sorted(folder.glob("[0-9][0-9]*_*.ipynb")):
-        body, _ = exporter.from_filename(str(path))
-        files.write_atomic(path.with_suffix(".html"), body.encode())
-        notebooks.append(_describe(path))
+        try:
+            notebook = nbformat.read(path, as_version=4)
+            described = _describe(notebook, path)
+            named = {"metadata": {"name": path.stem}}
+            body, _ = exporter.from_notebook_node(notebook, resources=named)
+            files.write_atomic(path.with_suffix(".html"), body.encode())
+        except _DAMAGED as error:
+            described = _describe(nbformat.v4.new_notebook(), path)
+            described["state"] = "unreadable"
+            described["failure"] = f"{path} cannot be shown: {' '.join(str(error).split())[:200]}"
+        notebooks.append(described)
     pages = {f"{notebook['name']}.html" for notebook in notebooks} | {"index.html"}
     others = [p.name for p in folder.iterdir() if p.suffix in (".html", ".tsv", ".json")]
-    results = [row for row in result_table(folder) if row[0] != "page"]
-    columns = {"title": "notebook", "minutes": "minutes", "parameters": "parameters"}
+    results, damaged = [], ""
+    try:
+        results = result_table(folder)[:-1]
+    except ValueError as error:
+        damaged = str(error)
+    columns = {"title": "notebook", "minutes": "minutes", "state": "state"}
+    columns |= {"parameters": "parameters"}
     executed = pd.DataFrame(notebooks, columns=list(columns)).rename(columns=columns)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True)
     page = environment.get_template("page.html").render(
         run=folder.resolve().name,
         results=_html(pd.DataFrame(results), header=False) if results else "",
+        damaged=damaged,
         executed=_html(executed),
         notebooks=notebooks,
         others=sorted(set(others) - pages),
     )
-    files.write_atomic(folder / "index.html", page.encode())
+    files.write_atomic(folder / "index.html", page.encode("utf-8", "backslashreplace"))
     return folder / "index.html"
+
+
+def _result_rows(results: Mapping[str, Mapping], path: pathlib.Path) -> list[tuple[str, str]]:
+    measured, rows = results.get("05_evaluate", {}), []
+    try:
+        if measured:
+            low, high = measured["interval_95"]
+            few = ": too few to compare" if measured["images"] < _FEW_IMAGES else ""
+            rows += [
+                ("word accuracy", f"{measured['word_accuracy']:.2%} ({low:.2%} to {high:.2%})"),
+                ("measured on", f"{measured['images']:,} images{few}"),
+                ("character error rate", f"{measured['cer']:.2%}"),
+                ("images per second", f"{measured['images_per_second']:,.0f}"),
+                ("model", measured["model"]),
+            ]
+        if "07_chinese" in results:
+            rows.append(("Chinese lines", f"{results['07_chinese']['word_accuracy']:.2%} correct"))
+        if "06_export_and_serve" in results:
+            rows.append(("SavedModel", results["06_export_and_serve"]["saved_model"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged ({type(error).__name__}: {error}). Run the last cell of the "
+            "notebooks again."
+        ) from None
+    return rows
 
 
 def _defaults(path: pathlib.Path) -> dict[str, object]:
     """Parameters of a notebook and their defaults."""
-    found = papermill.inspect_notebook(path)
-    return {name: ast.literal_eval(each["default"]) for name, each in found.items()}
-
-
-def _convert(name: str, value: object, default: object) -> object:
-    """A value of the command line as one of the default's type."""
-    if not isinstance(value, str) or isinstance(default, str):
-        return value
     try:
-        return _BOOLEANS[value.lower()] if isinstance(default, bool) else type(default)(value)
-    except (KeyError, ValueError):
-        raise ParameterError(
-            f"Parameter {name} is {value!r}. Expected the type {type(default).__name__} of its "
-            f"default {default!r}."
-        ) from None
+        cells = nbformat.read(path, as_version=4).cells
+    except _DAMAGED as error:
+        raise ValueError(f"{path} is not a notebook: {' '.join(str(error).split())}") from None
+    tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    defaults = read_defaults(tagged[0]) if tagged else {}
+    if defaults is None:
+        raise ValueError(f"{path}: the cell of parameters assigns something other than literals.")
+    return defaults
 
 
 def _execute(path: pathlib.Path, copy: pathlib.Path, parameters: Parameters) -> None:
     try:
-        papermill.execute_notebook(
-            path,
-            copy,
-            parameters,
-            kernel_name="python3",
-            progress_bar=False,
-            stdout_file=sys.stderr,
-            # Without what it says about loopback TCP at its start and about its end.
-            extra_arguments=["--log-level=CRITICAL"],
-        )
+        with lock(copy, "the executed notebook"):
+            papermill.execute_notebook(
+                path,
+                copy,
+                parameters,
+                kernel_name="python3",
+                progress_bar=False,
+                stdout_file=sys.stderr,
+                # Without what it says about loopback TCP at its start and about its end.
+                extra_arguments=["--log-level=CRITICAL"],
+            )
     except papermill.PapermillExecutionError as error:
+        cell = f"[{error.exec_count}] ({error.source.strip().partition(chr(10))[0]})"
         raise NotebookError(
-            f"{path.name} stopped. {error.ename}: {error.evalue} (the executed copy: {copy})"
+            f"{path.name} stopped in cell {cell}. {error.ename}: {error.evalue} The executed "
+            f"copy: {copy}."
+        ) from error
+    except (nbclient.exceptions.DeadKernelError, NoSuchKernel) as error:
+        raise NotebookError(
+            f"{path.name} stopped: its kernel ended or cannot be started, as when memory is short. "
+            f"{error} The executed copy: {copy}."
         ) from error
 
 
-def _describe(path: pathlib.Path) -> dict[str, object]:
-    """Title, minutes, parameters and figures of an executed notebook."""
-    notebook = nbformat.read(path, as_version=4)
+def _describe(notebook: nbformat.NotebookNode, path: pathlib.Path) -> dict[str, object]:
+    """Title, minutes, parameters, figures and failure of an executed notebook."""
     own = notebook.metadata.get("papermill", {})
     figures = (path.parent / "figures").glob(f"{path.stem}_*.png")
     figures = sorted(figures, key=lambda figure: figure.stat().st_mtime_ns)
+    failure = _failure(notebook)
     return {
         "name": path.stem,
         "title": path.stem.replace("_", " "),
         "minutes": f"{(own.get('duration') or 0) / 60:.1f}",
+        "state": "stopped" if failure else "done",
         "parameters": ", ".join(f"{k} = {v!r}" for k, v in own.get("parameters", {}).items()),
         "figures": [{"file": figure.name, "caption": _caption(figure)} for figure in figures],
+        "failure": failure,
     }
 
 
+def _failure(notebook: nbformat.NotebookNode) -> str:
+    """Where a notebook stopped and why; empty if it did not."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                where = f"cell [{cell.execution_count}]"
+                return f"Stopped in {where}: {output.ename}: {output.evalue}"
+        # papermill calls a cell completed in which the kernel died; the kernel never replied.
+        own, times = (cell.metadata.get(name, {}) for name in ("papermill", "execution"))
+        is_unfinished = own.get("status") in ("failed", "running", "pending")
+        if is_unfinished or times and "shell.execute_reply" not in times:
+            return "Not executed to its end."
+    return ""
+
+
 def _caption(figure: pathlib.Path) -> str:
-    with PIL.Image.open(figure) as image:
-        return image.info.get("Title", figure.stem)
+    try:
+        with PIL.Image.open(figure) as image:
+            return image.info.get("Title", figure.stem)
+    except (OSError, ValueError, SyntaxError):
+        return f"{figure.name} is damaged"
 
 
 def _html(table: pd.DataFrame, header: bool = True) -> str:
