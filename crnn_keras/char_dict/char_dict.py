@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import itertools
 import json
+import operator
 import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from crnn_keras.char_dict import corpus, lists, old_dictionaries
-from crnn_keras.char_dict.index import build_index
+from crnn_keras.char_dict.direction import (
+    DIRECTIONS,
+    choose_direction,
+    is_reversible,
+    to_logical,
+    to_visual,
+)
+from crnn_keras.char_dict.index import build_index, join_characters
 from crnn_keras.char_dict.normalization import (
+    NORMALIZATIONS,
     check_normalization,
     find_lost_in_nfc,
     normalize_characters,
@@ -22,10 +31,15 @@ from crnn_keras.char_dict.normalization import (
 )
 from crnn_keras.char_dict.presets import FOLD_CASE_PRESETS, PRESETS, preset_characters
 from crnn_keras.utils import files
+from crnn_keras.utils.checks import COUNT, FLAG, TEXT, Of, OneOf, check_arguments, check_value
 
 BLANK = 0
 
 _FORMAT = "crnn_keras.CharDict"
+_KEYS = ("characters", "fold_case", "normalization", "direction")
+_DIRECTION = OneOf(DIRECTIONS)
+_DIRECTION_OR_NONE = OneOf((*DIRECTIONS, None))
+_NORMALIZATION_OR_NONE = OneOf((*NORMALIZATIONS, None))
 # Number of characters that a repr or a difference shows.
 _SHOWN = 40
 
@@ -38,22 +52,34 @@ class CharDict:
     `from_file` and `from_old_json` make one from a known kind of source.
 
     Args:
-        characters: String of distinct characters in the order of their ids.
+        characters: String (or list) of distinct characters in the order of their ids.
         normalization: How text is normalized before it becomes ids. `"none"`: not at all. `"nfc"`:
             Unicode's composed form, one code point for `é`. `"half_width"`: NFC, and the full-width
             forms of ASCII (`Ａ１！`, the ideographic space) as ASCII. None of them is NFKC, which
             would also change characters that look different: `²`, `㎏`, `①`. Defaults to `"nfc"`.
         fold_case: Whether to read and write lower case only, so that `encode("Ab")` equals
-            `encode("ab")`. Defaults to `False`.
+            `encode("ab")`. Each letter stays one: `İ` is written `i`, and `Σ` is written `σ` at the
+            end of a word too. Defaults to `False`.
+        direction: Order of the ids. CTC reads an image from left to right, while a label is stored
+            in the order of reading. `"logical"`: as the label is stored; right for all scripts that
+            are written from left to right, and for labels that are in the order of the image
+            already. `"visual"`: as the image shows it from left to right, by Unicode's
+            bidirectional algorithm, in which a text runs in the direction of its first letter;
+            brackets are those of the image. Right for Arabic and Hebrew. `"visual_rtl"`: likewise,
+            but every text that holds a right-to-left letter runs from right to left, also one that
+            begins with a Latin letter. Texts are in the order of reading with each: `encode` takes
+            them so, and `decode` returns them so. Defaults to `"logical"`.
 
     Attributes:
         characters: The argument.
         normalization: The argument.
         fold_case: The argument.
+        direction: The argument.
 
     Raises:
-        ValueError: If there is no character, a character is repeated or is a line break, a letter
-            is upper case although `fold_case` is set, or the normalization changes a character.
+        ValueError: If there is no character or over `limits.MAX_CHARACTERS`, one is no single code
+            point, is repeated or is a line break, a letter is upper case although `fold_case` is
+            set, the normalization changes a character, or another argument is not as above.
 
     Example:
 
@@ -64,19 +90,30 @@ class CharDict:
     'cab'
     >>> char_dict.num_classes
     4
+    >>> hebrew = CharDict("אב1", direction="visual")
+    >>> hebrew.encode("אב11"), hebrew.decode([3, 3, 2, 1])
+    ([3, 3, 2, 1], 'אב11')
     """
 
     characters: str
     normalization: str
     fold_case: bool
+    direction: str
 
+    @check_arguments(direction=_DIRECTION)
     def __init__(
-        self, characters: str, *, normalization: str = "nfc", fold_case: bool = False
+        self,
+        characters: str | Sequence[str],
+        *,
+        normalization: str = "nfc",
+        fold_case: bool = False,
+        direction: str = "logical",
     ) -> None:
-        self._ids = build_index(characters, normalization, fold_case)
-        self.characters = "".join(characters)
+        self.characters = join_characters(characters)
+        self._ids = build_index(self.characters, normalization, fold_case)
         self.normalization = normalization
         self.fold_case = fold_case
+        self.direction = direction
 
     @property
     def num_classes(self) -> int:
@@ -86,22 +123,30 @@ class CharDict:
     def __len__(self) -> int:
         return len(self.characters)
 
-    def __contains__(self, character: str) -> bool:
-        return self.normalize(character) in self._ids
+    def __contains__(self, character: object) -> bool:
+        return isinstance(character, str) and self.normalize(character) in self._ids
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CharDict) and self.get_config() == other.get_config()
 
     def __hash__(self) -> int:
-        return hash((self.characters, self.fold_case, self.normalization))
+        return hash((self.characters, self.fold_case, self.normalization, self.direction))
 
     def __repr__(self) -> str:
+        direction = "" if self.direction == "logical" else f", direction={self.direction!r}"
         return (
             f"CharDict({len(self)} characters, {_shorten(self.characters)!r}, "
-            f"fold_case={self.fold_case}, normalization={self.normalization!r})"
+            f"fold_case={self.fold_case}, normalization={self.normalization!r}{direction})"
         )
 
     @classmethod
+    @check_arguments(
+        source=Of((str, os.PathLike)),
+        extra_characters=TEXT,
+        normalization=_NORMALIZATION_OR_NONE,
+        fold_case=FLAG,
+        direction=_DIRECTION_OR_NONE,
+    )
     def from_source(
         cls,
         source: str | os.PathLike,
@@ -110,6 +155,7 @@ class CharDict:
         extra_characters: str = "",
         normalization: str | None = None,
         fold_case: bool = False,
+        direction: str | None = None,
     ) -> CharDict:
         """Makes a dictionary from a preset, from labels or from a file.
 
@@ -135,6 +181,8 @@ class CharDict:
             normalization: See `CharDict`. Defaults to `None`: that of a saved dictionary, `"none"`
                 for a list that NFC would change, otherwise `"nfc"`.
             fold_case: See `CharDict`. A source that folds case always does. Defaults to `False`.
+            direction: See `CharDict`. Defaults to `None`: that of a saved dictionary, otherwise
+                a visual one if there are right-to-left characters; a printed line says so.
 
         Returns:
             A `CharDict`.
@@ -149,21 +197,19 @@ class CharDict:
         >>> CharDict.from_source("digits", extra_characters="-").characters
         '0123456789-'
         """
-        if normalization is not None:
-            check_normalization(normalization)
         name, path = str(source), pathlib.Path(source)
+        options = {"normalization": normalization, "direction": direction}
         if name == "labels":
-            found = cls.from_labels(
-                texts, normalization=normalization or "nfc", fold_case=fold_case
-            )
+            options["normalization"] = normalization or "nfc"
+            found = cls.from_labels(texts, fold_case=fold_case, **options)
         elif name in PRESETS:
             found = cls.from_preset(name)
         elif path.is_file() and path.suffix != ".json":
-            found = cls.from_file(path, normalization=normalization)
+            found = cls.from_file(path, **options)
         elif path.is_file() and _is_saved(path):
             found = cls.load(path)
         elif path.exists():
-            found = cls.from_old_json(path, normalization=normalization)
+            found = cls.from_old_json(path, **options)
         else:
             raise ValueError(
                 f"Cannot make a char dict from {name!r}: no such file or preset. Expected "
@@ -171,10 +217,16 @@ class CharDict:
                 f"presets {', '.join(PRESETS)}. "
                 "For the characters of a corpus use CharDict.from_corpus."
             )
-        return found._adapt(extra_characters, normalization, fold_case)
+        return found._adapt(extra_characters, normalization, fold_case, direction)
 
-    def _adapt(self, extra_characters: str, normalization: str | None, fold_case: bool) -> CharDict:
-        """Returns this dictionary in another normalization or case, with extra characters."""
+    def _adapt(
+        self,
+        extra_characters: str,
+        normalization: str | None,
+        fold_case: bool,
+        direction: str | None,
+    ) -> CharDict:
+        """Returns this dictionary with extra characters, and with what else is not None."""
         fold_case = self.fold_case or fold_case or extra_characters in FOLD_CASE_PRESETS
         normalization = normalization or self.normalization
         if extra_characters in PRESETS:
@@ -184,7 +236,12 @@ class CharDict:
         characters = normalize_characters(
             self.characters + extra_characters, normalization, fold_case
         )
-        return type(self)(characters, normalization=normalization, fold_case=fold_case)
+        return type(self)(
+            characters,
+            normalization=normalization,
+            fold_case=fold_case,
+            direction=direction or self.direction,
+        )
 
     @classmethod
     def from_preset(cls, name: str) -> CharDict:
@@ -207,8 +264,14 @@ class CharDict:
         return cls(preset_characters(name), fold_case=name in FOLD_CASE_PRESETS)
 
     @classmethod
+    @check_arguments(fold_case=FLAG, direction=_DIRECTION_OR_NONE)
     def from_labels(
-        cls, texts: Iterable[str], *, normalization: str = "nfc", fold_case: bool = False
+        cls,
+        texts: Iterable[str],
+        *,
+        normalization: str = "nfc",
+        fold_case: bool = False,
+        direction: str | None = None,
     ) -> CharDict:
         """Makes a dictionary of every character of the labels, by code point.
 
@@ -216,24 +279,49 @@ class CharDict:
             texts: Labels.
             normalization: See `CharDict`. Defaults to `"nfc"`.
             fold_case: See `CharDict`. Defaults to `False`.
+            direction: See `CharDict`. Defaults to `None`: `"visual"` if a label holds a
+                right-to-left character, or `"visual_rtl"` if more labels come back with it; a
+                printed line says so. Otherwise `"logical"`.
 
         Returns:
             A `CharDict`.
 
         Raises:
-            ValueError: If the labels have no character.
+            ValueError: If the labels have no character, or one is not text.
 
         Example:
 
         >>> CharDict.from_labels(["cab", "b"]).characters
         'abc'
         """
+        check_normalization(normalization)
+        if isinstance(texts, str):
+            raise ValueError(f"Expected a list of labels, got the one string {_shorten(texts)!r}.")
+        normalized = set()
+        for index, text in enumerate(texts):
+            check_value(f"Label #{index}", text, TEXT)
+            normalized.add(normalize_text(text, normalization, fold_case))
+        if direction is None:
+            direction = choose_direction(normalized, "labels")
         found = set()
-        for text in texts:
-            found.update(normalize_text(text, normalization, fold_case))
-        return cls("".join(sorted(found)), normalization=normalization, fold_case=fold_case)
+        for text in normalized:
+            # With the brackets that the image shows.
+            found.update(text, to_visual(text, direction))
+        return cls(
+            "".join(sorted(found)),
+            normalization=normalization,
+            fold_case=fold_case,
+            direction=direction,
+        )
 
     @classmethod
+    @check_arguments(
+        size=COUNT.or_none(),
+        min_count=COUNT,
+        extra_characters=TEXT,
+        fold_case=FLAG,
+        direction=_DIRECTION_OR_NONE,
+    )
     def from_corpus(
         cls,
         paths: str | os.PathLike | Iterable[str | os.PathLike],
@@ -243,6 +331,7 @@ class CharDict:
         extra_characters: str = "",
         normalization: str = "nfc",
         fold_case: bool = False,
+        direction: str | None = None,
     ) -> CharDict:
         """Makes a dictionary of the most frequent characters of text files, by falling frequency.
 
@@ -257,6 +346,8 @@ class CharDict:
             extra_characters: See `from_source`. Defaults to `""`.
             normalization: See `CharDict`. Defaults to `"nfc"`.
             fold_case: See `CharDict`. Defaults to `False`.
+            direction: See `CharDict`. Defaults to `None`: `"visual"` if there are right-to-left
+                characters, as a printed line says; otherwise `"logical"`.
 
         Returns:
             A `CharDict`.
@@ -276,15 +367,20 @@ class CharDict:
         counts = corpus.corpus_counts(paths, normalization=normalization, fold_case=fold_case)
         characters = corpus.most_frequent(counts, size, min_count=min_count)
         found = cls(characters, normalization=normalization, fold_case=fold_case)
-        return found._adapt(extra_characters, normalization, fold_case)
+        direction = direction or choose_direction(characters, "the corpus")
+        return found._adapt(extra_characters, normalization, fold_case, direction)
 
     @classmethod
+    @check_arguments(
+        normalization=_NORMALIZATION_OR_NONE, fold_case=FLAG, direction=_DIRECTION_OR_NONE
+    )
     def from_file(
         cls,
         path: str | os.PathLike,
         *,
         normalization: str | None = None,
         fold_case: bool = False,
+        direction: str | None = None,
     ) -> CharDict:
         """Makes a dictionary from a text file that holds one character a line, or all in one line.
 
@@ -298,21 +394,46 @@ class CharDict:
                 change, otherwise `"nfc"`. If one is chosen, the list is normalized too. A printed
                 line names the characters that this concerns.
             fold_case: See `CharDict`. Defaults to `False`.
+            direction: As in `from_corpus`. Defaults to `None`.
 
         Returns:
             A `CharDict`.
 
         Raises:
-            ValueError: If the file is empty, or a character is repeated.
+            ValueError: If the file is empty or too large, or a character is repeated.
         """
         characters = lists.read_list(path)
-        characters, normalization = lists.resolve_normalization(characters, normalization, path)
-        with files.prefix_errors(path):
-            return cls(characters, normalization=normalization, fold_case=fold_case)
+        options = {"normalization": normalization, "direction": direction}
+        return cls._from_list(characters, path, fold_case=fold_case, **options)
 
     @classmethod
+    def _from_list(
+        cls,
+        characters: str,
+        path: str | os.PathLike,
+        *,
+        normalization: str | None,
+        direction: str | None,
+        fold_case: bool = False,
+    ) -> CharDict:
+        """Makes a dictionary from a list of a file, and decides what was not chosen."""
+        characters, normalization = lists.resolve_normalization(characters, normalization, path)
+        with files.prefix_errors(path):
+            return cls(
+                characters,
+                normalization=normalization,
+                fold_case=fold_case,
+                direction=direction or choose_direction(characters, path),
+            )
+
+    @classmethod
+    @check_arguments(normalization=_NORMALIZATION_OR_NONE, direction=_DIRECTION_OR_NONE)
     def from_old_json(
-        cls, path: str | os.PathLike, *, normalization: str | None = None
+        cls,
+        path: str | os.PathLike,
+        *,
+        normalization: str | None = None,
+        direction: str | None = None,
     ) -> CharDict:
         """Makes a dictionary from the json files of CRNN_Tensorflow or its Chinese branch.
 
@@ -322,6 +443,7 @@ class CharDict:
         Args:
             path: One of the files or their folder, see `old_dictionaries.read_characters`.
             normalization: As in `from_file`. Defaults to `None`.
+            direction: As in `from_corpus`. Defaults to `None`.
 
         Returns:
             A `CharDict`.
@@ -330,9 +452,7 @@ class CharDict:
             ValueError: If there is no such file, or its content is not what its name says.
         """
         path, characters = old_dictionaries.read_characters(path)
-        characters, normalization = lists.resolve_normalization(characters, normalization, path)
-        with files.prefix_errors(path):
-            return cls(characters, normalization=normalization)
+        return cls._from_list(characters, path, normalization=normalization, direction=direction)
 
     def normalize(self, text: str) -> str:
         """Returns a text in the normalization and the case of this dictionary.
@@ -341,13 +461,17 @@ class CharDict:
             text: Text.
 
         Returns:
-            The normalized text.
+            The normalized text, in the order of reading.
+
+        Raises:
+            ValueError: If it is not text.
 
         Example:
 
         >>> CharDict("ab", fold_case=True).normalize("Ab")
         'ab'
         """
+        check_value("text", text, TEXT)
         return normalize_text(text, self.normalization, self.fold_case)
 
     def coverage(self, counts: Mapping[str, int]) -> float:
@@ -378,14 +502,31 @@ class CharDict:
             text: Text.
 
         Returns:
-            The distinct unknown characters, in the order in which they appear.
+            The distinct unknown characters, in the order in which they appear. With a visual
+            direction a bracket is the one that the image shows.
 
         Example:
 
         >>> CharDict("ai").unknown("taxi")
         'tx'
         """
-        return "".join(c for c in dict.fromkeys(self.normalize(text)) if c not in self._ids)
+        text = self.normalize(text)
+        shown = to_visual(text, self.direction)
+        unknown = {c for c in shown if c not in self._ids}
+        return "".join(c for c in dict.fromkeys(text + shown) if c in unknown)
+
+    def comes_back(self, text: str) -> bool:
+        """Tells whether `decode` makes the same text of the ids of a text.
+
+        Args:
+            text: Text.
+
+        Returns:
+            `False` with a visual direction if another text would look alike and be read instead,
+            such as `"abc שלום 12"`, which looks like `"abc 12 שלום"`; or if the text holds an
+            invisible character that changes the order of others. Otherwise `True`.
+        """
+        return is_reversible(self.normalize(text), self.direction)
 
     def encode(self, text: str) -> list[int]:
         """Converts text to ids.
@@ -394,13 +535,15 @@ class CharDict:
             text: Text.
 
         Returns:
-            List of ids from 1 to `len(self)`, one for each character of the normalized text.
+            List of ids from 1 to `len(self)`, one for each character of the normalized text; in the
+            order of reading, or of the image, see `direction`.
 
         Raises:
             ValueError: If a character is not in the dictionary.
         """
         try:
-            return [self._ids[character] for character in self.normalize(text)]
+            shown = to_visual(self.normalize(text), self.direction)
+            return [self._ids[character] for character in shown]
         except KeyError:
             raise ValueError(
                 f"{text!r} has characters that are not in the char dict of {len(self)}: "
@@ -414,19 +557,45 @@ class CharDict:
             ids: Ids. Blanks (0) are skipped; repeated ids are not merged.
 
         Returns:
-            The text.
+            The text, in the order of reading.
 
         Raises:
-            ValueError: If an id is negative or larger than `len(self)`.
+            ValueError: If an id is no whole number, negative or larger than `len(self)`.
         """
-        ids = list(ids)
+        return self.decode_with_order(ids)[0]
+
+    def decode_with_order(self, ids: Iterable[int]) -> tuple[str, list[int]]:
+        """Converts ids to text, and tells which id made each character.
+
+        Args:
+            ids: See `decode`.
+
+        Returns:
+            Tuple of the text, and for each of its characters the index of its id among those that
+            are no blanks.
+
+        Raises:
+            ValueError: See `decode`.
+
+        Example:
+
+        >>> CharDict("אב1", direction="visual").decode_with_order([0, 3, 2, 1])
+        ('אב1', [2, 1, 0])
+        """
+        try:
+            ids = list(map(operator.index, ids))
+        except TypeError:
+            raise ValueError(
+                f"Ids are whole numbers from 0 to {len(self)}, got {_shorten(repr(ids))}."
+            ) from None
         outside = [i for i in ids if not 0 <= i <= len(self)]
         if outside:
             raise ValueError(
                 f"Id {outside[0]} is not in this char dict. Expected ids from 1 to {len(self)}; "
                 "it belongs to another dictionary."
             )
-        return "".join(self.characters[i - 1] for i in ids if i != BLANK)
+        shown = "".join(self.characters[i - 1] for i in ids if i != BLANK)
+        return to_logical(shown, self.direction)
 
     def difference(self, other: CharDict) -> str:
         """Describes how two dictionaries differ.
@@ -454,35 +623,48 @@ class CharDict:
             differences += [f"only {place}: {_shorten(only)!r}{count}"] if only else []
         if not differences and self.characters != other.characters:
             differences.append("the same characters in another order")
-        for name in ("fold_case", "normalization"):
+        for name in ("fold_case", "normalization", "direction"):
             mine, theirs = getattr(self, name), getattr(other, name)
             differences += [f"{name} {mine} here, {theirs} there"] if mine != theirs else []
         return "; ".join(differences)
 
     def get_config(self) -> dict[str, Any]:
         """Returns a plain dict from which `CharDict.from_config` makes this dictionary again."""
-        return {
+        config = {
             "characters": self.characters,
             "fold_case": self.fold_case,
             "normalization": self.normalization,
         }
+        # Dictionaries had no direction at first, and those files are to stay the same.
+        return config if self.direction == "logical" else {**config, "direction": self.direction}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> CharDict:
+    def from_config(cls, config: Mapping[str, Any]) -> CharDict:
         """Makes a dictionary from its config, as it is in a saved model or beside records.
 
         Configs of early versions have no normalization; their text became ids as it was. Such a
         config gets `"nfc"`, unless NFC would lose a text that the dictionary could write (it has
-        `e` and an accent, but no `é`; or one of CJK's duplicates): then `"none"`.
+        `e` and an accent, but no `é`; or one of CJK's duplicates): then `"none"`. A config without
+        a direction is `"logical"`.
 
         Args:
             config: What `get_config` returned.
 
         Returns:
             A `CharDict`.
+
+        Raises:
+            ValueError: If a key is missing or unknown, or a value is not allowed.
         """
+        if not isinstance(config, Mapping) or "characters" not in config:
+            raise ValueError("This is no config of a char dict. Expected what get_config returns.")
+        unknown = sorted(map(str, set(config) - set(_KEYS)))
+        if unknown:
+            raise ValueError(
+                f"A char dict has no {', '.join(unknown)}. Expected {', '.join(_KEYS)}."
+            )
         if "normalization" not in config:
-            lost = find_lost_in_nfc(config["characters"])
+            lost = find_lost_in_nfc(join_characters(config["characters"]))
             config = {**config, "normalization": "none" if lost else "nfc"}
         return cls(**config)
 
@@ -508,7 +690,7 @@ class CharDict:
         Raises:
             ValueError: If the file is not a saved dictionary.
         """
-        content = files.read_json(path)
+        content = lists.read_json(path)
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ValueError(
                 f"{path} is not a char dict saved by crnn_keras. For a list of characters use "
@@ -519,13 +701,12 @@ class CharDict:
                 raise ValueError(
                     "'characters' or 'fold_case' is missing. Save the dictionary again."
                 )
-            known = ("characters", "fold_case", "normalization")
-            return cls.from_config({key: content[key] for key in known if key in content})
+            return cls.from_config({key: content[key] for key in _KEYS if key in content})
 
 
 def _is_saved(path: pathlib.Path) -> bool:
     """Returns whether a JSON file is one of ours, and no old one."""
-    content = files.read_json(path)
+    content = lists.read_json(path)
     return isinstance(content, dict) and "format" in content
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pathlib
+from typing import Any
 
 from crnn_keras.char_dict.normalization import (
     check_normalization,
@@ -12,6 +14,34 @@ from crnn_keras.char_dict.normalization import (
     normalize_characters,
 )
 from crnn_keras.utils import files
+from crnn_keras.utils.limits import MAX_CHAR_DICT_BYTES
+
+
+def check_size(path: str | os.PathLike) -> None:
+    """Raises a ValueError if a file is larger than any dictionary."""
+    size = pathlib.Path(path).stat().st_size
+    if size > MAX_CHAR_DICT_BYTES:
+        raise ValueError(
+            f"{path} has {size:,} bytes, too many for a char dict. Expected "
+            f"{MAX_CHAR_DICT_BYTES:,} at most. For the characters of a corpus use "
+            "CharDict.from_corpus."
+        )
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Reads a JSON file that is no larger than a dictionary.
+
+    Args:
+        path: File.
+
+    Returns:
+        Plain data.
+
+    Raises:
+        ValueError: If the file is too large or not JSON.
+    """
+    check_size(path)
+    return files.read_json(path)
 
 
 def read_list(path: str | os.PathLike) -> str:
@@ -24,8 +54,9 @@ def read_list(path: str | os.PathLike) -> str:
         Its characters, in order.
 
     Raises:
-        ValueError: If a character is repeated.
+        ValueError: If the file is too large, is not text, or a character is repeated.
     """
+    check_size(path)
     text, _ = files.read_text(path)
     lines = {}
     for line_number, line in enumerate(text.split("\n"), start=1):

@@ -10,8 +10,10 @@ from __future__ import annotations
 import itertools
 import os
 import pathlib
+import sys
 from collections.abc import Iterable
 
+from crnn_keras.char_dict.lists import read_json
 from crnn_keras.utils import files
 
 
@@ -41,7 +43,7 @@ def read_characters(path: str | os.PathLike) -> tuple[pathlib.Path, str]:
             names = ", ".join(p.name for p in found)
             raise ValueError(f"{path} holds {names}. Pass the path of one of them.")
         if found:
-            content = files.read_json(found[0])
+            content = read_json(found[0])
             with files.prefix_errors(found[0]):
                 if not isinstance(content, dict):
                     raise ValueError('Expected a JSON object such as {"48_ord": "0"}.')
@@ -60,6 +62,14 @@ def _parse_key(key: str) -> int:
         raise ValueError(f"{key!r} is not of the form 97, 97_ord or 3_index.") from None
 
 
+def _parse_code(code: str) -> int:
+    """Returns a code point that belongs to a character."""
+    number = _parse_key(code)
+    if not 0 <= number <= sys.maxunicode:
+        raise ValueError(f"{code!r} is no code point. Expected 0 to {sys.maxunicode}.")
+    return number
+
+
 def _sort_by_index(pairs: Iterable[tuple[int, int]]) -> str:
     """Returns the characters of `(index, code point)` pairs, by index."""
     pairs = sorted(pairs)
@@ -70,17 +80,17 @@ def _sort_by_index(pairs: Iterable[tuple[int, int]]) -> str:
 
 
 def _parse_ord_to_index(content: dict[str, str]) -> str:
-    return _sort_by_index((_parse_key(index), _parse_key(code)) for code, index in content.items())
+    return _sort_by_index((_parse_key(index), _parse_code(code)) for code, index in content.items())
 
 
 def _parse_index_to_ord(content: dict[str, str]) -> str:
     # The main branch's ord_map.json holds both directions in one file.
     pairs = {k: v for k, v in content.items() if not str(k).endswith("_ord")}
-    return _sort_by_index((_parse_key(index), _parse_key(code)) for index, code in pairs.items())
+    return _sort_by_index((_parse_key(index), _parse_code(code)) for index, code in pairs.items())
 
 
 def _parse_ord_to_char(content: dict[str, str]) -> str:
-    return "".join(chr(_parse_key(code)) for code in content)
+    return "".join(chr(_parse_code(code)) for code in content)
 
 
 _PARSERS = {

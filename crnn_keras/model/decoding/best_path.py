@@ -16,14 +16,13 @@ class Decoded:
     """What best path decoding found in one image.
 
     Args:
-        text: The text.
-        ids: The ids of its characters, a tuple. A text of combining characters may have been
-            composed anew, so its characters need not be the ids'.
+        text: The text, in the order of reading.
+        ids: The ids that were found, a tuple, from left to right in the image.
         confidence: Probability of the best path, from 0 to 1: the product of the largest
             probability of each frame. It is not the probability of the text, which other paths
             spell too; see `forward.likelihoods`.
-        spans: For each character `(first frame, last frame, probability)`: the run of frames that
-            spelled it and the largest probability in the run.
+        spans: For each character of `text` `(first frame, last frame, probability)`: the run of
+            frames that spelled it and the largest probability in the run.
     """
 
     text: str
@@ -97,4 +96,5 @@ def _collapse(classes, scores, probabilities, *, confidence, char_dict):
             likeliest = max(range(start, end), key=scores.__getitem__)
             spans.append((start, end - 1, probabilities[likeliest]))
         start = end
-    return Decoded(char_dict.decode(ids), tuple(ids), confidence, tuple(spans))
+    text, order = char_dict.decode_with_order(ids)
+    return Decoded(text, tuple(ids), confidence, tuple(spans[index] for index in order))
