@@ -4,11 +4,12 @@ RUN ?= walkthrough
 PARAMS ?=
 ARGS ?=
 DATA ?=
+MINUTES ?= 60
 PY := .venv/bin/python
 # Jupyter, papermill and nbval look for their programs on the path.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help bench clean dataflow format install lab lint notebooks reader release-figures test test-fast \
+.PHONY: help bench clean dataflow format fuzz install lab lint notebooks reader release-figures test test-fast \
   test-notebooks walkthrough
 
 help:  ## List the commands
@@ -61,6 +62,9 @@ test-notebooks: install  ## Run the tests that execute notebooks
 
 walkthrough: install  ## Train a reader by notebooks 00 to 07; RUN=name PARAMS="-p epochs 4"
 	.venv/bin/crnn-keras walkthrough --run $(RUN) $(PARAMS)
+
+fuzz: install  ## Read damaged files of all kinds for MINUTES=60; findings are in reports/fuzz
+	$(PY) tests/fuzz --minutes $(MINUTES)
 
 install: .venv/installed  ## Make .venv with pinned versions
 
