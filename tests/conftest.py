@@ -113,6 +113,24 @@ def encode():
 
 
 @pytest.fixture(scope="session")
+def tf_canvas():
+    """Function `(bytes, canvas)`: the canvas that a traced TensorFlow function makes."""
+    import tensorflow as tf
+
+    from crnn_keras.images import tf_ops
+
+    made = {}
+
+    def make(encoded, canvas):
+        if canvas not in made:
+            signature = [tf.TensorSpec((), tf.string)]
+            made[canvas] = tf.function(lambda own: tf_ops.to_canvas(own, canvas), signature)
+        return made[canvas](tf.constant(encoded)).numpy()
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def png_of_size():
     """Function `(width, height)` that gives a png whose header says so, with next to no pixels."""
 

@@ -28,22 +28,6 @@ def _image(height, width, mode="RGB", seed=0):
 
 
 @pytest.fixture(scope="module")
-def tf_canvas():
-    """Function `(bytes, canvas)`: the canvas that a traced TensorFlow function makes."""
-    import tensorflow as tf
-
-    from crnn_keras.images import tf_ops
-
-    signature = [tf.TensorSpec((), tf.string)]
-
-    def traced(canvas):
-        return tf.function(lambda encoded: tf_ops.to_canvas(encoded, canvas), signature)
-
-    made = {canvas: traced(canvas) for canvas in (STRETCH, KEEP)}
-    return lambda encoded, canvas: made[canvas](tf.constant(encoded)).numpy()
-
-
-@pytest.fixture(scope="module")
 def tf_error(tf_canvas):
     """Function `(bytes)`: the message of the error that TensorFlow's canvas raises for them."""
     import tensorflow as tf
@@ -191,19 +175,6 @@ def test_a_pillow_image_stays_open():
     image = _image(13, 29)
     to_gray(image)
     assert image.convert("L").size == (29, 13)
-
-
-@pytest.mark.filterwarnings("error")
-def test_transparency_is_ignored(encode):
-    solid = _image(20, 40)
-    clear = solid.copy()
-    clear.putalpha(Image.fromarray(np.tile(np.arange(40, dtype=np.uint8) * 6, (20, 1))))
-    assert np.array_equal(to_gray(encode(clear, "PNG")), solid.convert("L"))
-    palette = solid.quantize(16)
-    expected = palette.convert("RGB").convert("L")
-    for transparency in (3, bytes(range(0, 160, 10))):
-        encoded = encode(palette, "PNG", transparency=transparency)
-        assert np.array_equal(to_gray(encoded), expected)
 
 
 def test_16_bits_are_scaled_to_8(encode):

@@ -2,6 +2,9 @@
 
 | file | subject |
 |---|---|
+| `source` | `open_image`: paths and bytes of strangers, errors that name them |
+| `exif` | `upright_size`: how an image must be turned |
+| `gray` | `to_gray`: orientation, transparency, bits and colors |
 | `canvas` | `Canvas`, `to_canvas`: by Pillow, for training and inference |
 | `contrast` | `measure_contrast`: whether an image shows anything at all |
 | `tf_ops` | the same canvas by TensorFlow ops, for serving |
@@ -9,24 +12,13 @@
 | `tta` | canvases turned and sheared, for test-time augmentation |
 """
 
-from crnn_keras.images.canvas import (
-    MAX_PIXELS,
-    MAX_SIDE,
-    PIXELS_PER_FRAME,
-    SUFFIXES,
-    Canvas,
-    ImageError,
-    ImageSource,
-    make_canvas,
-    open_image,
-    to_canvas,
-    to_gray,
-)
+from crnn_keras.images.canvas import PIXELS_PER_FRAME, Canvas, make_canvas, to_canvas
 from crnn_keras.images.contrast import MIN_CONTRAST, measure_contrast
+from crnn_keras.images.exif import upright_size
+from crnn_keras.images.gray import to_gray
+from crnn_keras.images.source import SUFFIXES, ImageError, ImageSource, open_image, read_file
 
 __all__ = [
-    "MAX_PIXELS",
-    "MAX_SIDE",
     "MIN_CONTRAST",
     "PIXELS_PER_FRAME",
     "SUFFIXES",
@@ -36,6 +28,8 @@ __all__ = [
     "make_canvas",
     "measure_contrast",
     "open_image",
+    "read_file",
     "to_canvas",
     "to_gray",
+    "upright_size",
 ]

@@ -1,4 +1,4 @@
-"""Canvases: the one place that decides size, mode and scale of an image, by Pillow.
+"""Canvases: the one place that decides size and scale of an image, by Pillow.
 
 A canvas is a uint8 array of shape `(height, width, 1)`. Its width depends on the image alone,
 never on its neighbors in a batch. `tf_ops` makes the same canvas by TensorFlow ops, for serving;
@@ -7,45 +7,18 @@ the two agree to the last bit.
 
 from __future__ import annotations
 
-import io
-import os
-import struct
-import threading
-import warnings
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from crnn_keras.images.gray import to_gray
+from crnn_keras.images.source import ImageSource
 from crnn_keras.utils.math import ceil_div
 
 # Four pixels of the canvas make one frame of the network, which halves the width twice.
 PIXELS_PER_FRAME = 4
-# A larger image is no cropped word; decoding it could use up the machine's memory.
-MAX_PIXELS = 50_000_000
-MAX_SIDE = 65_535
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-
-# Pillow opens other formats, such as EPS, with external programs: unsafe for files of strangers.
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-# What Pillow's decoders raise for damaged files.
-_DAMAGE = (OSError, ValueError, SyntaxError, TypeError, IndexError, EOFError, struct.error)
-# The filters of warnings belong to the whole process, and images are read by several threads.
-_FILTERS = threading.Lock()
-
-
-class Readable(Protocol):
-    """An object that returns the bytes of an encoded image: an open file, a `Sample`."""
-
-    def read(self) -> bytes: ...
-
-
-ImageSource = str | os.PathLike | bytes | Image.Image | np.ndarray | Readable
-
-
-class ImageError(ValueError):
-    """Error for an image that cannot be read; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -154,105 +127,6 @@ def make_canvas(mode: str = "stretch", width: int = 100, height: int = 32) -> Ca
         widths.insert(-1, step)
         step = step * 3 // 2 // PIXELS_PER_FRAME * PIXELS_PER_FRAME
     return Canvas(mode, height, tuple(widths))
-
-
-def _label(source: object) -> str:
-    return str(source) if isinstance(source, str | os.PathLike) else "the image"
-
-
-def _check_size(width: int, height: int, label: str) -> None:
-    if 0 in (width, height) or width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise ImageError(
-            f"{label} has {width} x {height} pixels. Expected at least 1 x 1, and at most "
-            f"{MAX_PIXELS:,} in all and {MAX_SIDE:,} along a side. Crop it to one word or line "
-            "first"
-        )
-
-
-def open_image(source: str | os.PathLike | bytes) -> Image.Image:
-    """Reads the header of an image, without its pixels.
-
-    Args:
-        source: Path, or bytes of an encoded image.
-
-    Returns:
-        A Pillow image that is not loaded yet.
-
-    Raises:
-        ImageError: If there is no such file, it is not an image, or it has more than `MAX_PIXELS`
-            pixels in all or `MAX_SIDE` along a side.
-    """
-    try:
-        with _FILTERS, warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            file = io.BytesIO(source) if isinstance(source, bytes) else source
-            image = Image.open(file, formats=_FORMATS)
-    except FileNotFoundError:
-        raise ImageError(f"{_label(source)} does not exist") from None
-    except UnidentifiedImageError:
-        raise ImageError(f"{_label(source)} is not an image in {', '.join(_FORMATS)}") from None
-    except Image.DecompressionBombError:
-        # Pillow has a limit of its own, above ours, and does not report width and height.
-        raise ImageError(
-            f"{_label(source)} has over {MAX_PIXELS:,} pixels. Crop it to one word or line first"
-        ) from None
-    except _DAMAGE as error:
-        raise ImageError(f"{_label(source)} cannot be opened: {error}") from None
-    try:
-        _check_size(image.width, image.height, _label(source))
-    except ImageError:
-        image.close()
-        raise
-    return image
-
-
-def to_gray(source: ImageSource) -> Image.Image:
-    """Reads an image and converts it to gray.
-
-    Args:
-        source: Path, bytes of an encoded image, Pillow image, uint8 array of shape
-            `(height, width)`, `(height, width, 1)` or `(height, width, 3)` in RGB, or an object
-            whose `read()` returns bytes: an open file, a `Sample`.
-
-    Returns:
-        A gray Pillow image (mode L). Transparency is ignored; 16-bit images are scaled to 8 bits.
-
-    Raises:
-        ImageError: If the image cannot be read, is truncated, has no pixels or too many.
-
-    Example:
-
-    >>> import numpy as np
-    >>> to_gray(np.full((20, 50, 3), 255, "uint8")).size
-    (50, 20)
-    """
-    if isinstance(source, np.ndarray):
-        return _array_to_gray(source)
-    if hasattr(source, "read"):
-        source = source.read()
-    image = source if isinstance(source, Image.Image) else open_image(source)
-    _check_size(image.width, image.height, _label(source))
-    try:
-        with image if image is not source else image.copy() as opened:
-            opened.load()
-            if opened.mode.startswith("I;16"):
-                # The upper byte, as libpng and TensorFlow take it.
-                return Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
-            # Pillow warns about a palette with transparency, but not on the way to RGBA.
-            return (opened.convert("RGBA") if opened.mode == "P" else opened).convert("L")
-    except (*_DAMAGE, Image.DecompressionBombError) as error:
-        raise ImageError(f"{_label(source)} cannot be decoded: {error}") from None
-
-
-def _array_to_gray(array: np.ndarray) -> Image.Image:
-    array = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    if array.dtype != np.uint8 or not (array.ndim == 2 or array.shape[2:] == (3,)):
-        raise ImageError(
-            f"Expected a uint8 array of shape (height, width), (height, width, 1) or "
-            f"(height, width, 3), got {array.dtype} of shape {array.shape}"
-        )
-    _check_size(array.shape[1], array.shape[0], "the array")
-    return Image.fromarray(array).convert("L")
 
 
 def to_canvas(source: ImageSource, canvas: Canvas) -> np.ndarray:
