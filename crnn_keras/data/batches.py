@@ -15,9 +15,21 @@ from crnn_keras.char_dict import BLANK, PROTOCOLS
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels import check_label
 from crnn_keras.data.plan import BatchPlan
+from crnn_keras.data.records.sidecar import RecordError
 from crnn_keras.images import to_canvas
 from crnn_keras.images.augment import augment_canvases, erase_strips
 from crnn_keras.utils.backend import tensorflow_for_input
+from crnn_keras.utils.checks import (
+    COUNT,
+    FLAG,
+    FRACTION,
+    NATURAL,
+    SEED,
+    Number,
+    OneOf,
+    check_arguments,
+    check_value,
+)
 from crnn_keras.utils.math import ceil_div
 
 if TYPE_CHECKING:
@@ -61,8 +73,8 @@ class Batches:
         skipped: list of `Issue`s, one for each record that is in no batch.
 
     Raises:
-        ValueError: no record is usable, the processes do not divide the batch, or the protocol is
-            unknown.
+        ValueError: no record is usable, the processes do not divide the batch, the protocol is
+            unknown, or a number is not allowed; the message names it.
 
     Example:
 
@@ -75,6 +87,13 @@ class Batches:
     TensorShape([16, 32, 100, 1])
     """
 
+    @check_arguments(
+        batch_size=COUNT,
+        seed=SEED,
+        shuffle=FLAG,
+        cache_bytes=NATURAL,
+        protocol=OneOf(tuple(PROTOCOLS)),
+    )
     def __init__(
         self,
         records: BaseRecords,
@@ -90,10 +109,9 @@ class Batches:
         shard: tuple[int, int] = (0, 1),
         protocol: str = "exact",
     ):
-        if protocol not in PROTOCOLS:
-            raise ValueError(
-                f"Protocol {protocol!r} is unknown. Expected one of {list(PROTOCOLS)}."
-            )
+        for name, value in {"augment": augment, "random_erasing": random_erasing}.items():
+            # True and False are all and none.
+            check_value(name, int(value) if isinstance(value, bool) else value, FRACTION)
         self._rows = _rows_of_shard(batch_size, shard)
         self.records = records
         self.char_dict = char_dict
@@ -143,6 +161,7 @@ class Batches:
         """The number of batches in which every record comes at least once."""
         return self._plan.steps_per_epoch
 
+    @check_arguments(epoch=NATURAL)
     def plan(self, epoch: int) -> np.ndarray:
         """Returns which records make up the batches of an epoch.
 
@@ -155,6 +174,7 @@ class Batches:
         """
         return self._plan.epoch(epoch)
 
+    @check_arguments(step=NATURAL)
     def describe_step(self, step: int) -> list[str]:
         """Names the records of a step's batch, for messages; reads each of them from the disk.
 
@@ -176,6 +196,7 @@ class Batches:
             names.append(f"{where}, label {self.texts[index]!r}")
         return names
 
+    @check_arguments(start_step=NATURAL)
     def train_dataset(self, start_step: int = 0) -> tf.data.Dataset:
         """Returns batches without end for `keras.Model.fit`.
 
@@ -249,8 +270,15 @@ class Batches:
         """Returns the canvas of a usable record; keeps it in memory while there is room."""
         canvas = self._canvases.get(index)
         if canvas is None:
-            record = self.records[self._positions[index]]
+            position = self._positions[index]
+            record = self.records[position]
             canvas = to_canvas(record.encoded, self.canvas)
+            if canvas.shape[1] != self.widths[index]:
+                raise RecordError(
+                    f"{self.records.describe(position)} ({record.source}): its canvas is "
+                    f"{canvas.shape[1]} pixels wide, but {self.widths[index]} by the size that the "
+                    "record names: one of them was changed. Prepare the records again."
+                )
             if self._cache_room >= canvas.nbytes:
                 self._cache_room -= canvas.nbytes
                 self._canvases[index] = canvas
@@ -259,7 +287,12 @@ class Batches:
 
 def _rows_of_shard(batch_size, shard):
     """Returns the rows of each batch that belong to one process, as a slice."""
-    rank, processes = shard
+    try:
+        rank, processes = shard
+    except (TypeError, ValueError):
+        raise ValueError(f"shard is {shard!r}. Expected a pair of rank and processes.") from None
+    check_value("The number of processes in shard", processes, COUNT)
+    check_value("The rank in shard", rank, Number(0, processes - 1, is_whole=True))
     if batch_size % processes:
         raise ValueError(
             f"A batch of {batch_size} cannot be shared by {processes} processes. Take a batch "

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from crnn_keras.char_dict import CharDict
 from crnn_keras.data.batches import Batches
 from crnn_keras.data.labels import read_samples
-from crnn_keras.data.records import SIDECAR, open_records
+from crnn_keras.data.records import SIDECAR, RecordError, open_records
+from crnn_keras.data.records.splits import SPLITS
 from crnn_keras.images import Canvas
+from crnn_keras.utils.encodings import AUTO
 
 if TYPE_CHECKING:
     from crnn_keras.data.issues import Issue
@@ -43,7 +45,8 @@ def open_batches(
         The `Batches` to train on, shuffled and augmented, and those to validate on.
 
     Raises:
-        ValueError: A set is missing or damaged, or has no usable record.
+        RecordError: A set is missing or damaged, or was not prepared together with the other.
+        ValueError: A set has no usable record, or a number is not allowed.
 
     Example:
 
@@ -54,8 +57,7 @@ def open_batches(
     """
     folder = pathlib.Path(folder)
     train, validation = (open_records(folder / name) for name in ("train", "validation"))
-    char_dict = CharDict.from_config(train.info["char_dict"])
-    canvas = Canvas(**train.info["canvas"])
+    char_dict, canvas = _checked_against(train)
     settings = {"batch_size": batch_size, "seed": seed}
     changes = {"shuffle": True, "augment": augment, "random_erasing": random_erasing}
     return (
@@ -64,13 +66,25 @@ def open_batches(
     )
 
 
+def _checked_against(records):
+    """Returns the char dict and the canvas that the labels of a set were checked against."""
+    try:
+        return CharDict.from_config(records.info["char_dict"]), Canvas(**records.info["canvas"])
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise RecordError(
+            f"{records.folder / SIDECAR}: the char dict or the canvas was changed: {error} Prepare "
+            "the records again (notebook 02)."
+        ) from None
+
+
 def open_test_set(
     path: str | os.PathLike,
     *,
     layout: str = "auto",
     images_folder: str | os.PathLike | None = None,
-    image_column: str | None = None,
-    text_column: str | None = None,
+    image_column: str | int | None = None,
+    text_column: str | int | None = None,
+    encoding: str = AUTO,
 ) -> tuple[list[Sample | bytes], list[str], list[Issue]]:
     """Opens labelled images to measure a model on.
 
@@ -80,16 +94,19 @@ def open_test_set(
         images_folder: Of a label source, see `read_samples`.
         image_column: Of a label source, see `read_samples`.
         text_column: Of a label source, see `read_samples`.
+        encoding: Of a label source, see `read_samples`. Defaults to `"auto"`.
 
     Returns:
         The images, as `Recognizer.read` takes them, their texts, and the issues for which rows of
         a label source were skipped. These are logged as a warning too, by kind.
 
     Raises:
-        ValueError: The set is missing or damaged.
+        ValueError: The set is missing or damaged, or was not prepared together with those beside
+            it.
     """
     path = pathlib.Path(path)
-    if (path / SIDECAR).exists():
+    is_missing_split = not path.exists() and (path.parent / SPLITS).is_file()
+    if (path / SIDECAR).exists() or is_missing_split:
         records = list(open_records(path))
         return [record.encoded for record in records], [record.text for record in records], []
     found = read_samples(
@@ -98,6 +115,7 @@ def open_test_set(
         images_folder=images_folder,
         image_column=image_column,
         text_column=text_column,
+        encoding=encoding,
     )
     if found.issues:
         _logger.warning("%s", found.summary())

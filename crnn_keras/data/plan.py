@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from crnn_keras.utils.checks import COUNT, FLAG, NATURAL, SEED, check_arguments
 from crnn_keras.utils.math import ceil_div
 
 
@@ -24,6 +25,9 @@ class BatchPlan:
     Attributes:
         steps_per_epoch: int, number of batches in which every image comes at least once.
 
+    Raises:
+        ValueError: there is no image, or a number is not allowed; the message names it.
+
     Example:
 
         >>> plan = BatchPlan([100, 100, 64], batch_size=2)
@@ -33,10 +37,13 @@ class BatchPlan:
         [0, 1]
     """
 
+    @check_arguments(batch_size=COUNT, seed=SEED, shuffle=FLAG)
     def __init__(
         self, widths: npt.ArrayLike, batch_size: int, *, seed: int = 0, shuffle: bool = False
     ):
         self.widths = np.asarray(widths)
+        if self.widths.ndim != 1 or not self.widths.size:
+            raise ValueError(f"widths has the shape {self.widths.shape}. Expected one an image.")
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
@@ -44,6 +51,7 @@ class BatchPlan:
         self.steps_per_epoch = int(np.sum(ceil_div(counts, batch_size)))
         self._latest_epoch = None, None
 
+    @check_arguments(epoch=NATURAL)
     def epoch(self, epoch: int) -> np.ndarray:
         """Returns the images of every batch of an epoch.
 
@@ -63,6 +71,7 @@ class BatchPlan:
         batches = np.concatenate(rows)
         return rng.permutation(batches) if self.shuffle else batches
 
+    @check_arguments(step=NATURAL)
     def step(self, step: int) -> np.ndarray:
         """Returns the images of one batch.
 

@@ -8,6 +8,7 @@
 | `specification` | what decides the bytes of a set |
 | `lists`, `rendered` | where its rows come from: lists of samples, or a recipe |
 | `shards` | the one function that makes a shard |
+| `notes`, `replaced` | what is written beside the shards; what is said of a set that goes |
 | `local`, `beam` | who makes the shards |
 | `from_file` | the set of a specification's file: `crnn-keras prepare --specification` |
 | `splits` | all splits of a run at once |

@@ -6,11 +6,13 @@ Needs the extra `beam`. Which runner works, and where, is a matter of Beam's own
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import re
+import secrets
 from collections.abc import Sequence
 
 import apache_beam as beam
@@ -19,12 +21,23 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from crnn_keras.data.build.lists import SKIPPED
-from crnn_keras.data.build.local import SPECIFICATION, mismatch_error, sidecar_of, write_skipped
+from crnn_keras.data.build.notes import (
+    OTHER_BYTES,
+    SPECIFICATION,
+    are_notes,
+    make_notes,
+    notes_name,
+    repair_error,
+    sidecar_of,
+    write_skipped,
+)
 from crnn_keras.data.build.shards import make_shard
 from crnn_keras.data.build.specification import Specification
 from crnn_keras.data.issues import issue_line
-from crnn_keras.data.records.shard import shard_name
-from crnn_keras.data.records.sidecar import SIDECAR
+from crnn_keras.data.records.sidecar import SIDECAR, check_sidecar, shard_name
+from crnn_keras.data.records.splits import check_stands_alone
+from crnn_keras.utils import files
+from crnn_keras.utils.locks import lock
 
 
 def prepare_on_beam(
@@ -34,7 +47,10 @@ def prepare_on_beam(
 
     A shard whose file and notes are there already, from a pipeline that was stopped, is not made
     again. The sidecar is written last: without it there is no set. If the set is there already,
-    every shard is read, and those that are missing or damaged are made again.
+    every shard is read, and those that are missing or damaged are made again; the listed images are
+    read too, since others under the same names would need other lists. A folder of this machine is
+    locked. Of two pipelines in one folder of a cluster, the second is refused only if it has
+    another specification.
 
     Args:
         specification: a `Specification`. What it names (lists, images, fonts) must lie under
@@ -48,11 +64,23 @@ def prepare_on_beam(
         The sidecar's content, a dict.
 
     Raises:
-        ValueError: the folder belongs to another specification.
+        ValueError: the folder belongs to another specification, or a listed image is another one
+            than when it was listed.
+        LockedError: another preparation writes there.
         RuntimeError: a worker failed, for example because its fonts or its Pillow are others than
             here, so that its bytes would be too.
     """
     folder = str(folder)
+    if isinstance(options, str):
+        raise ValueError(f"The options of Beam are {options!r}. Expected a list of them.")
+    is_local = "://" not in folder
+    with lock(folder, "the records") if is_local else contextlib.nullcontext():
+        if is_local and not os.path.exists(os.path.join(folder, SIDECAR)):
+            check_stands_alone(folder)
+        return _prepare(specification, folder, list(options))
+
+
+def _prepare(specification, folder, options):
     work = {
         "config": specification.get_config(),
         "digest": specification.digest,
@@ -60,8 +88,8 @@ def prepare_on_beam(
     }
     _resume_or_start(specification, folder)
     exists = FileSystems.exists(_join(folder, SIDECAR))
-    shards = _read_json(_join(folder, SIDECAR))["shards"] if exists else []
-    with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
+    shards = _read_sidecar(folder)["shards"] if exists else []
+    with beam.Pipeline(options=PipelineOptions(options)) as pipeline:
         if exists:
             rows = pipeline | "shards" >> beam.Create(list(enumerate(shards)))
             spread = rows | "spread" >> beam.Reshuffle()
@@ -74,7 +102,7 @@ def prepare_on_beam(
             _ = collected | "write the sidecar" >> beam.Map(_write_sidecar, **work)
     # After the sidecar: whoever is stopped here leaves a complete set.
     _delete_notes(folder)
-    return _read_json(_join(folder, SIDECAR))
+    return _read_sidecar(folder)
 
 
 def _join(folder, name):
@@ -83,7 +111,8 @@ def _join(folder, name):
 
 def _write(path, content):
     """Writes a file that has its name only when it is complete, also on disks."""
-    partial = path + ".part"
+    # Runners may make a shard twice at once.
+    partial = f"{path}.{secrets.token_hex(8)}.part"
     with FileSystems.create(partial, "application/octet-stream") as file:
         file.write(content)
     if FileSystems.exists(path):
@@ -93,7 +122,15 @@ def _write(path, content):
 
 def _read_json(path):
     with FileSystems.open(path) as file:
-        return json.loads(file.read())
+        content = file.read()
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not a JSON file: {error}") from None
+
+
+def _read_sidecar(folder):
+    return check_sidecar(_read_json(_join(folder, SIDECAR)), folder)
 
 
 def _write_json(path, content):
@@ -116,7 +153,9 @@ def _resume_or_start(specification, folder):
     """Continues what an earlier pipeline left of the same specification, or begins a folder."""
     path = _join(folder, SPECIFICATION)
     if FileSystems.exists(path):
-        if Specification.from_config(_read_json(path)).digest != specification.digest:
+        with files.prefix_errors(path):
+            earlier = Specification.from_config(_read_json(path)).digest
+        if earlier != specification.digest:
             raise ValueError(
                 f"{path} is another specification. Remove {folder} or name another folder."
             )
@@ -138,34 +177,37 @@ def _make(index, config, digest):
 
 
 def _write_shard(index, *, config, digest, folder):
-    notes = _join(folder, f"{index:05d}.json")
-    info = _read_notes(notes)
-    if info and _is_intact(_join(folder, shard_name(index)), info):
-        return index, info
+    path = _join(folder, notes_name(index))
+    notes = _read_notes(path, index, digest)
+    if notes and _is_intact(_join(folder, shard_name(index)), notes):
+        return index, notes
     content, info = _make(index, config, digest)
+    notes = make_notes(info, digest)
     _write(_join(folder, info["file"]), content)
-    _write_json(notes, info)
-    return index, info
+    _write_json(path, notes)
+    return index, notes
 
 
-def _read_notes(path):
-    """Returns the notes of a shard, or None where there are none, or half of them."""
+def _read_notes(path, index, digest):
+    """Returns the notes of a shard; None if there are none, half of them, or another set's."""
     try:
-        info = _read_json(path) if FileSystems.exists(path) else None
+        notes = _read_json(path) if FileSystems.exists(path) else None
     except ValueError:
         return None
-    return info if isinstance(info, dict) and "sha256" in info else None
+    return notes if are_notes(notes, index, digest) else None
 
 
 def _repair_shard(indexed, *, config, digest, folder):
     index, shard = indexed
     path = _join(folder, shard["file"])
     if _is_intact(path, shard):
+        if change := Specification.from_config(config).source.first_change(index):
+            raise repair_error(folder, {shard["file"]: change})
         return
     content, info = _make(index, config, digest)
-    _write(path, content)
     if info["sha256"] != shard["sha256"]:
-        raise mismatch_error(folder, [shard["file"]])
+        raise repair_error(folder, {shard["file"]: OTHER_BYTES})
+    _write(path, content)
 
 
 def _write_sidecar(indexed, *, config, digest, folder):
@@ -181,8 +223,10 @@ def _write_sidecar(indexed, *, config, digest, folder):
 
 
 def _delete_notes(folder):
-    (found,) = FileSystems.match([_join(folder, "*.json")])
+    """Deletes the notes, and what workers left half written."""
+    (found,) = FileSystems.match([_join(folder, "*")])
+    own = re.compile(r"[0-9]+\.json|.+\.[0-9a-f]{16}\.part")
     names = [file.path for file in found.metadata_list]
-    notes = [path for path in names if re.fullmatch(r"[0-9]+\.json", FileSystems.split(path)[1])]
-    if notes:
-        FileSystems.delete(notes)
+    left = [path for path in names if own.fullmatch(FileSystems.split(path)[1])]
+    if left:
+        FileSystems.delete(left)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from crnn_keras.data.build.local import prepare
 from crnn_keras.data.build.specification import Specification
+from crnn_keras.utils.checks import COUNT, check_arguments
 
 
+@check_arguments(processes=COUNT.or_none())
 def prepare_from_file(
     specification_path: str | os.PathLike,
     folder: str | os.PathLike,

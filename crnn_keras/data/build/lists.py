@@ -11,22 +11,30 @@ from collections.abc import Iterable, Iterator, Mapping
 from crnn_keras.data.issues import Issue, issue_line
 from crnn_keras.data.labels import Sample, assign_split
 from crnn_keras.data.records.record import Record, make_record
-from crnn_keras.data.records.sample_list import read_sample_list, write_sample_list
+from crnn_keras.data.records.sample_list import (
+    first_change,
+    read_sample_list,
+    read_unchanged,
+    write_sample_list,
+)
+from crnn_keras.data.records.sidecar import check_listed
 from crnn_keras.images import ImageError
 from crnn_keras.utils import files
+from crnn_keras.utils.checks import INTEGER, NOT_NEGATIVE, SEED, Of, check_arguments, check_value
 
 LISTS = "lists.json"
 SKIPPED = "skipped.tsv"
 PER_SHARD = 4096
 
 
+@check_arguments(per_shard=INTEGER)
 def list_splits(
     folder: str | os.PathLike,
     splits: Mapping[str, Iterable[Sample]],
     *,
     per_shard: int = PER_SHARD,
 ) -> dict[str, ListedSource]:
-    """Lists samples that are assigned to splits already.
+    """Lists samples that are assigned to splits already, each with the content of its image.
 
     Args:
         folder: folder to make; an earlier one is replaced when the new lists are complete.
@@ -43,6 +51,7 @@ def list_splits(
     return _write(folder, pairs, list(splits), per_shard=per_shard)
 
 
+@check_arguments(seed=SEED, per_shard=INTEGER)
 def list_stream(
     folder: str | os.PathLike,
     rows: Iterable[Sample | Issue],
@@ -52,6 +61,8 @@ def list_stream(
     per_shard: int = PER_SHARD,
 ) -> dict[str, ListedSource]:
     """Assigns samples to splits and lists them as they come; memory does not grow with the rows.
+
+    Every image is read once: a list names their contents.
 
     Args:
         folder: folder to make; an earlier one is replaced when the new lists are complete.
@@ -65,8 +76,11 @@ def list_stream(
         Dict of `split name: ListedSource`; without the splits that have no samples.
 
     Raises:
-        ValueError: there are no samples, or a split's name is not letters and digits.
+        ValueError: there are no samples, a split's name is not letters and digits, or a fraction is
+            below 0 or no number.
     """
+    for split, fraction in fractions.items():
+        check_value(f"The fraction of {split!r}", fraction, NOT_NEGATIVE)
 
     def assigned():
         for row in rows:
@@ -76,18 +90,33 @@ def list_stream(
     return _write(folder, assigned(), list(fractions), per_shard=per_shard)
 
 
+def check_split_name(split: str) -> None:
+    """Checks that a split's name can become a folder's name, here and on other systems.
+
+    Args:
+        split: the name.
+
+    Raises:
+        ValueError: it is not letters, digits, _ and -.
+    """
+    if not isinstance(split, str) or not re.fullmatch(r"\w[\w-]*", split):
+        raise ValueError(f"{split!r} cannot name a split. Expected letters, digits, _ and -.")
+
+
+def _list_name(index):
+    return f"{index:05d}.jsonl"
+
+
 def _write(folder, pairs, splits, *, per_shard):
     for split in splits:
-        # It becomes a folder's name, here and on other systems.
-        if not re.fullmatch(r"\w[\w-]*", split):
-            raise ValueError(f"{split!r} cannot name a split. Expected letters, digits, _ and -.")
+        check_split_name(split)
     if per_shard < 1:
         raise ValueError(f"{per_shard} rows in a list: expected at least 1.")
     folder = pathlib.Path(folder)
     lists, waiting = collections.defaultdict(list), collections.defaultdict(list)
 
     def write(split):
-        path = new / split / f"{len(lists[split]):05d}.jsonl"
+        path = new / split / _list_name(len(lists[split]))
         lists[split].append(write_sample_list(path, waiting.pop(split)))
 
     with files.new_folder(folder) as new, files.atomic(new / SKIPPED) as skipped:
@@ -118,7 +147,7 @@ class ListedSource:
         rows: int, number of rows.
 
     Raises:
-        ValueError: there are no lists of this split.
+        ValueError: there are no lists of this split, or they are damaged.
     """
 
     kind = "listed"
@@ -134,11 +163,16 @@ class ListedSource:
                 "build.list_splits writes them; relative paths begin where it ran."
             )
         lists = files.read_json(path)
-        if split not in lists:
-            raise ValueError(
-                f"{self.folder} has no lists of the split {split!r}, but of {sorted(lists)}. "
-                "build.list_splits writes them."
-            )
+        with files.prefix_errors(path):
+            check_value("the content", lists, Of(dict, "an object"))
+            if split not in lists:
+                raise ValueError(
+                    f"There are no lists of the split {split!r}, but of {sorted(lists)}. "
+                    "build.list_splits writes them."
+                )
+            check_value(repr(split), lists[split], Of(list, "a list"))
+            for index, listed in enumerate(lists[split]):
+                check_listed(listed, _list_name(index))
         self._lists = lists[split]
         self.rows = sum(listed["rows"] for listed in self._lists)
 
@@ -173,11 +207,26 @@ class ListedSource:
             `Record`s, and `Issue`s where an image cannot be read.
 
         Raises:
-            ValueError: the list is missing or was changed.
+            RecordError: the list is missing or was changed, or an image is another one than when
+                it was listed.
         """
-        listed = self._lists[index]
-        for sample in read_sample_list(self.folder / self.split / listed["file"], listed):
+        for sample in self._samples(index):
             try:
-                yield make_record(sample.read(), sample.text, sample.where)
+                yield make_record(read_unchanged(sample), sample.text, sample.where)
             except ImageError as error:
                 yield Issue("unreadable image", sample.where, f"{error}.")
+
+    def first_change(self, index: int) -> str | None:
+        """Finds the first image of a shard that is another one than when it was listed.
+
+        Args:
+            index: int, the shard, from 0.
+
+        Returns:
+            A sentence that names it, or None.
+        """
+        return first_change(self._samples(index))
+
+    def _samples(self, index):
+        listed = self._lists[index]
+        return read_sample_list(self.folder / self.split / listed["file"], listed)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from crnn_keras.data.build.lists import PER_SHARD
 from crnn_keras.data.records.record import Record, make_record
 from crnn_keras.synth import Recipe
+from crnn_keras.utils.checks import INTEGER, check_arguments
 from crnn_keras.utils.math import ceil_div
 
 
@@ -28,11 +29,12 @@ class RenderedSource:
         per_shard: int, rows in a shard. Defaults to `4096`.
 
     Raises:
-        ValueError: `rows` or `per_shard` is below 1.
+        ValueError: `rows` or `per_shard` is below 1, or no whole number.
     """
 
     kind = "rendered"
 
+    @check_arguments(rows=INTEGER, per_shard=INTEGER)
     def __init__(self, recipe: Recipe, rows: int, *, per_shard: int = PER_SHARD):
         if rows < 1 or per_shard < 1:
             raise ValueError(f"{rows} rows in shards of {per_shard}: expected at least 1 of each.")
@@ -78,3 +80,6 @@ class RenderedSource:
             # The bytes were encoded just now: decoding them would find no damage.
             source = f"rendered {row}, seed {self.recipe.seed}"
             yield make_record(encoded, text, source, decode=False)
+
+    def first_change(self, index: int) -> None:
+        """Returns None: the recipe decides the images, and its fingerprint the specification."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels import check_label
-from crnn_keras.data.records.shard import shard_name, write_shard
+from crnn_keras.data.records.shard import write_shard
+from crnn_keras.data.records.sidecar import shard_name
+from crnn_keras.utils.checks import Number, check_value
 
 if TYPE_CHECKING:
     from crnn_keras.data.build.specification import Specification
@@ -23,7 +25,11 @@ def make_shard(specification: Specification, index: int) -> tuple[bytes, dict]:
     Returns:
         Tuple of the shard's bytes and a dict of `file`, `records`, `bytes`, `sha256`, and
         `skipped`, a list of `[kind, where, reason]` of the rows that are not in it.
+
+    Raises:
+        RecordError: an image is another one than when it was listed.
     """
+    check_value("index", index, Number(0, len(specification.source) - 1, is_whole=True))
     skipped, content = [], io.BytesIO()
     records = _usable(specification, index, skipped)
     info = write_shard(content, shard_name(index), records)

@@ -77,7 +77,7 @@ class Specification:
             )
         fields = {
             "source": lambda source: _SOURCES[kind].from_config(_without(source, "kind")),
-            "char_dict": CharDict.from_config,
+            "char_dict": _make_char_dict,
             "canvas": lambda canvas: Canvas(**canvas),
         }
         if unknown := sorted(config.keys() - {"format", "version", *fields}):
@@ -116,6 +116,12 @@ class Specification:
         return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
+def _make_char_dict(config):
+    if isinstance(config, dict) and "characters" not in config:
+        raise KeyError("characters")
+    return CharDict.from_config(config)
+
+
 def _without(config, key):
     return {name: value for name, value in config.items() if name != key}
 
@@ -128,5 +134,6 @@ def _make_field(make, config, name):
         return make(config[name])
     except KeyError as error:
         raise ValueError(f"The specification's {name!r} lacks {error}.") from None
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"The specification's {name!r} is not one: {error}.") from None
+    except (TypeError, AttributeError, OverflowError, ValueError) as error:
+        reason = str(error).rstrip(".")
+        raise ValueError(f"The specification's {name!r} is not one: {reason}.") from None

@@ -3,7 +3,8 @@
 A set is a folder: `00000.tfrecord`, `00001.tfrecord`, ... and the sidecar `set.json` with the
 counts and the hash of each shard; each record is a `tf.train.Example`. Or it is a manifest: a list
 of samples whose images stay where they are, in an LMDB for example. Several sets can be joined to
-train on all of them.
+train on all of them. `splits.json` in the folder above names the sets that were prepared together;
+others do not open there.
 
 | class | what it reads |
 |---|---|

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import operator
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -63,5 +64,8 @@ class BaseRecords(abc.ABC):
         return to_gray(self[index].encoded)
 
     def _check_index(self, index):
+        """Returns an index as an int; no record has one below 0."""
+        index = operator.index(index)
         if not 0 <= index < len(self):
             raise IndexError(f"Record {index} of {len(self)}.")
+        return index

@@ -50,7 +50,7 @@ class ConcatRecords(BaseRecords):
 
     def _locate(self, index):
         """Returns the set of a record, and its index there."""
-        self._check_index(index)
+        index = self._check_index(index)
         chosen = int(np.searchsorted(self._starts, index, side="right")) - 1
         return self.sets[chosen], index - int(self._starts[chosen])
 

@@ -10,11 +10,21 @@ import io
 from dataclasses import dataclass
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 
-from crnn_keras.images import open_image, to_gray
+from crnn_keras.images import open_image, to_gray, upright_size
+from crnn_keras.utils.limits import MAX_SIDE
 
 # The formats that TensorFlow decodes as Pillow does; others are stored again as png.
 _STORED_FORMATS = ("JPEG", "PNG")
+# The features that are read, and the lists that hold their one value.
+_FEATURES = {
+    "image/encoded": "bytes_list",
+    "image/text": "bytes_list",
+    "image/source": "bytes_list",
+    "image/height": "int64_list",
+    "image/width": "int64_list",
+}
 
 
 @dataclass(frozen=True)
@@ -55,12 +65,13 @@ def make_record(encoded: bytes, text: str, source: str, *, decode: bool = True) 
     """
     with open_image(encoded) as image:
         keep = image.format in _STORED_FORMATS and image.mode in ("L", "RGB")
-        gray = image if keep and not decode else to_gray(image)
+        gray = None if keep and not decode else to_gray(image)
+        width, height = gray.size if gray else upright_size(image)
     if not keep:
         buffer = io.BytesIO()
         gray.save(buffer, "PNG")
         encoded = buffer.getvalue()
-    return Record(encoded, text, source, gray.height, gray.width)
+    return Record(encoded, text, source, height, width)
 
 
 def _example_class():
@@ -129,12 +140,35 @@ def to_example(record: Record) -> bytes:
 
 
 def from_example(payload: bytes) -> Record:
-    """Reads a record from what `to_example` returned."""
-    feature = _Example.FromString(payload).features.feature
+    """Reads a record from what `to_example` returned.
+
+    Args:
+        payload: bytes of a `tf.train.Example`, of whatever origin.
+
+    Returns:
+        `Record`. Its image is not opened.
+
+    Raises:
+        ValueError: the bytes are no such example, or a feature is missing, is there twice or holds
+            what no record has.
+    """
+    try:
+        feature = _Example.FromString(payload).features.feature
+    except DecodeError as error:
+        raise ValueError(f"it is no tf.train.Example ({error})") from None
+    values = {}
+    for name, kind in _FEATURES.items():
+        found = getattr(feature[name], kind).value if name in feature else ()
+        if len(found) != 1:
+            raise ValueError(f"{name!r} has {len(found)} values, expected 1")
+        values[name] = found[0]
+    height, width = values["image/height"], values["image/width"]
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise ValueError(f"its image has {width} x {height} pixels")
     return Record(
-        encoded=feature["image/encoded"].bytes_list.value[0],
-        text=feature["image/text"].bytes_list.value[0].decode(),
-        source=feature["image/source"].bytes_list.value[0].decode(),
-        height=feature["image/height"].int64_list.value[0],
-        width=feature["image/width"].int64_list.value[0],
+        encoded=values["image/encoded"],
+        text=values["image/text"].decode(),
+        source=values["image/source"].decode(),
+        height=height,
+        width=width,
     )

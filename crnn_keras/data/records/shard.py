@@ -14,6 +14,7 @@ import numpy as np
 
 from crnn_keras.data.records.record import Record, to_example
 from crnn_keras.data.records.sidecar import SIDECAR, RecordError
+from crnn_keras.utils.limits import MAX_RECORD_BYTES
 
 _AGAIN = "Prepare the records again (notebook 02): only bad shards are written again."
 
@@ -28,11 +29,6 @@ def _frame(payload):
     length = struct.pack("<Q", len(payload))
     crcs = (struct.pack("<I", _masked_crc(piece)) for piece in (length, payload))
     return length + next(crcs) + payload + next(crcs)
-
-
-def shard_name(index: int) -> str:
-    """Returns the file name of a shard, such as `"00012.tfrecord"`."""
-    return f"{index:05d}.tfrecord"
 
 
 def write_shard(file: BinaryIO, name: str, records: Iterable[Record]) -> dict:
@@ -87,9 +83,10 @@ def index_shard(path: pathlib.Path, shard: dict) -> np.ndarray:
         int64 array `(records, 2)`: offset and length of each payload in bytes.
 
     Raises:
-        RecordError: the file is missing, of another size, or a frame's length is damaged.
+        RecordError: the file is missing, of another size, has another number of records, or a
+            frame's length is damaged.
     """
-    if not path.exists():
+    if not path.is_file():
         raise RecordError(f"{path} is missing. {_AGAIN}")
     size = path.stat().st_size
     if size != shard["bytes"]:
@@ -102,11 +99,21 @@ def index_shard(path: pathlib.Path, shard: dict) -> np.ndarray:
         while offset < size:
             file.seek(offset)
             header = file.read(12)
-            (length,) = struct.unpack("<Q", header[:8])
-            if struct.pack("<I", _masked_crc(header[:8])) != header[8:]:
+            if len(header) < 12 or struct.pack("<I", _masked_crc(header[:8])) != header[8:]:
                 raise damaged_record(path, len(rows), offset)
+            (length,) = struct.unpack("<Q", header[:8])
+            # Before anything is read by this length, which may be any number.
+            end = offset + 16 + length
+            if end > size or length > MAX_RECORD_BYTES:
+                reason = f"it claims {length:,} bytes, of at most {min(size, MAX_RECORD_BYTES):,}"
+                raise damaged_record(path, len(rows), offset, reason=reason)
             rows.append((offset + 12, length))
-            offset += 16 + length
+            offset = end
+    if len(rows) != shard["records"]:
+        raise RecordError(
+            f"{path} has {len(rows):,} records, {SIDECAR} says {shard['records']:,}: one of them "
+            f"was changed. {_AGAIN}"
+        )
     return np.array(rows, np.int64).reshape(-1, 2)
 
 
@@ -126,18 +133,22 @@ def read_payload(file: BinaryIO, offset: int, length: int) -> bytes | None:
     return payload if struct.pack("<I", _masked_crc(payload)) == crc else None
 
 
-def damaged_record(path: pathlib.Path, index: int, offset: int) -> RecordError:
+def damaged_record(
+    path: pathlib.Path,
+    index: int,
+    offset: int,
+    *,
+    reason: str = "the checksum is wrong, so the file was damaged after it was written",
+) -> RecordError:
     """Returns the error of a damaged record.
 
     Args:
         path: the shard's file.
         index: index of the record within the shard, from 0.
         offset: where it begins, in bytes.
+        reason: what is wrong with it. Defaults to the checksum.
 
     Returns:
         `RecordError`.
     """
-    return RecordError(
-        f"{path}, record {index}, byte {offset}: the checksum is wrong, so the file was "
-        f"damaged after it was written. {_AGAIN}"
-    )
+    return RecordError(f"{path}, record {index}, byte {offset}: {reason}. {_AGAIN}")
