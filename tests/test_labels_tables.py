@@ -135,12 +135,6 @@ def test_lines_after_a_label_of_two_lines_are_counted_correctly(read):
     assert found.samples[0].where.endswith("line 4")
 
 
-def test_an_open_quotation_mark_does_not_eat_the_memory(read):
-    content = 'a.png,one\nb.png,"two\n' + "c.png,three\n" * 50_000
-    with pytest.raises(ValueError, match=r"l\.csv, line 2: .*quotation mark"):
-        read("l.csv", content)
-
-
 @pytest.mark.parametrize(
     ("line", "kind", "reason"),
     [

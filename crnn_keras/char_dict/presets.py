@@ -6,9 +6,10 @@ Python's codec knows them, so only their frequencies are kept in a file.
 
 from __future__ import annotations
 
-import pathlib
 import string
 from collections.abc import Callable, Iterable
+
+from crnn_keras.utils.chinese import chinese_frequencies
 
 # GB2312 rows 16 to 55, ordered by pinyin, and 56 to 87, ordered by radical; a byte is row + 0xA0.
 _LEVEL_1, _LEVEL_2 = range(0xB0, 0xD8), range(0xD8, 0xF8)
@@ -18,23 +19,6 @@ def _gb2312(rows: Iterable[int]) -> str:
     """Returns the characters of some rows of GB2312, in its order, without the empty cells."""
     cells = (bytes((row, cell)) for row in rows for cell in range(0xA1, 0xFF))
     return b"".join(cells).decode("gb2312", errors="ignore")
-
-
-def chinese_frequencies() -> dict[str, int]:
-    """Returns how often Chinese characters occur, the most frequent first.
-
-    Returns:
-        Dict of `character: count` of 6,705 characters of GB2312, from the word list of jieba, whose
-        license is in `synth/assets/words/COPYING`.
-
-    Example:
-
-    >>> list(chinese_frequencies())[:3]
-    ['一', '是', '人']
-    """
-    path = pathlib.Path(__file__).with_name("chinese.tsv")
-    rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
-    return {character: int(count) for character, count in rows}
 
 
 PRESETS: dict[str, Callable[[], str]] = {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
+import itertools
 import json
 import os
 import pathlib
@@ -14,6 +16,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO, TextIO
 
+from crnn_keras.utils.encodings import AUTO, find_encoding
+from crnn_keras.utils.limits import MAX_LINE_CHARACTERS
 from crnn_keras.utils.locks import lock
 
 # Characters read at a time where a file may be long.
@@ -165,8 +169,9 @@ def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 def replace_folder(new: str | os.PathLike, folder: str | os.PathLike) -> None:
     """Renames a folder to a name that another may have; that one is removed.
 
-    Between the two renames no folder has the name. A run that is killed there leaves the earlier
-    one as `<folder>.replaced`, see `restore_folder`.
+    On Linux the two exchange their names in one step. Elsewhere no folder has the name for a
+    moment: a run that is killed then leaves the earlier one as `<folder>.replaced`, see
+    `restore_folder`.
 
     Args:
         new: The folder.
@@ -178,6 +183,9 @@ def replace_folder(new: str | os.PathLike, folder: str | os.PathLike) -> None:
     folder = pathlib.Path(folder)
     old = replaced_folder(folder)
     if folder.exists():
+        if _exchange(new, folder):
+            remove(new)
+            return
         shutil.rmtree(old, ignore_errors=True)
         os.rename(folder, old)
     try:
@@ -186,6 +194,17 @@ def replace_folder(new: str | os.PathLike, folder: str | os.PathLike) -> None:
         restore_folder(folder)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(first, second):
+    """Exchanges the names of two folders in one step; returns whether the system did."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):  # another system, or an old C library
+        return False
+    current_folder, exchange = -100, 2
+    names = os.fsencode(first), os.fsencode(second)
+    return rename(current_folder, names[0], current_folder, names[1], exchange) == 0
 
 
 def replaced_folder(folder: str | os.PathLike) -> pathlib.Path:
@@ -244,56 +263,77 @@ def read_json(path: str | os.PathLike) -> Any:
         raise ValueError(f"{path} is not a JSON file: {error}") from None
 
 
-def read_text(path: str | os.PathLike) -> tuple[str, str]:
-    """Reads a text file in one of the usual encodings of label files.
+def read_text(path: str | os.PathLike, encoding: str = AUTO) -> tuple[str, str]:
+    """Reads a text file.
 
-    Tried in this order: UTF-16 if it begins with that byte order mark, UTF-8 with or without one,
-    GB18030 (which includes GBK and GB2312). Line ends of Windows and of old Macs become `\\n`.
+    Line ends of Windows and of old Macs become `\\n`.
 
     Args:
         path: File to read.
+        encoding: Name of its encoding. Defaults to `"auto"`: see `find_encoding`.
 
     Returns:
         Tuple of the text and the name of its encoding.
 
     Raises:
-        ValueError: If the file is in none of these encodings.
+        ValueError: If the encoding is unknown, not found, or does not have one of the file's bytes.
     """
-    with open_text(path) as file:
+    with open_text(path, encoding) as file:
         return file.read(), file.encoding
 
 
-def open_text(path: str | os.PathLike, encoding: str | None = None) -> TextIO:
-    """Opens a text file, in an encoding that `read_text` knows, to be read line by line.
+def open_text(path: str | os.PathLike, encoding: str = AUTO) -> TextIO:
+    """Opens a text file to be read in pieces.
 
-    To find the encoding the file is read once before, in chunks, so the memory does not grow with
-    its length.
+    Its encoding is found, or checked, first: the file is read once before, in chunks, so the memory
+    does not grow with its length.
 
     Args:
         path: File to read.
-        encoding: Encoding, if it is known already. Defaults to `None`: it is found.
+        encoding: See `read_text`. Defaults to `"auto"`.
 
     Returns:
         A file object, which is a context manager; its `encoding` is the name of the encoding.
 
     Raises:
-        ValueError: If the file is in none of the encodings.
+        ValueError: See `read_text`.
     """
-    return open(path, encoding=encoding or _find_encoding(path), newline=None)
+    return open(path, encoding=find_encoding(path, encoding), newline=None)
 
 
-def _find_encoding(path: str | os.PathLike) -> str:
-    with open(path, "rb") as file:
-        utf16 = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
-    for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "gb18030"):
-        with contextlib.suppress(UnicodeDecodeError), open(path, encoding=encoding) as file:
-            if all("\0" not in chunk for chunk in iter(lambda: file.read(_CHUNK), "")):
-                return encoding
-            break
-    raise ValueError(
-        f"{path} is not text in UTF-8, UTF-16 or GB18030. Save it as UTF-8, for example with "
-        "`iconv -f OLD_ENCODING -t UTF-8`."
-    )
+def read_lines(path: str | os.PathLike, encoding: str) -> Iterator[tuple[int, str]]:
+    """Reads the lines of a text file, of which each is a row of its own.
+
+    A line ends as most lines of the file do: a carriage return is no end of a line where others end
+    with a line feed, so no row is cut in two there. Bytes that are not UTF-8 become lone
+    surrogates, by which a reader can name the row.
+
+    Args:
+        path: File to read.
+        encoding: What `find_encoding` returned for it, damage allowed.
+
+    Yields:
+        Tuples of the line's number, from 1, and the line without its end.
+
+    Raises:
+        ValueError: If a line has over `MAX_LINE_CHARACTERS`.
+    """
+    errors = "surrogateescape" if encoding == "utf-8-sig" else "strict"
+    settings = {"encoding": encoding, "errors": errors}
+    with open(path, newline="", **settings) as file:
+        end = "\n" if any("\n" in chunk for chunk in iter(lambda: file.read(_CHUNK), "")) else "\r"
+    with open(path, newline=end, **settings) as file:
+        for number in itertools.count(1):
+            line = file.readline(MAX_LINE_CHARACTERS + 1)
+            if not line:
+                return
+            if len(line) > MAX_LINE_CHARACTERS:
+                raise ValueError(
+                    f"{path}, line {number}: it has over {MAX_LINE_CHARACTERS:,} characters. "
+                    "Expected one row a line."
+                )
+            # Files that were joined have a mark within.
+            yield number, line.removesuffix(end).removesuffix("\r").removeprefix("\ufeff")
 
 
 @contextlib.contextmanager

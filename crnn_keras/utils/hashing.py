@@ -5,7 +5,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from crnn_keras.utils.checks import NOT_NEGATIVE, SEED, TEXT, check_arguments
 
+
+def check_fractions(fractions: Mapping[str, float]) -> None:
+    """Raises a ValueError unless the fractions of splits are numbers that assign something.
+
+    Args:
+        fractions: Dict of `split: fraction`; the fractions need not add up to 1.
+
+    Raises:
+        ValueError: They are no such dict, one is below 0 or no number, or none is above 0.
+    """
+    if not isinstance(fractions, Mapping) or not all(
+        isinstance(split, str) and NOT_NEGATIVE.accepts(fraction)
+        for split, fraction in fractions.items()
+    ):
+        raise ValueError(
+            f"The fractions {fractions!r} make no splits. Expected a dict of a name and a number "
+            'of at least 0 for each split, such as {"train": 0.9, "test": 0.1}.'
+        )
+    if not sum(fractions.values()) > 0:
+        raise ValueError(f"The fractions {fractions!r} assign nothing. Expected a sum above 0.")
+
+
+@check_arguments(identity=TEXT, seed=SEED)
 def assign_split(identity: str, fractions: Mapping[str, float], seed: int) -> str:
     """Returns the split that an image or a text belongs to.
 
@@ -21,18 +45,15 @@ def assign_split(identity: str, fractions: Mapping[str, float], seed: int) -> st
         One of the keys of `fractions`.
 
     Raises:
-        ValueError: If a fraction is below 0, or none is above 0.
+        ValueError: See `check_fractions`.
 
     Example:
 
     >>> assign_split("images/7.png", {"train": 0.9, "test": 0.1}, seed=0)
     'train'
     """
+    check_fractions(fractions)
     total = sum(fractions.values())
-    if not total > 0 or min(fractions.values()) < 0:
-        raise ValueError(
-            f"The fractions {fractions} must not be below 0, and their sum must be above 0."
-        )
     name = f"{seed}\n{identity}".encode("utf-8", "surrogateescape")
     drawn = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big") / 2**64
     end = 0.0

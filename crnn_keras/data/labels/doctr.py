@@ -7,6 +7,7 @@ Reference:
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 
 from crnn_keras.data.issues import Issue
@@ -32,7 +33,7 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
     Raises:
         ValueError: the file is not a JSON object.
     """
-    text, source.encoding = files.read_text(source.path)
+    text, source.encoding = files.read_text(source.path, source.asked_encoding)
     try:
         pairs = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
@@ -62,8 +63,8 @@ def _find_folder(source, pairs):
     if source.images_folder or not below.is_dir():
         return source.folder
     first = pairs[0][0] if pairs else ""
-    is_beside = first and "\0" not in first and (source.path.parent / first).is_file()
-    if is_beside and not (below / first).is_file():
+    # Of a name that no file can have, `os.path.isfile` is False.
+    if os.path.isfile(source.path.parent / first) and not os.path.isfile(below / first):
         return source.folder
     source.notes.append("images in images/")
     return below

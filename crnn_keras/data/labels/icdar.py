@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.sample import Sample
-from crnn_keras.data.labels.source import SUFFIX_PATTERN, Source, check_row
+from crnn_keras.data.labels.source import SUFFIX_PATTERN, Source, check_row, no_image
 
 _ROW = re.compile(rf"(?P<path>.+?\.(?:{SUFFIX_PATTERN}))\s*,\s*(?P<label>.*)", re.I)
 QUOTED = re.compile(rf'.+?\.(?:{SUFFIX_PATTERN})\s*,\s*".*"', re.I)
@@ -29,7 +29,10 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
     """
     for where, line in source.lines():
         match = _ROW.fullmatch(line.strip())
-        label = match["label"] if match else ""
+        if not match:
+            yield no_image(line, where, expected='word_1.png, "label"')
+            continue
+        label = match["label"]
         if len(label) > 1 and label[0] == label[-1] == '"':
             label = _ESCAPED.sub(r"\1", label[1:-1])
         elif '"' in (label[:1], label[-1:]):
@@ -39,4 +42,4 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
             )
             yield Issue("quotation mark missing", where, reason)
             continue
-        yield check_row(match and match["path"], label.strip(), where, folder=source.folder)
+        yield check_row(match["path"], label.strip(), where, folder=source.folder)

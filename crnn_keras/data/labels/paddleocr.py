@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.sample import Sample
-from crnn_keras.data.labels.source import Source, check_row
+from crnn_keras.data.labels.source import Source, check_row, no_image
+from crnn_keras.images import SUFFIXES
 
 
 def rows(source: Source) -> Iterator[Sample | Issue]:
@@ -31,6 +32,9 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
     folder = None
     for where, line in source.lines():
         cell, _, label = line.partition("\t")
+        if cell.startswith("#") and not cell.strip().lower().endswith(SUFFIXES):
+            yield no_image(line, where)
+            continue
         if label.lstrip().startswith('[{"'):
             reason = (
                 f"The label of {cell!r} holds boxes: this is a list for text detection. Crop the "
@@ -55,7 +59,7 @@ def _find_folder(source, name):
         return source.folder
     top = name.partition("/")[0]
     for above in source.path.absolute().parents:
-        if top and above.name == top and (above.parent / name).is_file():
+        if top and above.name == top and os.path.isfile(above.parent / name):
             source.notes.append(f"paths start from {above.parent}")
             return str(above.parent)
     return source.folder

@@ -10,19 +10,26 @@ from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels import (
     doctr,
     file_name,
+    iam,
     icdar,
     iiit5k,
     jsonl,
     lmdb,
+    mmocr,
     paddleocr,
+    pairs,
+    parquet,
     sample_txt,
     svt,
     synth90k,
     tables,
+    webdataset,
 )
 from crnn_keras.data.labels.detect import detect_layout
 from crnn_keras.data.labels.sample import LabelledSet, Sample
 from crnn_keras.data.labels.source import Source
+from crnn_keras.utils.encodings import AUTO, check_encoding
+from crnn_keras.utils.log import printable
 
 _ROWS = {
     "sample_txt": sample_txt.rows,
@@ -36,10 +43,19 @@ _ROWS = {
     "icdar": icdar.rows,
     "paddleocr": paddleocr.rows,
     "doctr": doctr.rows,
+    "mmocr": mmocr.rows,
+    "iam": iam.rows,
+    "pairs": pairs.rows,
+    "parquet": parquet.rows,
+    "webdataset": webdataset.rows,
     **dict.fromkeys(file_name.LAYOUTS, file_name.rows),
 }
 LAYOUTS = tuple(_ROWS)
-_WITH_COLUMNS = ("tsv", "csv", "jsonl")
+_WITH_COLUMNS = ("tsv", "csv", "jsonl", "parquet")
+# Of these, columns have no index.
+_WITH_NAMES = ("jsonl", "parquet")
+_WITHOUT_TEXT = ("lmdb", "iiit5k", "parquet", *file_name.LAYOUTS)
+_WITH_IMAGES = ("lmdb", "pairs", "webdataset", *file_name.LAYOUTS)
 
 
 class SampleStream(collections.abc.Iterator):
@@ -79,6 +95,7 @@ def stream_samples(
     images_folder: str | os.PathLike | None = None,
     image_column: str | int | None = None,
     text_column: str | int | None = None,
+    encoding: str = AUTO,
 ) -> SampleStream:
     """Reads a label source row by row: memory does not grow with the label file.
 
@@ -91,6 +108,7 @@ def stream_samples(
         images_folder: see `read_samples`.
         image_column: see `read_samples`.
         text_column: see `read_samples`.
+        encoding: see `read_samples`.
 
     Returns:
         `SampleStream`, an iterator of `Sample`s and `Issue`s.
@@ -101,12 +119,19 @@ def stream_samples(
     if not str(path):
         raise ValueError("The path is empty. Expected a label file or a folder.")
     path = pathlib.Path(path)
-    if not path.is_file() and not path.is_dir():
-        raise ValueError(f"{path} does not exist. Expected a label file or a folder.")
+    # Of a name that no file can have, these are False.
+    if not os.path.isfile(path) and not os.path.isdir(path):
+        fact = "is neither a file nor a folder" if os.path.exists(path) else "does not exist"
+        raise ValueError(f"{printable(path)} {fact}. Expected a label file or a folder.")
     if layout not in ("auto", *LAYOUTS):
         raise ValueError(f"Layout {layout!r} is unknown. Expected 'auto' or one of {LAYOUTS}.")
-    source = detect_layout(path, layout)
-    if images_folder and (source.layout == "lmdb" or source.layout in file_name.LAYOUTS):
+    check_encoding(encoding)
+    source = detect_layout(path, layout, encoding)
+    if encoding != AUTO and source.layout in _WITHOUT_TEXT:
+        raise ValueError(
+            f"{path}: layout {source.layout} has no label file that is text. Remove encoding."
+        )
+    if images_folder and source.layout in _WITH_IMAGES:
         raise ValueError(
             f"{path}: layout {source.layout} holds its own images. Remove images_folder."
         )
@@ -122,6 +147,7 @@ def read_samples(
     images_folder: str | os.PathLike | None = None,
     image_column: str | int | None = None,
     text_column: str | int | None = None,
+    encoding: str = AUTO,
 ) -> LabelledSet:
     """Reads a label file, a folder of images or an LMDB. The images are not opened.
 
@@ -131,12 +157,17 @@ def read_samples(
     | `tsv`, `csv` | with a header, or the path first and the text second |
     | `jsonl` | `{"file_name": "a.png", "text": "word"}` |
     | `synth90k` | `./2425/1/115_Lube_45484.jpg 45484`, and `lexicon.txt` |
-    | `lmdb` | `data.mdb` with `num-samples`, `image-%09d`, `label-%09d`; or a tree of them |
+    | `lmdb` | `data.mdb`, or a file, with `num-samples`, `image-%09d`, `label-%09d`; or a tree |
     | `iiit5k` | `traindata.mat`, `testdata.mat` |
     | `svt` | XML: words as boxes in larger images |
     | `icdar` | `word_1.png, "text"` |
     | `paddleocr` | `train_data/word_001.jpg<tab>text`, `["a.jpg", "b.jpg"]<tab>text` |
     | `doctr` | `labels.json`: `{"img.jpg": "text"}`, images in `images/` |
+    | `mmocr` | `{"data_list": [{"img_path": "a.jpg", "instances": [{"text": "word"}]}]}` |
+    | `iam` | IAM's `words.txt` or `lines.txt`, its images in `words/`, `lines/`, flat or beside |
+    | `pairs` | `line_1.png` and `line_1.gt.txt`, or `line_1.txt` |
+    | `parquet` | of Hugging Face: a column of images, one of texts; a file or a folder of shards |
+    | `webdataset` | a tar of `000001.jpg` and `000001.txt` or `.json`; or a folder of tars |
     | `file_name` | `226md.png`, `word_12.jpg`, `12_word.jpg`, `373_coley_14845.jpg`, |
     | | one form for all; `file_name/text_number` and its like force one |
 
@@ -151,6 +182,9 @@ def read_samples(
             header. Defaults to `None`: a column with a known name, or else the first.
         text_column: name or index of the column that holds the text; goes with `image_column`.
             Defaults to `None`: a column with a known name, or else the second.
+        encoding: string, encoding of a label file that is text, such as `"cp1251"`. Defaults to
+            `"auto"`: UTF-8, or UTF-16 by its mark; GB18030 only if it is more likely than other
+            old encodings, and the description says so.
 
     Returns:
         `LabelledSet`. Its issues name the rows with an empty label, without the path of an image,
@@ -174,6 +208,7 @@ def read_samples(
         images_folder=images_folder,
         image_column=image_column,
         text_column=text_column,
+        encoding=encoding,
     )
     samples, issues = [], []
     for item in stream:
@@ -189,8 +224,8 @@ def read_samples(
 
 def _check_columns(source, image_column, text_column):
     """Returns the columns that the user named as a tuple, or None if there are none."""
-    columns = (image_column, text_column)
-    asked = [column not in (None, "") for column in columns]
+    columns = tuple(None if _is_blank(column) else column for column in (image_column, text_column))
+    asked = [column is not None for column in columns]
     if not any(asked):
         return None
     if source.layout not in _WITH_COLUMNS:
@@ -198,7 +233,7 @@ def _check_columns(source, image_column, text_column):
             f"{source.path}: image_column and text_column are for csv, tsv and jsonl, but the "
             f"layout is {source.layout}. Remove them, or force the layout."
         )
-    kinds = str if source.layout == "jsonl" else str | int
+    kinds = str if source.layout in _WITH_NAMES else str | int
     is_usable = all(asked) and image_column != text_column
     for column in columns:
         is_usable &= isinstance(column, kinds) and not isinstance(column, bool)
@@ -207,6 +242,10 @@ def _check_columns(source, image_column, text_column):
         raise ValueError(
             f"{source.path}: image_column={image_column!r}, text_column={text_column!r} are not "
             "usable. Expected two different names, such as 'crop' and 'word'"
-            + ("." if source.layout == "jsonl" else ", or two different indices from 0.")
+            + ("." if source.layout in _WITH_NAMES else ", or two different indices from 0.")
         )
     return columns
+
+
+def _is_blank(column):
+    return column is None or (isinstance(column, str) and not column.strip())

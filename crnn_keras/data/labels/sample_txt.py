@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.sample import Sample
-from crnn_keras.data.labels.source import SUFFIX_PATTERN, Source, check_row
+from crnn_keras.data.labels.source import SUFFIX_PATTERN, Source, check_row, no_image
 
 # The path ends with the first image suffix before a gap: path and label may hold spaces.
 PATH_THEN_LABEL = re.compile(rf"(?P<path>.+?\.(?:{SUFFIX_PATTERN}))(?:[ \t]+(?P<label>.*))?$", re.I)
@@ -24,5 +24,8 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
     """
     for where, line in source.lines():
         match = PATH_THEN_LABEL.match(line.strip())
-        path, label = (match["path"], match["label"] or "") if match else (None, "")
-        yield check_row(path, label.strip(), where, folder=source.folder)
+        if match:
+            label = (match["label"] or "").strip()
+            yield check_row(match["path"], label, where, folder=source.folder)
+        else:
+            yield no_image(line, where)

@@ -13,10 +13,15 @@ from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.sample import Sample
 from crnn_keras.images import SUFFIXES
 from crnn_keras.utils import files
+from crnn_keras.utils.encodings import AUTO, is_guess
+from crnn_keras.utils.limits import MAX_LABEL_CHARACTERS, MAX_NAME_BYTES, MAX_PATH_BYTES
+from crnn_keras.utils.log import printable
 
 SUFFIX_PATTERN = "|".join(suffix[1:] for suffix in SUFFIXES)
 IMAGE_COLUMNS = ("image", "path", "file", "filename", "file_name", "img")
 TEXT_COLUMNS = ("text", "label", "labels", "word", "words", "transcription")
+# No image shows them, and a terminal obeys them. A tab is a gap between words.
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 
 
 @dataclass
@@ -28,6 +33,7 @@ class Source:
         layout: string, one of `LAYOUTS`.
         evidence: string, how the layout was detected.
         encoding: string, encoding of a label file that is text. Defaults to `""`.
+        asked_encoding: string, what the user said of it. Defaults to `"auto"`.
         images_folder: folder that the paths in the label file start from. Defaults to `None`:
             the label file's own folder.
         columns: `(image column, text column)`, names or indices, if the user named them.
@@ -41,6 +47,7 @@ class Source:
     evidence: str
     _: KW_ONLY
     encoding: str = ""
+    asked_encoding: str = AUTO
     images_folder: pathlib.Path | None = None
     columns: tuple[str | int, str | int] | None = None
     notes: list[str] = field(default_factory=list)
@@ -55,8 +62,10 @@ class Source:
     def description(self) -> str:
         """Describes how the source is understood."""
         encoding = [f"encoding {self.encoding}"] if self.encoding else []
+        if encoding and is_guess(self.asked_encoding, self.encoding):
+            encoding[0] += " (a guess: if labels look wrong, state encoding=)"
         clauses = [f"layout {self.layout}, because {self.evidence}", *encoding, *self.notes]
-        return f"{self.path}: " + "; ".join(clauses)
+        return printable(f"{self.path}: " + "; ".join(clauses))
 
     def where(self, line: int | str) -> str:
         """Returns the name of a line of the label file, for messages."""
@@ -69,10 +78,9 @@ class Source:
             Tuples of file and line number, counted from 1 (`"gt.txt, line 7"`), and the line
             without its end.
         """
-        with files.open_text(self.path, self.encoding) as file:
-            for line_number, line in enumerate(file, start=1):
-                if not line.isspace():
-                    yield self.where(line_number), line.rstrip("\n")
+        for number, line in files.read_lines(self.path, self.encoding):
+            if line and not line.isspace():
+                yield self.where(number), line
 
 
 def check_row(
@@ -91,26 +99,76 @@ def check_row(
     Returns:
         A `Sample`, or the `Issue` that keeps the row from being used.
     """
-    issue = _check_path(name, where) or check_text(name, label, where)
+    issue = _check_path(name, where, folder) or check_text(name, label, where)
     if issue:
         return issue
+    # A path that is absolute lies in the folder, so that `join` returns it.
     path = os.path.normpath(os.path.join(folder, name.replace("\\", "/")))
     return Sample(path, label, where)
 
 
-def _check_path(name, where):
+def no_image(line: str, where: str, *, expected: str = "") -> Issue:
+    """Makes the issue of a line that names no image.
+
+    Args:
+        line: the line.
+        where: string, its file and number.
+        expected: string, what a line of the layout looks like. Defaults to `""`.
+
+    Returns:
+        An `Issue`: a line that begins with `#` is a comment.
+    """
+    if line.lstrip().startswith("#"):
+        reason = f"{line[:60]!r} begins with # and names no image: it is left out as a comment."
+        return Issue("comment", where, reason)
+    if expected:
+        return Issue("no image", where, f"{line[:60]!r} is not like {expected}.")
+    shown = f"{line[:60]!r} has" if line.strip() else "The row has"
+    endings = ", ".join(SUFFIXES)
+    reason = f"{shown} no path of an image where one is expected. Write one that ends in {endings}."
+    return Issue("no image", where, reason)
+
+
+def _check_path(name, where, folder):
     if not name or "\0" in name:
-        endings = ", ".join(SUFFIXES)
-        reason = f"no path of an image. Write one that ends in {endings}."
-        return Issue("no image", where, reason)
-    # A letter and a colon are a drive of Windows. Most paths hold no dots: they are checked fast.
-    is_absolute = name[0] in "/\\" or (name[1:2] == ":" and re.match("[a-zA-Z]", name))
-    if is_absolute or (".." in name and ".." in name.replace("\\", "/").split("/")):
+        return no_image(name or "", where)
+    if "\n" in name or "\r" in name:
+        reason = f"{name[:60]!r} is a path with a line break. Rename the file."
+        return Issue("line break in path", where, reason)
+    # Most paths are short and hold no dots: they are checked fast.
+    if len(name) * 4 > MAX_NAME_BYTES and _is_too_long(name):
         reason = (
-            f"{name!r} leaves the images' folder. Write it relative to that folder, without '..'."
+            f"{name[:60]!r}... is longer than a file system takes: {MAX_NAME_BYTES} bytes a name "
+            f"and {MAX_PATH_BYTES:,} a path. Is a separator missing in the row?"
+        )
+        return Issue("path too long", where, reason)
+    # A letter and a colon are a drive of Windows.
+    is_absolute = name[0] in "/\\" or (name[1:2] == ":" and re.match("[a-zA-Z]", name))
+    has_dots = ".." in name and ".." in name.replace("\\", "/").split("/")
+    if has_dots or (is_absolute and not _lies_in(name, folder)):
+        reason = (
+            f"{name!r} leaves the images' folder {str(folder)!r}. Write it relative to that "
+            "folder, without '..', or name the folder that it lies in as images_folder."
         )
         return Issue("path outside the folder", where, reason)
     return None
+
+
+def _is_too_long(name):
+    parts = name.replace("\\", "/").split("/")
+    lengths = [len(part.encode("utf-8", "surrogatepass")) for part in parts]
+    return max(lengths) > MAX_NAME_BYTES or sum(lengths) + len(parts) > MAX_PATH_BYTES
+
+
+def _lies_in(name, folder):
+    path = os.path.normpath(name)
+    return os.path.isabs(path) and path.startswith(_roots(str(folder)))
+
+
+@functools.lru_cache(maxsize=256)
+def _roots(folder):
+    """Returns the absolute names of a folder, with and without its symbolic links resolved."""
+    return tuple(os.path.join(root(folder), "") for root in (os.path.abspath, os.path.realpath))
 
 
 def check_text(name: str, label: str | None, where: str) -> Issue | None:
@@ -125,18 +183,35 @@ def check_text(name: str, label: str | None, where: str) -> Issue | None:
         An `Issue`, or `None` if the label is usable.
     """
     if label is None:
-        reason = f"{name!r} has more columns than the first row. Is a comma or tab in its label?"
+        reason = (
+            f"{name!r} has more columns than the table. Is a comma or tab in its label? In a csv, "
+            "put the label in quotation marks. Further columns need a first row with their names."
+        )
         return Issue("too many columns", where, reason)
     if not label:
         reason = f"{name!r} has no label. Write one or remove the row."
         return Issue("empty label", where, reason)
-    if len(label.splitlines()) > 1:
-        reason = f"{name!r} has a label of several lines. A sample is one line of text."
-        return Issue("line break in label", where, reason)
+    if len(label) > MAX_LABEL_CHARACTERS:
+        reason = (
+            f"{name!r} has a label of {len(label):,} characters. Expected a line of text, at most "
+            f"{MAX_LABEL_CHARACTERS:,}. Is a quotation mark or a line break missing?"
+        )
+        return Issue("overlong label", where, reason)
     try:
         name.isascii() or name.encode()
         label.isascii() or label.encode()
     except UnicodeEncodeError:
         reason = f"{name!r} or its label is not UTF-8. Rename the file or write the label again."
         return Issue("not UTF-8", where, reason)
+    if label.isprintable():
+        return None
+    if len(label.splitlines()) > 1:
+        reason = f"{name!r} has a label of several lines. A sample is one line of text."
+        return Issue("line break in label", where, reason)
+    if found := _CONTROL.search(label):
+        reason = (
+            f"{name!r} has a label with the control character {found[0]!r}, which no image shows. "
+            "Is the file damaged, or in another encoding? Write the label again."
+        )
+        return Issue("control character", where, reason)
     return None

@@ -7,9 +7,12 @@ from collections.abc import Iterable
 
 from crnn_keras.data.labels.read import read_samples
 from crnn_keras.data.labels.sample import LabelledSet, Sample
-from crnn_keras.utils.hashing import assign_split
+from crnn_keras.utils.checks import SEED, check_arguments
+from crnn_keras.utils.encodings import AUTO
+from crnn_keras.utils.hashing import assign_split, check_fractions
 
 
+@check_arguments(seed=SEED)
 def split_samples(
     samples: Iterable[Sample], fractions: dict[str, float], seed: int
 ) -> dict[str, list[Sample]]:
@@ -36,6 +39,7 @@ def split_samples(
     >>> sum(map(len, splits.values()))
     100
     """
+    check_fractions(fractions)
     splits = {name: [] for name in fractions}
     for sample in samples:
         splits[assign_split(sample.identity, fractions, seed)].append(sample)
@@ -49,6 +53,7 @@ def split_samples(
     return splits
 
 
+@check_arguments(seed=SEED)
 def read_splits(
     labels: str | os.PathLike,
     fractions: dict[str, float],
@@ -60,6 +65,7 @@ def read_splits(
     images_folder: str | os.PathLike | None = None,
     image_column: str | int | None = None,
     text_column: str | int | None = None,
+    encoding: str = AUTO,
 ) -> tuple[LabelledSet, dict[str, list[Sample]]]:
     """Reads the label sources of a run and assigns their images to splits.
 
@@ -77,6 +83,7 @@ def read_splits(
             of the label file.
         image_column: see `read_samples`; of every source. Defaults to `None`.
         text_column: see `read_samples`; of every source. Defaults to `None`.
+        encoding: see `read_samples`; of every source. Defaults to `"auto"`.
 
     Returns:
         Tuple of a `LabelledSet` of all sources, and a dict of `split: list of Samples`.
@@ -91,11 +98,13 @@ def read_splits(
     >>> {name: len(samples) for name, samples in splits.items()}
     {'train': 159, 'validation': 18, 'test': 23}
     """
+    check_fractions(fractions)
     options = {
         "layout": layout,
         "images_folder": images_folder,
         "image_column": image_column,
         "text_column": text_column,
+        "encoding": encoding,
     }
     first = read_samples(labels, **options)
     if not first.samples:

@@ -7,6 +7,7 @@ Reference:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 from xml.parsers import expat
@@ -14,9 +15,14 @@ from xml.parsers import expat
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.sample import Sample
 from crnn_keras.data.labels.source import Source, check_row
+from crnn_keras.utils import files
+from crnn_keras.utils.encodings import AUTO, check_encoding
 
 _SIDES = ("x", "y", "width", "height")
 _LINE = ":line"
+# The first bytes of a file, which may state its encoding.
+_DECLARATION = 200
+_DECLARED = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 
 
 def rows(source: Source) -> Iterator[Sample | Issue]:
@@ -33,7 +39,7 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
     Raises:
         ValueError: the file is not XML, has a DOCTYPE, or holds no tagset.
     """
-    root = _parse(source.path)
+    root = _parse(source)
     if root.tag != "tagset":
         raise ValueError(f"{source.path} holds a <{root.tag}>. Expected the <tagset> of SVT.")
     for image in root.iter("image"):
@@ -70,7 +76,7 @@ def _read_box(rectangle):
     return (left, top, width, height) if width > 0 and height > 0 else None
 
 
-def _parse(path):
+def _parse(source):
     """Parses a file; every element gets the line that it starts in as an attribute."""
     builder, parser = ElementTree.TreeBuilder(), expat.ParserCreate()
 
@@ -80,8 +86,8 @@ def _parse(path):
     def reject_doctype(*declared):
         # A few nested entities can fill the memory, and no label file needs any.
         raise ValueError(
-            f"{path}, line {parser.CurrentLineNumber}: a DOCTYPE, which could declare entities, is "
-            "not read. Remove it."
+            f"{source.where(parser.CurrentLineNumber)}: a DOCTYPE, which could declare entities, "
+            "is not read. Remove it."
         )
 
     parser.buffer_text = True
@@ -89,9 +95,20 @@ def _parse(path):
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = reject_doctype
+    text, source.encoding = files.read_text(source.path, _find_encoding(source))
     try:
-        with open(path, "rb") as file:
-            parser.ParseFile(file)
+        parser.Parse(text, True)
         return builder.close()
     except (expat.ExpatError, LookupError) as error:
-        raise ValueError(f"{path} is not XML: {error}.") from None
+        raise ValueError(f"{source.path} is not XML: {error}.") from None
+
+
+def _find_encoding(source):
+    """Returns the encoding that was asked for, or else the one that the file itself states."""
+    if source.asked_encoding == AUTO:
+        with open(source.path, "rb") as file:
+            declared = _DECLARED.match(file.read(_DECLARATION))
+        if declared:
+            with files.prefix_errors(source.path):
+                source.asked_encoding = check_encoding(declared[1].decode())
+    return source.asked_encoding

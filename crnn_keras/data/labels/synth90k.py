@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.sample import Sample
-from crnn_keras.data.labels.source import Source, check_row
+from crnn_keras.data.labels.source import Source, check_row, no_image
 from crnn_keras.utils import files
+from crnn_keras.utils.encodings import find_encoding
 
 _ROW = re.compile(r"(?P<path>.*[0-9]+_(?P<text>[^_/\\]+)_[0-9]+\.\w+)\s+(?P<index>[0-9]{1,12})")
 
@@ -34,10 +35,7 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
         ValueError: the folder holds no annotation files.
     """
     for path in _find_annotations(source):
-        encoding = source.encoding
-        if path != source.path:
-            with files.open_text(path) as file:
-                encoding = file.encoding
+        encoding = find_encoding(path, source.asked_encoding, allow_damage=True)
         yield from _rows(dataclasses.replace(source, path=path, encoding=encoding))
 
 
@@ -57,6 +55,9 @@ def _rows(source):
     lexicon = _read_lexicon(source)
     for where, line in source.lines():
         match = _ROW.fullmatch(line.strip())
+        if not match and line.lstrip().startswith("#"):
+            yield no_image(line, where)
+            continue
         if not match:
             reason = (
                 f"{line[:60]!r} is not like './2425/1/115_Lube_45484.jpg 45484'. Correct or "
@@ -86,5 +87,5 @@ def _read_lexicon(source):
     if not path.is_file():
         source.notes.append("no lexicon.txt beside it to check the labels against")
         return None
-    with files.open_text(path) as file:
+    with files.open_text(path, source.asked_encoding) as file:
         return [line.strip() for line in file]
