@@ -526,6 +526,18 @@ def test_evaluate_without_a_trained_model_is_refused(run, folder):
     assert "data/mine/train/model.keras" in refused(run, "evaluate")
 
 
+def test_a_training_that_can_teach_nothing_says_so_with_numbers():
+    from crnn_keras.training.start import find_short_training
+
+    said = find_short_training("small", 60, steps=4, batch=64)
+    assert "60 images in 4 steps of 64" in said and "words" in said and "25 epochs" in said
+    assert find_short_training("deep", 5000, steps=400, batch=64)
+    # The walkthrough, 900 captchas in 1,800 steps of 32 (99 % correct), and fine-tuning.
+    assert not find_short_training("small", 37_600, steps=2352, batch=64)
+    assert not find_short_training("small", 900, steps=1800, batch=32)
+    assert not find_short_training("words", 60, steps=25, batch=64)
+
+
 @pytest.mark.slow
 def test_labels_become_a_trained_measured_and_exported_model(run, folder, labelled):
     labels = labelled / "labels.tsv"

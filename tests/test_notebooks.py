@@ -9,11 +9,14 @@ import copy
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
+import nbclient
 import nbformat
 import papermill
+import PIL.Image
 import pytest
 
 from crnn_keras import cli
@@ -169,6 +172,143 @@ def test_own_labels_are_written_and_bad_rows_are_counted(workspace):
     kinds = ["empty label", "missing file", "path outside the folder", "unknown character"]
     assert sorted(skipped) == kinds
     assert all("labels.tsv, line 6" in where for where in skipped.values())
+
+
+def executed_twice(path, parameters, count=None):
+    """Texts of a notebook's code cells after a run in order, and after one in reversed order."""
+    notebook = read(path)
+    first, *cells = [cell for cell in notebook.cells if cell.cell_type == "code"][:count]
+    injected = "# Parameters\n" + "".join(f"{n} = {v!r}\n" for n, v in parameters.items())
+    given = [first, nbformat.v4.new_code_cell(injected)]
+    notebook.cells = copy.deepcopy([*given, *cells, *reversed(cells), *reversed(given[1:])])
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index}"
+        cell.outputs = []
+    nbclient.NotebookClient(notebook, kernel_name="python3", timeout=300).execute()
+    shown = [list(map(content_of, cell.outputs)) for cell in notebook.cells]
+    half = shown[len(given) :]
+    return half[: len(cells)], half[len(cells) : 2 * len(cells)][::-1]
+
+
+def content_of(output):
+    """What an output shows: text, or the bytes of an image."""
+    data = dict(output.get("data", {"text": output.get("text", "")}))
+    # The random id of a styled table, and the address of an object.
+    return {kind: re.sub(r"T_[0-9a-f]{5}| at 0x[0-9a-f]+", "", str(data[kind])) for kind in data}
+
+
+CHEAP = [("00_read_a_word", {}), ("01_characters", {"text": "book"}), ("03_model_and_ctc", {})]
+
+
+@pytest.mark.parametrize(("name", "parameters"), CHEAP, ids=[name for name, _ in CHEAP])
+def test_cells_in_reversed_order_show_the_same(workspace, name, parameters):
+    first, again = executed_twice(ROOT / f"notebooks/{name}.ipynb", parameters)
+    assert first == again and sum(map(bool, first)) > 4
+
+
+def write_labels(folder, header, row, count=40, encoding="utf-8"):
+    """Images of a word each, and a file of labels whose rows a function makes."""
+    from crnn_keras import render_word
+    from crnn_keras.synth import bundled_fonts
+
+    folder.mkdir()
+    lines = [header] if header else []
+    for index in range(count):
+        text = ("keras", "market", "exit", "book")[index % 4]
+        render_word(text, bundled_fonts()[11], index=index).save(folder / f"{index}.png")
+        lines.append(row(f"{index}.png", text))
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding=encoding)
+    return str(folder / "labels.csv")
+
+
+def test_labels_are_read_again_by_the_same_columns(workspace):
+    # Two columns could be the image, and two the text.
+    labels = write_labels(
+        workspace / "mine", "path,text,crop,word", lambda name, text: f"no.png,wrong,{name},{text}"
+    )
+    parameters = {"labels": labels, "layout": "csv", "characters": "labels"}
+    parameters |= {"image_column": "crop", "text_column": "word"}
+    parameters |= {"validation_split": 0.2, "test_split": 0.2}
+    first, again = executed_twice(ROOT / "notebooks/02_prepare_data.ipynb", parameters, count=6)
+    assert first == again
+    assert "40" in str(first[2]) and "wrong" not in str(first) and "no.png" not in str(first)
+
+
+def measure(labels, **parameters):
+    """Results of notebook 05 on a file of labels, with the shipped model."""
+    own = {"eval_labels": str(labels), "model": "words", **parameters}
+    reports = walkthrough.run_notebooks("mine", own, only=["05"])
+    return json.loads((reports / "results.json").read_text())["05_evaluate"]
+
+
+def test_a_set_with_its_own_columns_and_encoding_is_measured(workspace):
+    labels = write_labels(
+        workspace / "set a", "id,Text of it,crop", lambda n, t: f"é,{t},{n}", encoding="cp1252"
+    )
+    columns = {"image_column": "2", "text_column": "1", "encoding": "cp1252"}
+    assert measure(labels, layout="csv", **columns)["images"] == 40
+    os.rename(labels, workspace / "labels.csv")
+    columns = {"image_column": "crop", "text_column": "Text of it", "encoding": "cp1252"}
+    result = measure("labels.csv", images_folder="set a", **columns)
+    assert result["images"] == 40 and result["word_accuracy"] > 0.5
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_set_of_a_few_images_is_measured_to_the_end(workspace, count):
+    labels = write_labels(workspace / "few", "", lambda n, t: f"{n},{t}", count=count)
+    result = measure(labels)
+    assert result["images"] == count and result["ece_raw"] is None
+
+
+def test_images_that_are_missing_are_named_and_what_is_read_is_measured(workspace):
+    labels = write_labels(workspace / "some", "", lambda n, t: f"{n},{t}", count=3)
+    (workspace / "some" / "1.png").write_bytes(b"no image")
+    assert measure(labels)["images"] == 3
+    for index in range(3):
+        (workspace / "some" / f"{index}.png").write_bytes(b"no image")
+    with pytest.raises(walkthrough.NotebookError, match=r"none of 3 images.*0\.png.*not an image"):
+        measure(labels)
+
+
+def test_without_anything_to_read_a_notebook_names_what_to_do(workspace):
+    empty = workspace / "empty"
+    empty.mkdir()
+    (workspace / "labels.tsv").touch()
+    needs = [
+        ("00", {"image": "missing.png"}, r"missing\.png does not exist"),
+        ("00", {"image": "empty"}, "image = 'empty': there are no images"),
+        ("02", {"labels": "labels.tsv"}, r"labels\.tsv"),
+        ("04", {}, r"data/mine/records/train holds no records.*02_prepare_data"),
+        ("05", {}, r"data/mine/train/model\.keras does not exist.*04_train"),
+        ("05", {"model": "words"}, r"data/mine/records/test holds no records.*02_prepare_data"),
+        ("05", {"model": "words", "eval_labels": "labels.tsv"}, r"labels\.tsv"),
+        ("06", {}, r"data/mine/train/model\.keras does not exist.*04_train"),
+    ]
+    for number, parameters, fact in needs:
+        with pytest.raises(walkthrough.NotebookError, match=fact):
+            walkthrough.run_notebooks("mine", parameters, only=[number])
+    assert "Stopped in cell" in (workspace / "reports/mine/index.html").read_text()
+
+
+def test_a_blank_image_is_read_as_nothing(workspace):
+    PIL.Image.new("L", (100, 32), 255).save("blank.png")
+    reports = walkthrough.run_notebooks("mine", {"image": "blank.png"}, only=["0"])
+    assert json.loads((reports / "results.json").read_text())["00_read_a_word"]["texts"] == [""]
+
+
+def test_papermill_passes_text_too(workspace):
+    """`papermill -p` passes `true`, and `-y` an exponent without a point, as text."""
+    papermill.execute_notebook(
+        ROOT / "notebooks/02_prepare_data.ipynb",
+        workspace / "02.ipynb",
+        {"clean": "true", "validation_split": "5e-2", "test_split": "1e-1", "words": "300"},
+        kernel_name="python3",
+        progress_bar=False,
+    )
+    results = json.loads((workspace / "reports/walkthrough/results.json").read_text())
+    sizes = results["02_prepare_data"]
+    total = sum(sizes[f"{split}_records"] for split in ("train", "validation", "test"))
+    assert total == 300 and sizes["test_records"] > sizes["validation_records"]
 
 
 def test_an_unknown_parameter_stops_papermill_and_lists_the_known(workspace):

@@ -144,7 +144,8 @@ def test_notebook_has_the_form_of_the_house(path):
         assert word in texts[0]
     assert code[0].metadata.get("tags") == ["parameters"]
     parameters = code[0].source.splitlines()
-    assert len(parameters) <= 14 and all("  # " in line for line in parameters)
+    # Those of notebook 02, which reads labels and renders words.
+    assert len(parameters) <= 17 and all("  # " in line for line in parameters)
     assert f'this_run = notebook.start("{path.stem}", run)' in code[1].source
     assert "this_run.finish(" in code[-1].source
     for index, cell in enumerate(code):
@@ -211,15 +212,133 @@ def test_outputs_of_other_parameters_are_not_kept(tmp_path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_cells_of_a_notebook_can_be_run_twice(path):
+def test_cells_of_a_notebook_can_be_run_twice_and_in_any_order(path):
     notebook = nbformat.read(path, as_version=4)
     trees = [ast.parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
     parameters, imported = assigned_names(trees[0]), set().union(*map(imported_names, trees))
-    for index, tree in enumerate(trees[1:], start=1):
+    scopes = [Scope(tree) for tree in trees]
+    for index, (tree, scope) in enumerate(zip(trees, scopes, strict=True)):
         # A parameter or a module whose name now stands for an object is lost to an earlier cell.
-        reused = assigned_names(tree) & (parameters | imported)
+        reused = assigned_names(tree) & (parameters | imported) if index else set()
         assert not reused, f"code cell {index}"
+        # What a cell reads is made by one cell, another one, and changed by none: no `x = f(x)`.
+        elsewhere = set().union(*(s.assigned for s in scopes if s is not scope))
+        makers = {n: sum(n in s.assigned for s in scopes) for n in scope.read}
+        several = {n for n in scope.read & elsewhere if makers[n] > 1 or n in scope.assigned}
+        assert not several, f"code cell {index} reads what several cells make"
+        assert not scope.changed, f"code cell {index} changes what another cell made"
         assert not any(isinstance(node, ast.FunctionDef) for node in ast.walk(tree))
+
+
+@pytest.mark.parametrize(
+    ("source", "read", "assigned", "changed"),
+    [
+        ("x = f(x)", "f x", "x", ""),
+        ("x = 1\nx = f(x)", "f", "x", ""),
+        ("x += 1", "x", "x", "x"),
+        ("layout = layout.split()", "layout", "layout", ""),
+        ("y = [x for x in rows if x]", "rows", "y", ""),
+        ("for x in rows:\n    y = x", "rows", "x y", ""),
+        ("total = 0\nfor x in rows:\n    total += x", "rows", "total x", ""),
+        ("rows.append(1)", "rows", "", "rows"),
+        ("rows = []\nrows.append(1)", "", "rows", ""),
+        ("rows['a'] = 1", "rows", "", "rows"),
+        ("x = next(rows)", "rows next", "x", "rows"),
+        ("x = next(iter(rows))", "iter next rows", "x", ""),
+        ("table.columns = names", "names table", "", "table"),
+        ("del x", "x", "", "x"),
+        ("if (n := f(1)):\n    print(n)", "f print", "n", ""),
+        ("x, y = y, x", "x y", "x y", ""),
+    ],
+)
+def test_the_order_of_cells_is_judged_by_what_each_reads(source, read, assigned, changed):
+    scope = Scope(ast.parse(source))
+    assert scope.read == set(read.split())
+    assert (scope.assigned, scope.changed) == (set(assigned.split()), set(changed.split()))
+
+
+class Scope(ast.NodeVisitor):
+    """What a cell reads before it assigns it, what it assigns, and what of others it changes."""
+
+    CHANGING = {"append", "extend", "insert", "pop", "popitem", "remove", "clear", "update", "add"}
+    CHANGING |= {"sort", "reverse", "setdefault", "discard"}
+
+    def __init__(self, tree):
+        self.read, self.assigned, self.changed = set(), set(), set()
+        self.visit(tree)
+
+    def visit_Name(self, node):
+        if isinstance(node.ctx, ast.Store):
+            self.assigned.add(node.id)
+        elif node.id not in self.assigned:
+            self.read.add(node.id)
+            if isinstance(node.ctx, ast.Del):
+                self.changed.add(node.id)
+
+    def visit_Assign(self, node):
+        self.visit(node.value)
+        for target in node.targets:
+            self._change(target)
+            self.visit(target)
+
+    def visit_AugAssign(self, node):
+        self.visit(node.value)
+        name = node.target
+        if isinstance(name, ast.Name) and name.id not in self.assigned:
+            self.read.add(name.id)
+            self.changed.add(name.id)
+        self._change(name)
+        self.visit(name)
+
+    def visit_NamedExpr(self, node):
+        self.visit(node.value)
+        self.visit(node.target)
+
+    def visit_For(self, node):
+        for child in (node.iter, node.target, *node.body, *node.orelse):
+            self.visit(child)
+
+    def visit_Call(self, node):
+        function = node.func
+        if isinstance(function, ast.Attribute) and function.attr in self.CHANGING:
+            self._change(function)
+        if isinstance(function, ast.Name) and function.id == "next":
+            self._change(ast.Attribute(node.args[0]))
+        self.generic_visit(node)
+
+    def visit_comprehension(self, node):
+        for child in (node.iter, node.target, *node.ifs):
+            self.visit(child)
+
+    def visit_ListComp(self, node):
+        before = set(self.assigned)
+        elements = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        for child in (*node.generators, *elements):
+            self.visit(child)
+        self.assigned = before
+
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
+
+    def visit_Lambda(self, node):
+        before = set(self.assigned)
+        self.assigned |= {argument.arg for argument in node.args.args}
+        self.visit(node.body)
+        self.assigned = before
+
+    def visit_ExceptHandler(self, node):
+        self.assigned |= {node.name} if node.name else set()
+        self.generic_visit(node)
+
+    def visit_alias(self, node):
+        self.assigned.add((node.asname or node.name).split(".")[0])
+
+    def _change(self, target):
+        """Notes the name whose item or attribute changes, if another cell made it."""
+        inside = isinstance(target, ast.Attribute | ast.Subscript)
+        while isinstance(target, ast.Attribute | ast.Subscript):
+            target = target.value
+        if inside and isinstance(target, ast.Name) and target.id not in self.assigned:
+            self.changed.add(target.id)
 
 
 def assigned_names(tree):

@@ -30,8 +30,16 @@ def add_label_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("labels")
     group.add_argument("--layout", default="auto", help="layout of the labels (%(default)s)")
     group.add_argument("--images-folder", metavar="FOLDER", help="where the paths in it start")
-    group.add_argument("--image-column", metavar="NAME", help="column of the images in a table")
+    group.add_argument(
+        "--image-column", metavar="NAME", help="column of the images in a table; by number: 0"
+    )
     group.add_argument("--text-column", metavar="NAME", help="column of the texts in a table")
+    group.add_argument(
+        "--encoding",
+        default="auto",
+        metavar="NAME",
+        help="encoding of a label file, such as cp1251 or big5 (%(default)s)",
+    )
 
 
 def add_split_options(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +78,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--normalization", help="of the labels: none, nfc or half_width (as the source has it)"
+    )
+    group.add_argument(
+        "--direction",
+        choices=("auto", "logical", "visual", "visual_rtl"),
+        default="auto",
+        help="order of a label's ids: as it is read (logical) or as its image shows it from left "
+        "to right, for Arabic and Hebrew (visual) (%(default)s: visual if there are such letters)",
     )
     group.add_argument(
         "--canvas-mode",
@@ -122,11 +137,17 @@ def read_labels(options: argparse.Namespace) -> tuple[LabelledSet, Splits, CharD
         options.characters,
         texts=[sample.text for sample in found.samples],
         normalization=options.normalization,
+        direction=direction_of(options),
     )
     return found, splits, char_dict, make_canvas(options.canvas_mode, options.canvas_width)
 
 
+def direction_of(options: argparse.Namespace) -> str | None:
+    """Returns the direction that `add_model_options` reads; None if it is left to the source."""
+    return None if options.direction == "auto" else options.direction
+
+
 def source_options(options: argparse.Namespace) -> dict[str, str | None]:
     """Returns the arguments of `read_samples` that `add_label_options` reads."""
-    names = ("layout", "images_folder", "image_column", "text_column")
+    names = ("layout", "images_folder", "image_column", "text_column", "encoding")
     return {name: getattr(options, name) for name in names}

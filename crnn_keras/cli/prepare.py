@@ -19,6 +19,7 @@ from crnn_keras.cli.options import (
     add_model_options,
     add_run_option,
     add_split_options,
+    direction_of,
     fractions_of,
     read_labels,
 )
@@ -152,7 +153,9 @@ def _render(options: argparse.Namespace, this_run: NotebookRun) -> tuple[dict, i
     recipe = dataclasses.replace(recipe, seed=options.seed, fractions=fractions_of(options))
     is_default = options.characters == "labels"
     source = _DEFAULT_CHARACTERS if is_default else options.characters
-    char_dict = CharDict.from_source(source, normalization=options.normalization)
+    char_dict = CharDict.from_source(
+        source, normalization=options.normalization, direction=direction_of(options)
+    )
     canvas = make_canvas(options.canvas_mode, options.canvas_width)
     print(synth.describe_fonts(char_dict.characters, recipe.fonts), char_dict, canvas, sep="\n")
     written = build.prepare_rendered(

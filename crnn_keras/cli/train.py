@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         import_keras_quietly()
         from crnn_keras.data.open import open_batches
         from crnn_keras.training.loop import train
-        from crnn_keras.training.start import make_model
+        from crnn_keras.training.start import find_short_training, make_model
 
         training, validation = open_batches(
             pathlib.Path(options.records or this_run.data / "records"),
@@ -108,6 +108,10 @@ def run(options: argparse.Namespace) -> int:
             seed=options.seed,
             precision=options.precision,
         )
+        steps = options.epochs * (options.steps_per_epoch or training.steps_per_epoch)
+        sizes = {"steps": steps, "batch": options.batch_size}
+        if warning := find_short_training(options.start, len(training), **sizes):
+            print(warning)
         history = train(
             model,
             training,

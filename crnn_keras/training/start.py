@@ -16,6 +16,38 @@ if TYPE_CHECKING:
     from crnn_keras.images import Canvas
     from crnn_keras.model.crnn import CRNN
 
+# From so many images, new or repeated, fresh weights learn next to nothing: docs/guide.md.
+_LEARN_NOTHING = 30_000
+
+
+def find_short_training(start: str | os.PathLike, images: int, *, steps: int, batch: int) -> str:
+    """Describes why a training is too short to learn to read.
+
+    Args:
+        start: See `make_model`. Only fresh weights need a long training.
+        images: Number of images to train on.
+        steps: Number of steps in all.
+        batch: Number of images in a step.
+
+    Returns:
+        What is wrong and what to do, or `""`.
+
+    Example:
+
+        >>> find_short_training("small", 60, steps=4, batch=64)[:58]
+        'Too short a training: 60 images in 4 steps of 64, 256 seen'
+    """
+    seen = steps * batch
+    if str(start) not in ARCHITECTURES or seen >= _LEARN_NOTHING:
+        return ""
+    return (
+        f"Too short a training: {images:,} images in {steps:,} steps of {batch:,}, {seen:,} seen. "
+        f"From the first {_LEARN_NOTHING:,} that they see, fresh weights learn next to nothing: "
+        "expect a word accuracy near 0 %. Fine-tune a shipped model instead (start words, learning "
+        f"rate 0.0005, 25 epochs), or train for {-(-4 * _LEARN_NOTHING // batch):,} steps or more, "
+        "on a thousand images at least."
+    )
+
 
 def make_model(
     start: str | os.PathLike,
