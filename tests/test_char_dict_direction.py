@@ -10,9 +10,14 @@ import pytest
 from bidi import get_display
 from bidi.mirror import MIRRORED
 from hypothesis import given, strategies as st
+from PIL import Image
 
 from crnn_keras.char_dict import DIRECTIONS, CharDict, has_right_to_left
 from crnn_keras.char_dict.direction import is_reversible, to_logical, to_visual
+from crnn_keras.data.check import check_splits
+from crnn_keras.data.labels import Sample
+from crnn_keras.data.labels.sample import check_label
+from crnn_keras.images import Canvas
 from crnn_keras.model.decoding import Lexicon, best_path, read_with_lexicon
 
 # Worked out by hand: the order of reading, and what an image shows from left to right.
@@ -59,15 +64,7 @@ def test_ids_follow_the_image_and_texts_come_back(name):
 
 
 ALPHABETS = st.sampled_from(
-    [
-        "אבגדה 123",
-        "عربيةم ١٢٣",
-        "אבa1 .-%/",
-        "عرa1 .,%/",
-        "אa()[]«» ",
-        "ש\u05b8\u05c1ב a",
-        "abc (1)",
-    ]
+    ["אבגדה 123", "عربيةم ١٢٣", "אבa1 .-%/", "عرa1 .,%/", "אa()[]«» ", "ש\u05b8\u05c1ב a", "ab (1)"]
 )
 
 
@@ -230,3 +227,56 @@ def test_characters_that_unicode_does_not_know_do_no_harm():
         text = "".join(c for c in text if not "\ud800" <= c <= "\udfff")
         assert len(to_visual(text, "visual")) == len(text)
         assert isinstance(is_reversible(text, "visual"), bool)
+
+
+def test_the_check_names_labels_that_do_not_come_back():
+    char_dict = CharDict("abc שלום\u202e", direction="visual")
+    assert check_label("abc שלום", char_dict, 32, where="labels.tsv, line 2") is None
+    issue = check_label("שלום abc", char_dict, 32, where="labels.tsv, line 3")
+    assert (issue.kind, issue.where) == ("direction of writing", "labels.tsv, line 3")
+    assert "'שלום abc'" in issue.reason and "'abc שלום'" in issue.reason
+    issue = check_label("ש\u202eל", char_dict, 32, where="labels.tsv, line 4")
+    assert issue.kind == "direction of writing" and "invisible" in issue.reason
+
+
+def test_the_check_warns_of_labels_that_run_against_the_frames(tmp_path):
+    samples = []
+    for index, text in enumerate(["exit", "שלום", "مرحبا"]):
+        path = tmp_path / f"{index}.png"
+        Image.fromarray(np.random.default_rng(index).integers(0, 255, (32, 100), np.uint8)).save(
+            path
+        )
+        samples.append(Sample(str(path), text, f"labels.tsv, line {index + 1}"))
+    texts = [sample.text for sample in samples]
+    kind = "right-to-left labels in logical order"
+    for direction, expected in (("logical", 1), ("visual", 0)):
+        char_dict = CharDict.from_labels(texts, direction=direction)
+        issues = check_splits({"train": samples}, char_dict, Canvas()).issues
+        found = [issue for issue in issues if issue.kind == kind]
+        assert len(found) == expected
+        if found:
+            assert found[0].where == "labels.tsv, line 2" and "2 labels" in found[0].reason
+
+
+@pytest.mark.slow
+def test_a_saved_reader_keeps_its_direction(tmp_path):
+    from crnn_keras import OnnxRecognizer, Recognizer, build_crnn, export_onnx, export_saved_model
+
+    char_dict = CharDict("אבגד (12)", direction="visual")
+    model = build_crnn(char_dict, Canvas(widths=(64,)), "small", seed=1)
+    for weight in model.weights[-2:]:
+        weight.assign(np.random.default_rng(0).normal(0, 99, weight.shape) * (weight.ndim > 1))
+    model.save(tmp_path / "hebrew.keras")
+    recognizer = Recognizer.load(tmp_path / "hebrew.keras")
+    assert recognizer.char_dict == char_dict
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 2, (4, 8), np.uint8).repeat(8, 0).repeat(8, 1) * 255 for _ in "1" * 9]
+    export_onnx(tmp_path / "hebrew.keras", tmp_path / "hebrew.onnx")
+    onnx = OnnxRecognizer.load(tmp_path / "hebrew.onnx")
+    assert onnx.char_dict == char_dict
+    texts = [prediction.text for prediction in recognizer.read(images)]
+    assert texts == [prediction.text for prediction in onnx.read(images)]
+    assert max(map(len, texts)) > 1
+    with pytest.raises(ValueError, match=r"hebrew\.keras.*'visual'.*export_onnx"):
+        export_saved_model(tmp_path / "hebrew.keras", tmp_path / "served")
+    assert not (tmp_path / "served").exists()

@@ -34,11 +34,23 @@ def add_label_options(parser: argparse.ArgumentParser) -> None:
         "--image-column", metavar="NAME", help="column of the images in a table; by number: 0"
     )
     group.add_argument("--text-column", metavar="NAME", help="column of the texts in a table")
+    add_encoding_option(group)
     group.add_argument(
         "--encoding",
         default="auto",
         metavar="NAME",
         help="encoding of a label file, such as cp1251 or big5 (%(default)s)",
+    )
+
+
+def add_encoding_option(parser: argparse._ActionsContainer) -> None:
+    """Adds `--encoding`, that of a text file."""
+    parser.add_argument(
+        "--encoding",
+        default="auto",
+        metavar="NAME",
+        help="encoding of a text file, such as cp1251 or big5 (%(default)s: UTF-8, UTF-16, or "
+        "GB18030 where that is plausible)",
     )
 
 

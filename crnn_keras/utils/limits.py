@@ -7,6 +7,10 @@ reads a file from outside takes its bound from here and names it in the error.
 # Images. A larger one is no cropped word or line; decoding it could use up the memory.
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 65_535
+# Scans of a jpeg: a progressive one has a dozen, each of which goes over all pixels. One more is
+# allowed for so many bytes, which may look like a scan by chance.
+MAX_JPEG_SCANS = 64
+BYTES_PER_JPEG_SCAN = 2**14
 # An encoded image in a file, an LMDB or an archive: none of `MAX_PIXELS` needs more.
 MAX_IMAGE_BYTES = 2**28
 # One record of a shard: an image, its label and where it came from.
@@ -52,3 +56,6 @@ MAX_TEXT_BYTES = 4 * MAX_LABEL_CHARACTERS
 MAX_ISOLATED_BYTES = 2**32
 MAX_ISOLATED_SECONDS = 60.0
 MIN_READ_RATE = 2**23
+
+# The state of a run: a line for each epoch, some hundred bytes.
+MAX_STATE_JSON_BYTES = 2**26

@@ -24,6 +24,8 @@ ADVICE = {
     "missing file": "Add the file, or correct the path; `images_folder` is where paths start.",
     "unreadable image": "Make the file again from its source, or remove the row.",
     "unknown character": "Add the characters to the char dict, or correct the labels.",
+    "direction of writing": "Choose another direction of the char dict (visual, visual_rtl), "
+    "remove invisible marks of direction from the label, or cut the image into words.",
     "label too long": "Cut the image into shorter ones, or give its label more frames: the reason "
     "says how. Is it the label of this image?",
     # Usable rows.
@@ -48,6 +50,8 @@ ADVICE = {
     "image shows.",
     "labels are numbers of classes": "Nothing, if the images show these numbers; else write "
     "the text of each image.",
+    "right-to-left labels in logical order": "Set the direction visual of the char dict, unless "
+    "the labels are in the order of the image already: CTC reads from left to right.",
     "full-width and half-width mixed": "Set the normalization half_width of the char dict.",
     "Unicode form": "Set the normalization NFC of the char dict.",
     "labels that differ in case only": "Nothing, if case matters; else set fold_case.",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from crnn_keras.char_dict import CharDict
+from crnn_keras.char_dict import CharDict, has_right_to_left
 from crnn_keras.data.check.display import code_point, counted, examples, is_invisible, visible
 from crnn_keras.data.check.kinds import make_issue
 from crnn_keras.data.issues import Issue
@@ -62,10 +62,22 @@ def find_odd_labels(facts: pd.DataFrame, labels: Sequence[str], char_dict: CharD
         if hidden:
             fact = f"'{visible(text)}' holds {visible(hidden)}"
             issues.append(make_issue("invisible character", where[row], fact, row=row))
+    issues += _find_directions(labels, where) if char_dict.direction == "logical" else []
     issues += _find_widths(labels, where)
     issues += _find_unicode_forms(labels, where)
     issues += [] if char_dict.fold_case else _find_cases(labels, where)
     return issues + _find_rare_characters(facts, labels, char_dict)
+
+
+def _find_directions(labels, where):
+    """Returns one issue if labels run against the frames."""
+    rows = [row for row, text in enumerate(labels) if has_right_to_left(text)]
+    if not rows:
+        return []
+    shown = examples(list(dict.fromkeys(labels[row] for row in rows)), 5)
+    fact = f"characters of scripts that run from right to left in {counted(len(rows), 'label')}: "
+    kind = "right-to-left labels in logical order"
+    return [make_issue(kind, where[rows[0]], fact + shown)]
 
 
 def _half_width(character):

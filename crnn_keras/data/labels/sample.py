@@ -21,13 +21,18 @@ class Sample:
     """Names a labelled image: its bytes are read when they are needed.
 
     Args:
-        image: string, path of the image file; or of the LMDB folder, or of the larger image,
-            that holds the image.
+        image: string, path of the image file; or of the LMDB, the parquet file, the tar, or the
+            larger image, that holds the image.
         text: string, the label.
         where: string, file and line of the label, for messages: `"labels.tsv, line 12"`.
-        key: string, name of the image in an LMDB: `"image-000000012"`. Defaults to `""`.
+        key: string, name of the image in an LMDB (`"image-000000012"`), a parquet file
+            (`"image[12]"`) or a tar (`"words/12.jpg"`). Defaults to `""`.
         box: `(left, top, width, height)` in pixels of a word in a larger image. Defaults to
             `()`: the image is the word.
+        span: `(offset, size)` in bytes of the image in a tar. Defaults to `()`:
+            it is not in a tar.
+        content: string, hash of what was there when the sample was listed for records, `""` if it
+            could not be read. It takes no part in comparisons. Defaults to `None`: it is unknown.
     """
 
     image: str
@@ -36,6 +41,8 @@ class Sample:
     _: KW_ONLY
     key: str = ""
     box: tuple[int, ...] = ()
+    span: tuple[int, ...] = ()
+    content: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def identity(self) -> str:
@@ -51,7 +58,7 @@ class Sample:
         return "/".join([*parts[-2:], *filter(None, (self.key, box))])
 
     def read(self) -> bytes:
-        """Reads the encoded image from its file, its LMDB or a box of a larger image.
+        """Reads the encoded image from its file, its LMDB, parquet file or tar, or its box.
 
         Returns:
             Bytes. A box is clipped at the edges of the larger image and encoded as PNG.
@@ -60,8 +67,10 @@ class Sample:
             ImageError: the image is missing or cannot be read, or its box lies outside the
                 larger image.
         """
+        if self.span:
+            return image_sources.from_span(self.image, self.key, self.span)
         if self.key:
-            return image_sources.from_lmdb(self.image, self.key)
+            return image_sources.from_entry(self.image, self.key)
         if self.box:
             return image_sources.crop(self.image, self.box)
         return image_sources.from_file(self.image)
@@ -102,7 +111,10 @@ class LabelledSet:
 
 
 def check_label(text: str, char_dict: CharDict, frames: int, *, where: str) -> Issue | None:
-    """Checks that a label can be trained on: every character is known, and it fits the frames.
+    """Checks that a label can be trained on.
+
+    Every character is known, the text comes back from the order of the image, and it fits the
+    frames.
 
     Args:
         text: string, the label.
@@ -122,6 +134,11 @@ def check_label(text: str, char_dict: CharDict, frames: int, *, where: str) -> I
     if unknown:
         reason = f"{text!r} has {unknown!r}, outside the char dict of {len(char_dict)} characters."
         return Issue("unknown character", where, reason)
+    if not char_dict.comes_back(text):
+        read = char_dict.decode(char_dict.encode(text))
+        fact = f"looks like {read!r}" if read != text else "holds an invisible mark of direction"
+        reason = f"{text!r} {fact}, with direction={char_dict.direction!r}."
+        return Issue("direction of writing", where, reason)
     needed = frames_needed(char_dict.encode(text))
     if needed > frames:
         reason = f"{text!r} needs {needed} frames, its image has {frames}. Use a wider canvas."
