@@ -1,4 +1,6 @@
-"""LMDB folders of labelled images, as clovaai's benchmark and PARSeq read and write them.
+"""LMDBs of labelled images, as clovaai's benchmark and PARSeq read and write them.
+
+An LMDB is a folder that holds `data.mdb`, or a file of any name (`subdir=False`).
 
 The entries are `num-samples`, `image-%09d` and `label-%09d`, counted from 1.
 
@@ -11,19 +13,26 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import re
 import threading
 from collections.abc import Iterable
 
 import lmdb
 
-from crnn_keras.utils import files
+from crnn_keras.utils import files, trusted
+from crnn_keras.utils.limits import MAX_IMAGE_BYTES, MAX_TEXT_BYTES
 
 FILE = "data.mdb"
 _COUNT = b"num-samples"
 # Entries written in one transaction.
 _CHUNK = 1000
-# The two pages that an LMDB begins with.
-_META_PAGES = 2
+# The two pages that an LMDB begins with, and what stands at the 16th byte of each.
+_META_PAGES, _MAGIC_OFFSET, _MAGIC = 2, 16, (b"\xde\xc0\xef\xbe", b"\xbe\xef\xc0\xde")
+# LMDB maps the size that its writer asked for, often a terabyte, and reads a little of it.
+_MAX_MAPPED_BYTES = 2**46
+# After so many missing entries in a row, num-samples is not believed.
+MOST_MISSING = 1000
+_IMAGE_KEY = re.compile(r"image-([0-9]{9,18})")
 # Open LMDBs by their real paths: `(process, stamp of the file, LmdbFolder)`.
 _OPEN = {}
 _LOCK = threading.Lock()
@@ -45,77 +54,77 @@ def _label_key(index):
     return f"label-{index:09d}"
 
 
+def find_file(path: str | os.PathLike) -> pathlib.Path:
+    """Returns the file of an LMDB.
+
+    Args:
+        path: folder that holds `data.mdb`, or the file itself.
+    """
+    path = pathlib.Path(path)
+    return path / FILE if path.is_dir() else path
+
+
+def is_lmdb(path: str | os.PathLike) -> bool:
+    """Tells whether a file begins as an LMDB does, whatever its name.
+
+    Args:
+        path: the file.
+    """
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(_MAGIC_OFFSET + 4)[_MAGIC_OFFSET:] in _MAGIC
+
+
 class LmdbFolder:
     """Reads an LMDB. Nothing is locked or changed, so it may lie on a read-only disk.
 
-    Use `open_lmdb` to open one: a process can open a folder only once.
+    liblmdb trusts the pages of a file: a damaged one can end the process. So all entries are read
+    once in a process of their own, see `utils.trusted`, and only those are read here.
+
+    Use `open_lmdb` to open one: a process can open an LMDB only once.
 
     Args:
-        folder: folder that holds `data.mdb`.
+        folder: folder that holds `data.mdb`, or a file that is an LMDB.
 
     Raises:
-        ValueError: the folder holds no LMDB, or one that is damaged, cut short or without a
-            usable `num-samples`.
+        ValueError: there is no LMDB, or it is damaged, cut short or without a usable
+            `num-samples`.
     """
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = pathlib.Path(folder)
-        if not (self.folder / FILE).is_file():
+        if not find_file(folder).is_file():
             raise ValueError(f"{self.folder} holds no {FILE}. Expected the folder of an LMDB.")
-        try:
-            self._env = lmdb.open(str(self.folder), readonly=True, lock=False, readahead=False)
-        except lmdb.Error as error:
-            raise ValueError(f"{self.folder / FILE} cannot be read as an LMDB: {error}") from None
-        try:
-            self._check_length()
-            self._length = self._count()
-        except ValueError:
-            self.close()
-            raise
+        self._length, self._readable = trusted.read_once_isolated(
+            _read_all, find_file(folder), max_bytes=_MAX_MAPPED_BYTES
+        )
+        self._env = _open(find_file(folder))
 
     def __len__(self):
         return self._length
 
-    def _check_length(self):
-        """Raises an error if the file is cut short: reading past its end would end the process.
-
-        Only pages that are certainly in use are counted, because a complete file may lack pages
-        that were freed. So a file that lacks only a few pages is not detected.
-        """
-        stat = self._env.stat()
-        pages = sum(stat[kind] for kind in ("branch_pages", "leaf_pages", "overflow_pages"))
-        found = (self.folder / FILE).stat().st_size
-        needed = (pages + _META_PAGES) * stat["psize"]
-        if found < needed:
-            raise ValueError(
-                f"{self.folder / FILE} is cut short: it has {found} bytes, of at least {needed}. "
-                "Copy or download it again."
-            )
-
-    def _count(self):
-        count = self._get(_COUNT)
-        # More than 18 digits cannot be a length.
-        if count is None or not count.isdigit() or len(count) > 18:
-            raise ValueError(
-                f"{self.folder / FILE} has no usable 'num-samples' but {count!r}. Expected an "
-                "LMDB as clovaai's create_lmdb_dataset.py writes it."
-            )
-        return int(count)
-
-    def _get(self, key, read=bytes):
-        """Returns an entry's content, passed through `read`; None if there is no such entry."""
+    def _get(self, key, read, *, max_bytes):
+        """Returns an entry's content, passed through `read`."""
         try:
             with self._env.begin(buffers=True) as transaction:
-                found = transaction.get(key)
-                return None if found is None else read(found)
+                found = transaction.get(key.encode())
+                if found is None:
+                    raise ValueError(f"{self.folder}, {key}: there is no such entry.")
+                if len(found) > max_bytes:
+                    raise ValueError(
+                        f"{self.folder}, {key}: the entry has {len(found):,} bytes. Expected at "
+                        f"most {max_bytes:,}."
+                    )
+                return read(found)
         except lmdb.Error as error:
-            raise ValueError(f"{self.folder}, {key.decode()}: {error}.") from None
+            raise ValueError(f"{self.folder}, {key}: {error}.") from None
 
-    def _entry(self, key):
-        content = self._get(key.encode())
-        if content is None:
+    def _get_image(self, key, read):
+        match = _IMAGE_KEY.fullmatch(key)
+        if not match or int(match[1]) > self._readable:
             raise ValueError(f"{self.folder}, {key}: there is no such entry.")
-        return content
+        return self._get(key, read, max_bytes=MAX_IMAGE_BYTES)
 
     def check_image(self, key: str) -> None:
         """Raises an error if an image has no entry; the image itself is not read.
@@ -124,10 +133,9 @@ class LmdbFolder:
             key: name of the entry, see `image_key`.
 
         Raises:
-            ValueError: there is no such entry, or it is damaged.
+            ValueError: there is no such entry, or it is damaged or too large.
         """
-        if not self._get(key.encode(), read=lambda found: True):
-            raise ValueError(f"{self.folder}, {key}: there is no such entry.")
+        self._get_image(key, len)
 
     def image(self, key: str) -> bytes:
         """Returns an encoded image.
@@ -139,9 +147,9 @@ class LmdbFolder:
             Bytes.
 
         Raises:
-            ValueError: there is no such entry, or it is damaged.
+            ValueError: there is no such entry, or it is damaged or too large.
         """
-        return self._entry(key)
+        return self._get_image(key, bytes)
 
     def label(self, index: int) -> str:
         """Returns the label of an image.
@@ -153,10 +161,10 @@ class LmdbFolder:
             String.
 
         Raises:
-            ValueError: the entry is missing, damaged or not UTF-8.
+            ValueError: the entry is missing, damaged, too large or not UTF-8.
         """
         key = _label_key(index)
-        label = self._entry(key)
+        label = self._get(key, bytes, max_bytes=MAX_TEXT_BYTES)
         try:
             return label.decode()
         except UnicodeDecodeError:
@@ -167,15 +175,100 @@ class LmdbFolder:
         self._env.close()
 
 
+def _read_all(path: pathlib.Path) -> tuple[int, int]:
+    """Reads all entries of an LMDB as `LmdbFolder` does. A damaged file can end the process.
+
+    Args:
+        path: its file.
+
+    Returns:
+        Tuple of `num-samples` and the last image that was looked for: no entry is looked for after
+        `MOST_MISSING` images in a row that have no image or no label.
+
+    Raises:
+        ValueError: see `LmdbFolder`.
+    """
+    with contextlib.closing(_open(path)) as env:
+        _check_length(env, path)
+        length = _count(env, path)
+        missing = index = 0
+        transaction = env.begin(buffers=True)
+        while index < length and missing < MOST_MISSING:
+            index += 1
+            is_there = True
+            for key in (_label_key(index), image_key(index)):
+                try:
+                    found = transaction.get(key.encode())
+                except lmdb.Error:
+                    found = None
+                    # It is of no use after an error.
+                    transaction.abort()
+                    transaction = env.begin(buffers=True)
+                is_there &= found is not None
+                if found:
+                    # Bytes in one piece lie in the file if both their ends do.
+                    _ = found[0], found[-1]
+            missing = 0 if is_there else missing + 1
+        transaction.abort()
+        return length, index
+
+
+def _open(path):
+    try:
+        is_folder = path.name == FILE
+        return lmdb.open(
+            str(path.parent if is_folder else path),
+            subdir=is_folder,
+            readonly=True,
+            lock=False,
+            readahead=False,
+        )
+    except lmdb.Error as error:
+        raise ValueError(f"{path} cannot be read as an LMDB: {error}") from None
+
+
+def _check_length(env, path):
+    """Raises an error if the file is cut short.
+
+    Only pages that are certainly in use are counted, because a complete file may lack pages that
+    were freed. So a file that lacks only a few pages is not detected here: reading them ends the
+    process.
+    """
+    stat = env.stat()
+    pages = sum(stat[kind] for kind in ("branch_pages", "leaf_pages", "overflow_pages"))
+    found, needed = path.stat().st_size, (pages + _META_PAGES) * stat["psize"]
+    if found < needed:
+        raise ValueError(
+            f"{path} is cut short: it has {found} bytes, of at least {needed}. Copy or download it "
+            "again."
+        )
+
+
+def _count(env, path):
+    try:
+        with env.begin() as transaction:
+            count = transaction.get(_COUNT)
+    except lmdb.Error as error:
+        raise ValueError(f"{path}, num-samples: {error}.") from None
+    # More than 18 digits cannot be a length.
+    if count is None or not count.isdigit() or len(count) > 18:
+        shown = count if count is None else count[:40]
+        raise ValueError(
+            f"{path} has no usable 'num-samples' but {shown!r}. Expected an LMDB as clovaai's "
+            "create_lmdb_dataset.py writes it."
+        )
+    return int(count)
+
+
 def open_lmdb(folder: str | os.PathLike) -> LmdbFolder:
     """Opens an LMDB, or returns the one that this process has open.
 
-    LMDB cannot open a folder twice in a process, and an open one must not be used after a fork.
+    LMDB cannot open a file twice in a process, and an open one must not be used after a fork.
     So a forked process closes the LMDB that it inherited and opens it again; the same happens
     when the file was replaced.
 
     Args:
-        folder: folder that holds `data.mdb`.
+        folder: folder that holds `data.mdb`, or a file that is an LMDB.
 
     Returns:
         `LmdbFolder`.
@@ -183,25 +276,18 @@ def open_lmdb(folder: str | os.PathLike) -> LmdbFolder:
     Raises:
         ValueError: see `LmdbFolder`.
     """
-    path = os.path.realpath(folder)
+    path = os.path.realpath(find_file(folder))
     with _LOCK:
         process, stamp, db = _OPEN.get(path, (None, None, None))
-        if (process, stamp) != (os.getpid(), _stamp(path)):
+        if (process, stamp) != (os.getpid(), trusted.stamp(path)):
             if db:
                 db.close()
                 del _OPEN[path]
+            stamp = trusted.stamp(path)
             # Messages show the path that was asked for, not the real one.
             db = LmdbFolder(folder)
-            _OPEN[path] = (os.getpid(), _stamp(path), db)
+            _OPEN[path] = (os.getpid(), stamp, db)
         return db
-
-
-def _stamp(folder):
-    try:
-        stat = os.stat(os.path.join(folder, FILE))
-    except OSError:
-        return None
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _new_lock():

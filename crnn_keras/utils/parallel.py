@@ -12,6 +12,8 @@ from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+from crnn_keras.utils import trusted
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -52,7 +54,9 @@ def parallel_map(
     from loky import ProcessPoolExecutor
 
     theirs, ours = multiprocessing.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(processes, initializer=start_worker, initargs=(theirs,))
+    pool = ProcessPoolExecutor(
+        processes, initializer=_start_with, initargs=(theirs, trusted.known())
+    )
     try:
         yield from _in_order(pool, function, jobs, workers=processes)
         pool.shutdown()
@@ -98,6 +102,11 @@ def _in_order(pool: Executor, function, jobs, *, workers):
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+def _start_with(parent_is_open, outcomes):
+    start_worker(parent_is_open)
+    trusted.learn(outcomes)
 
 
 def start_worker(parent_is_open: Connection) -> None:

@@ -12,6 +12,7 @@ from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.sample import Sample
 from crnn_keras.data.labels.source import Source, check_text
 from crnn_keras.images import SUFFIXES
+from crnn_keras.utils.log import printable
 
 # In order of preference: a name of the first form matches the next two as well.
 _FORMS = {
@@ -56,11 +57,11 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
         pattern = _FORMS[form]
     for _, entries in walk(source.path):
         for entry in entries:
-            issue = _check_entry(entry, source.path)
+            issue = check_entry(entry, source.path)
             if issue:
                 yield issue
                 continue
-            where = _printable(entry.path)
+            where = printable(entry.path)
             match = pattern.fullmatch(os.path.splitext(entry.name)[0])
             if match:
                 text = match["text"].strip()
@@ -81,36 +82,59 @@ def walk(folder: str | os.PathLike) -> Iterator[tuple[str, list[os.DirEntry]]]:
 
     Yields:
         Tuples of a folder's path and its sorted `os.DirEntry`s that are not folders.
+
+    Raises:
+        ValueError: a folder cannot be read.
     """
     waiting = [str(folder)]
     while waiting:
         here = waiting.pop()
-        with os.scandir(here) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+        try:
+            with os.scandir(here) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise ValueError(f"{printable(here)} cannot be read: {error.strerror}.") from None
         entries = [e for e in entries if not e.name.startswith((".", "__MACOSX"))]
         below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
         waiting.extend(reversed(below))
         yield here, [entry for entry in entries if not entry.is_dir(follow_symlinks=False)]
 
 
-def _printable(path):
-    """Returns a path that can be printed: file names need not be UTF-8."""
-    return path.encode("utf-8", "backslashreplace").decode()
+def check_entry(entry: os.DirEntry, folder: str | os.PathLike) -> Issue | None:
+    """Checks that an entry of a folder is an image file in that folder.
 
+    Args:
+        entry: what `walk` yields.
+        folder: where the walk began.
 
-def _check_entry(entry, folder):
-    """Returns an issue if an entry of a folder is not an image file in that folder."""
-    where = _printable(entry.path)
+    Returns:
+        An `Issue`, or `None` if the entry can be used.
+    """
+    where = printable(entry.path)
     if not entry.name.lower().endswith(SUFFIXES):
         reason = f"not an image's suffix; expected {', '.join(SUFFIXES)}."
         if entry.name.lower().endswith(_LABEL_SUFFIXES):
             reason += " If it holds the labels, name the file itself."
         return Issue("no image", where, reason)
+    return check_is_file(entry, folder)
+
+
+def check_is_file(entry: os.DirEntry, folder: str | os.PathLike) -> Issue | None:
+    """Checks that an entry of a folder is a file in that folder: no pipe, and no link out of it.
+
+    Args:
+        entry: what `walk` yields.
+        folder: where the walk began.
+
+    Returns:
+        An `Issue`, or `None` if the entry can be read.
+    """
+    where = printable(entry.path)
     if entry.is_symlink() and not _lies_in(entry.path, folder):
-        reason = f"a link that leaves {folder}. Copy the image to its place."
+        reason = f"a link that leaves {folder}. Copy the file to its place."
         return Issue("path outside the folder", where, reason)
     if not entry.is_file():
-        reason = "neither a file nor a folder. Copy the image to its place."
+        reason = "neither a file nor a folder. Copy the file to its place."
         return Issue("no image", where, reason)
     return None
 

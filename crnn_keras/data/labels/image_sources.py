@@ -1,18 +1,16 @@
-"""The bytes of an image in a file, in a box of a larger image, or in an LMDB."""
+"""The bytes of an image: a file, a box of a larger image, an entry of a database."""
 
 from __future__ import annotations
 
 import io
 import os
 import stat
+import tarfile
 
+from crnn_keras.data import parquet_file
 from crnn_keras.data.lmdb_folder import open_lmdb
-from crnn_keras.images import ImageError, open_image
-
-# No image of at most `images.MAX_PIXELS` needs a larger file.
-_MAX_BYTES = 1 << 28
-# PNG can hold these modes; others are converted to RGB.
-_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+from crnn_keras.images import ImageError, to_gray
+from crnn_keras.utils.limits import MAX_IMAGE_BYTES
 
 
 def from_file(path: str | os.PathLike) -> bytes:
@@ -28,20 +26,75 @@ def from_file(path: str | os.PathLike) -> bytes:
         ImageError: the file does not exist, cannot be read, or has over 256 MB.
     """
     try:
-        state = os.stat(path)
-        # Reading a pipe would wait forever.
-        if not stat.S_ISREG(state.st_mode):
-            raise ImageError(f"{path} is not a file. Expected an image")
-        if state.st_size > _MAX_BYTES:
-            raise ImageError(
-                f"{path} has over {_MAX_BYTES >> 20} MB. Crop it to one word or line first"
-            )
+        _check_file(path, max_bytes=MAX_IMAGE_BYTES)
         with open(path, "rb") as file:
             return file.read()
-    except FileNotFoundError:
-        raise ImageError(f"{path} does not exist") from None
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error}") from None
+    except (OSError, ValueError) as error:
+        raise _explain(path, error) from None
+
+
+def from_span(path: str | os.PathLike, key: str, span: tuple[int, int]) -> bytes:
+    """Reads an image of a tar, at the place that was recorded when the tar was listed.
+
+    Args:
+        path: the tar.
+        key: string, name of the image in it.
+        span: `(offset, size)` of its bytes.
+
+    Returns:
+        Bytes.
+
+    Raises:
+        ImageError: the tar does not exist or cannot be read, or another file stands there now.
+    """
+    offset, size = span
+    header = offset - tarfile.BLOCKSIZE
+    try:
+        _check_file(path)
+        if header < 0 or not 0 <= size <= MAX_IMAGE_BYTES:
+            raise ImageError(f"{path}, {key}: no image of a tar lies at {span}")
+        with open(path, "rb") as file:
+            file.seek(header)
+            content = file.read(tarfile.BLOCKSIZE + size)
+    except (OSError, ValueError) as error:
+        raise _explain(path, error) from None
+    try:
+        member = tarfile.TarInfo.frombuf(content[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        member = None
+    # Long names, and those that are not ASCII, may stand elsewhere.
+    is_short = key.isascii() and len(key) < tarfile.LENGTH_NAME
+    if (
+        member is None
+        or member.size != size
+        or len(content) != tarfile.BLOCKSIZE + size
+        or (is_short and member.name != key)
+    ):
+        raise ImageError(
+            f"{path}, {key}: the tar was changed after its labels were read. Read them again"
+        )
+    return content[tarfile.BLOCKSIZE :]
+
+
+def from_entry(path: str | os.PathLike, key: str) -> bytes:
+    """Reads an image of an LMDB or a parquet file, which stays open for the next image.
+
+    Args:
+        path: folder that holds `data.mdb`, an LMDB of one file, or a parquet file.
+        key: string, name of the entry: `"image-000000012"`, or `"image[12]"` of a parquet file.
+
+    Returns:
+        Bytes.
+
+    Raises:
+        ImageError: there is no such entry or file.
+    """
+    try:
+        if parquet_file.split_key(key):
+            return parquet_file.read_image(path, key)
+        return open_lmdb(path).image(key)
+    except (OSError, ValueError) as error:
+        raise ImageError(str(error).rstrip(".")) from None
 
 
 def crop(path: str | os.PathLike, box: tuple[int, int, int, int]) -> bytes:
@@ -49,47 +102,42 @@ def crop(path: str | os.PathLike, box: tuple[int, int, int, int]) -> bytes:
 
     Args:
         path: the larger image.
-        box: `(left, top, width, height)` in pixels.
+        box: `(left, top, width, height)` in pixels of the image as it is shown: upright.
 
     Returns:
-        Bytes of the crop, encoded as PNG.
+        Bytes of the crop, encoded as a gray PNG.
 
     Raises:
         ImageError: the image cannot be read, or the box lies outside it.
     """
     left, top, width, height = box
-    with open_image(path) as image:
-        right, bottom = min(left + width, image.width), min(top + height, image.height)
-        left, top = max(left, 0), max(top, 0)
-        if left >= right or top >= bottom:
-            raise ImageError(
-                f"{path} has {image.width} x {image.height} pixels, and none of them lie in the "
-                f"box {box} of left, top, width, height. Correct the box or remove the row"
-            )
-        buffer = io.BytesIO()
-        try:
-            word = image.crop((left, top, right, bottom))
-            word = word if word.mode in _PNG_MODES else word.convert("RGB")
-            word.save(buffer, "PNG")
-        except Exception as error:  # Pillow raises nearly anything at a damaged file.
-            raise ImageError(f"{path} cannot be decoded: {error}") from None
+    page = to_gray(path)
+    right, bottom = min(left + width, page.width), min(top + height, page.height)
+    left, top = max(left, 0), max(top, 0)
+    if left >= right or top >= bottom:
+        raise ImageError(
+            f"{path} has {page.width} x {page.height} pixels, and none of them lie in the "
+            f"box {box} of left, top, width, height. Correct the box or remove the row"
+        )
+    buffer = io.BytesIO()
+    page.crop((left, top, right, bottom)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def from_lmdb(folder: str | os.PathLike, key: str) -> bytes:
-    """Reads an image of an LMDB, which stays open for the next image.
+def _check_file(path, *, max_bytes=None):
+    """Raises an error unless a path is that of a file: reading a pipe would wait forever."""
+    state = os.stat(path)
+    if not stat.S_ISREG(state.st_mode):
+        raise ImageError(f"{path} is not a file. Expected an image")
+    if max_bytes and state.st_size > max_bytes:
+        raise ImageError(f"{path} has over {max_bytes >> 20} MB. Crop it to one word or line first")
 
-    Args:
-        folder: folder that holds `data.mdb`.
-        key: string, name of the entry: `"image-000000012"`.
 
-    Returns:
-        Bytes.
-
-    Raises:
-        ImageError: there is no such entry or LMDB.
-    """
-    try:
-        return open_lmdb(folder).image(key)
-    except ValueError as error:
-        raise ImageError(str(error).rstrip(".")) from None
+def _explain(path, error):
+    """Returns an `ImageError` for what opening a file raised."""
+    if isinstance(error, ImageError):
+        return error
+    if isinstance(error, FileNotFoundError):
+        return ImageError(f"{path} does not exist")
+    # A ValueError: the path holds a zero byte or a lone surrogate.
+    return ImageError(f"{path} cannot be read: {error}")

@@ -1,4 +1,4 @@
-"""LMDB folders with `num-samples`, `image-%09d` and `label-%09d`; or a tree of such folders."""
+"""LMDBs with `num-samples`, `image-%09d`, `label-%09d`: folders or files, or a tree of them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.file_name import walk
 from crnn_keras.data.labels.sample import Sample
 from crnn_keras.data.labels.source import Source, check_text
-from crnn_keras.data.lmdb_folder import FILE, image_key, open_lmdb
+from crnn_keras.data.lmdb_folder import FILE, MOST_MISSING, image_key, is_lmdb, open_lmdb
 
-# After so many missing entries in a row, num-samples is not believed.
-_MOST_MISSING = 1000
+_SUFFIXES = (".lmdb", ".mdb")
 
 
 def rows(source: Source) -> Iterator[Sample | Issue]:
     """Reads an LMDB, or all LMDBs below a folder, in the order of their paths.
 
+    An LMDB is a folder that holds `data.mdb`, or a file that ends in `.lmdb` or `.mdb`.
+
     Args:
-        source: a `Source`; its path is a folder.
+        source: a `Source`.
 
     Yields:
         `Sample`s and `Issue`s.
@@ -27,18 +28,33 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
     Raises:
         ValueError: there is no LMDB, or it is damaged.
     """
-    folders = [
-        pathlib.Path(folder)
-        for folder, entries in walk(source.path)
-        if any(entry.name == FILE for entry in entries)
-    ]
-    if not folders:
+    found = [source.path] if source.path.is_file() else list(find_lmdbs(source.path))
+    if not found:
         raise ValueError(f"{source.path} holds no {FILE}. Expected the folder of an LMDB.")
-    if folders != [source.path]:
-        names = ", ".join(str(folder.relative_to(source.path)) for folder in folders)
+    if found != [source.path]:
+        names = ", ".join(str(path.relative_to(source.path)) for path in found)
         source.notes.append(f"LMDBs read: {names}")
-    for folder in folders:
-        yield from _rows(folder)
+    for path in found:
+        yield from _rows(path)
+
+
+def find_lmdbs(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Looks for LMDBs in a folder and the folders below it, in the order of their paths.
+
+    Args:
+        folder: where to begin.
+
+    Yields:
+        Folders that hold `data.mdb`, and files that are LMDBs.
+    """
+    for here, entries in walk(folder):
+        names = [entry.name for entry in entries]
+        if FILE in names:
+            yield pathlib.Path(here)
+        for name in names:
+            path = pathlib.Path(here, name)
+            if name != FILE and name.lower().endswith(_SUFFIXES) and is_lmdb(path):
+                yield path
 
 
 def _rows(folder):
@@ -52,13 +68,13 @@ def _rows(folder):
         except ValueError as error:
             missing += 1
             reason = f"{str(error).rstrip('.')}. Write the LMDB again, or ignore this row."
-            if missing == _MOST_MISSING:
+            if missing == MOST_MISSING:
                 reason = (
-                    f"num-samples is {len(db)}, but the last {_MOST_MISSING} entries are missing "
+                    f"num-samples is {len(db)}, but the last {MOST_MISSING} entries are missing "
                     "or damaged: reading stops here. Write the LMDB again."
                 )
             yield Issue("entry missing or damaged", where, reason)
-            if missing == _MOST_MISSING:
+            if missing == MOST_MISSING:
                 return
         else:
             missing = 0
