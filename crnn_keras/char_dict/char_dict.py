@@ -32,6 +32,7 @@ from crnn_keras.char_dict.normalization import (
 from crnn_keras.char_dict.presets import FOLD_CASE_PRESETS, PRESETS, preset_characters
 from crnn_keras.utils import files
 from crnn_keras.utils.checks import COUNT, FLAG, TEXT, Of, OneOf, check_arguments, check_value
+from crnn_keras.utils.encodings import AUTO
 
 BLANK = 0
 
@@ -156,6 +157,7 @@ class CharDict:
         normalization: str | None = None,
         fold_case: bool = False,
         direction: str | None = None,
+        encoding: str = AUTO,
     ) -> CharDict:
         """Makes a dictionary from a preset, from labels or from a file.
 
@@ -183,6 +185,8 @@ class CharDict:
             fold_case: See `CharDict`. A source that folds case always does. Defaults to `False`.
             direction: See `CharDict`. Defaults to `None`: that of a saved dictionary, otherwise
                 a visual one if there are right-to-left characters; a printed line says so.
+            encoding: Encoding of a text file of characters. Defaults to `"auto"`, see
+                `read_samples`.
 
         Returns:
             A `CharDict`.
@@ -205,7 +209,7 @@ class CharDict:
         elif name in PRESETS:
             found = cls.from_preset(name)
         elif path.is_file() and path.suffix != ".json":
-            found = cls.from_file(path, **options)
+            found = cls.from_file(path, encoding=encoding, **options)
         elif path.is_file() and _is_saved(path):
             found = cls.load(path)
         elif path.exists():
@@ -332,6 +336,7 @@ class CharDict:
         normalization: str = "nfc",
         fold_case: bool = False,
         direction: str | None = None,
+        encoding: str = AUTO,
     ) -> CharDict:
         """Makes a dictionary of the most frequent characters of text files, by falling frequency.
 
@@ -348,6 +353,7 @@ class CharDict:
             fold_case: See `CharDict`. Defaults to `False`.
             direction: See `CharDict`. Defaults to `None`: `"visual"` if there are right-to-left
                 characters, as a printed line says; otherwise `"logical"`.
+            encoding: Of the files, see `corpus_counts`. Defaults to `"auto"`.
 
         Returns:
             A `CharDict`.
@@ -364,9 +370,10 @@ class CharDict:
         >>> CharDict.from_corpus(path, 2).characters
         'an'
         """
-        counts = corpus.corpus_counts(paths, normalization=normalization, fold_case=fold_case)
+        options = {"normalization": normalization, "fold_case": fold_case}
+        counts = corpus.corpus_counts(paths, encoding=encoding, **options)
         characters = corpus.most_frequent(counts, size, min_count=min_count)
-        found = cls(characters, normalization=normalization, fold_case=fold_case)
+        found = cls(characters, **options)
         direction = direction or choose_direction(characters, "the corpus")
         return found._adapt(extra_characters, normalization, fold_case, direction)
 
@@ -381,6 +388,7 @@ class CharDict:
         normalization: str | None = None,
         fold_case: bool = False,
         direction: str | None = None,
+        encoding: str = AUTO,
     ) -> CharDict:
         """Makes a dictionary from a text file that holds one character a line, or all in one line.
 
@@ -388,13 +396,13 @@ class CharDict:
         PP-OCR, with its ids: `from_source("ppocr_keys_v1.txt", extra_characters=" ")`.
 
         Args:
-            path: Text file in an encoding of `files.read_text`, such as `chinese_dict.txt` of
-                CRNN_Tensorflow.
+            path: Text file, such as `chinese_dict.txt` of CRNN_Tensorflow.
             normalization: See `CharDict`. Defaults to `None`: `"none"` for a list that NFC would
                 change, otherwise `"nfc"`. If one is chosen, the list is normalized too. A printed
                 line names the characters that this concerns.
             fold_case: See `CharDict`. Defaults to `False`.
             direction: As in `from_corpus`. Defaults to `None`.
+            encoding: Name of the file's encoding. Defaults to `"auto"`, see `read_samples`.
 
         Returns:
             A `CharDict`.
@@ -402,7 +410,7 @@ class CharDict:
         Raises:
             ValueError: If the file is empty or too large, or a character is repeated.
         """
-        characters = lists.read_list(path)
+        characters = lists.read_list(path, encoding)
         options = {"normalization": normalization, "direction": direction}
         return cls._from_list(characters, path, fold_case=fold_case, **options)
 

@@ -13,6 +13,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from crnn_keras.char_dict.normalization import check_normalization, normalize_text
 from crnn_keras.utils import files
+from crnn_keras.utils.encodings import AUTO
 
 # Characters that are read at a time, and of the line they end in.
 _CHUNK = 1 << 20
@@ -25,15 +26,17 @@ def corpus_counts(
     *,
     normalization: str = "nfc",
     fold_case: bool = False,
+    encoding: str = AUTO,
 ) -> collections.Counter[str]:
     """Counts every character of text files but line breaks.
 
     Args:
-        paths: A text file, a folder of text files, or a list of these; encodings as in
-            `files.read_text`.
+        paths: A text file, a folder of text files, or a list of these.
         normalization: Normalization in which the text is counted, see `CharDict`. Defaults to
             `"nfc"`.
         fold_case: Whether to count in lower case. Defaults to `False`.
+        encoding: Name of the files' encoding. Defaults to `"auto"`: each file's is found, see
+            `read_samples`.
 
     Returns:
         Counter of characters. It holds white space and control characters too, which
@@ -45,7 +48,7 @@ def corpus_counts(
     check_normalization(normalization)
     counts = collections.Counter()
     for path in _list_files(paths):
-        counts.update(_count_file(path, normalization, fold_case))
+        counts.update(_count_file(path, encoding, normalization, fold_case))
     counts.pop("\n", None)
     return counts
 
@@ -124,10 +127,10 @@ def _list_folder(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _count_file(
-    path: pathlib.Path, normalization: str, fold_case: bool
+    path: pathlib.Path, encoding: str, normalization: str, fold_case: bool
 ) -> collections.Counter[str]:
     counts = collections.Counter()
-    with files.open_text(path) as file:
+    with files.open_text(path, encoding) as file:
         # To the end of a line, so that an accent is not separated from its letter.
         while chunk := file.read(_CHUNK) + file.readline(_CHUNK):
             counts.update(normalize_text(chunk, normalization, fold_case))

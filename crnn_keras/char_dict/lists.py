@@ -14,6 +14,7 @@ from crnn_keras.char_dict.normalization import (
     normalize_characters,
 )
 from crnn_keras.utils import files
+from crnn_keras.utils.encodings import AUTO
 from crnn_keras.utils.limits import MAX_CHAR_DICT_BYTES
 
 
@@ -44,11 +45,12 @@ def read_json(path: str | os.PathLike) -> Any:
     return files.read_json(path)
 
 
-def read_list(path: str | os.PathLike) -> str:
+def read_list(path: str | os.PathLike, encoding: str = AUTO) -> str:
     """Reads a text file of characters, one a line or all in one line, see `CharDict.from_file`.
 
     Args:
-        path: Text file in UTF-8, UTF-16 or GB18030.
+        path: Text file.
+        encoding: Name of its encoding. Defaults to `"auto"`, see `read_samples`.
 
     Returns:
         Its characters, in order.
@@ -57,7 +59,7 @@ def read_list(path: str | os.PathLike) -> str:
         ValueError: If the file is too large, is not text, or a character is repeated.
     """
     check_size(path)
-    text, _ = files.read_text(path)
+    text, _ = files.read_text(path, encoding)
     lines = {}
     for line_number, line in enumerate(text.split("\n"), start=1):
         for character in line:

@@ -35,12 +35,6 @@ def add_label_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--text-column", metavar="NAME", help="column of the texts in a table")
     add_encoding_option(group)
-    group.add_argument(
-        "--encoding",
-        default="auto",
-        metavar="NAME",
-        help="encoding of a label file, such as cp1251 or big5 (%(default)s)",
-    )
 
 
 def add_encoding_option(parser: argparse._ActionsContainer) -> None:

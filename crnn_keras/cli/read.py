@@ -23,6 +23,7 @@ from crnn_keras.cli.common import (
     load_recognizer,
     number,
 )
+from crnn_keras.cli.options import add_encoding_option
 from crnn_keras.utils.checks import COUNT, FRACTION, NATURAL
 from crnn_keras.utils.log import printable
 
@@ -77,6 +78,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--lexicon", metavar="FILE", help="text file of the words that may occur, one a line"
     )
+    add_encoding_option(parser)
     parser.add_argument(
         "--delta",
         type=number(NATURAL),
@@ -100,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
     predictions = recognizer.stream(
         iter(paths),
         batch_size=options.batch_size,
-        lexicon=_read_lexicon(options.lexicon, recognizer),
+        lexicon=_read_lexicon(options.lexicon, options.encoding, recognizer),
         delta=options.delta,
         tta_views=options.tta_views,
     )
@@ -145,13 +147,13 @@ def find_images(arguments: Iterable[str]) -> Iterator[str]:
             yield argument
 
 
-def _read_lexicon(path: str | None, recognizer: BaseRecognizer) -> Lexicon | None:
+def _read_lexicon(path: str | None, encoding: str, recognizer: BaseRecognizer) -> Lexicon | None:
     if path is None:
         return None
     from crnn_keras.model.decoding.lexicon import Lexicon
     from crnn_keras.utils import files
 
-    with files.open_text(path) as file:
+    with files.open_text(path, encoding) as file:
         words = [line.strip() for line in file if line.strip()]
     if not words:
         raise CommandError(f"{path} holds no words. Expected one a line")

@@ -141,7 +141,7 @@ class Batches:
             text = PROTOCOLS[self.protocol](record.text)
             frames = self.canvas.frames(record.height, record.width)
             where = f"{self.records.describe(position)} ({record.source})"
-            if issue := check_label(text, self.char_dict, frames, where=where):
+            if issue := check_label(text, self.char_dict, frames, where=where, canvas=self.canvas):
                 self.skipped.append(issue)
                 continue
             self._positions.append(position)

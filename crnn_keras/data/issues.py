@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 
 from crnn_keras.utils import files
+from crnn_keras.utils.log import printable
 
 # From the worst to the mildest.
 SEVERITIES = ("error", "warning", "info")
@@ -63,7 +64,8 @@ def issue_line(issue: Issue | None = None) -> bytes:
         issue: an `Issue`; `None` for the line with the names of the columns. Defaults to `None`.
 
     Returns:
-        Bytes that end in a line break; tabs and line breaks in the texts become spaces.
+        Bytes that end in a line break; tabs and line breaks in the texts become spaces, and what a
+        terminal would obey becomes an escape, see `printable`.
 
     Example:
 
@@ -71,7 +73,7 @@ def issue_line(issue: Issue | None = None) -> bytes:
     b'severity\tkind\twhere\treason\n'
     """
     cells = [getattr(issue, name) for name in _COLUMNS] if issue else _COLUMNS
-    line = "\t".join(re.sub(r"[\t\n\r]", " ", cell) for cell in cells)
+    line = "\t".join(printable(re.sub(r"[\t\n\r]", " ", cell)) for cell in cells)
     return f"{line}\n".encode("utf-8", "backslashreplace")
 
 

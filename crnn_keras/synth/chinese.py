@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from crnn_keras.synth.texts import Split
+from crnn_keras.utils import files
+from crnn_keras.utils.encodings import AUTO
 
 # Enough for a split of a hundredth.
 _TRIES = 2000
@@ -27,8 +29,9 @@ class ChineseTexts:
         characters: String or list of the characters to draw. White space appears inside corpus
             lines only.
         seed: Integer. Defaults to `0`.
-        corpus: List of lines, or path of a text file in UTF-8. Lines are split at all other
-            characters. Defaults to None.
+        corpus: List of lines, or path of a text file. Lines are split at all other characters.
+            Defaults to None.
+        encoding: Name of the file's encoding. Defaults to `"auto"`, see `read_samples`.
         frequencies: Dict of `character: frequency`, in any unit; used where there is no corpus.
             Defaults to None: all characters are equally frequent.
         shortest: Fewest characters of a line. Defaults to `1`.
@@ -56,6 +59,7 @@ class ChineseTexts:
         seed: int = 0,
         *,
         corpus: Sequence[str] | str | os.PathLike | None = None,
+        encoding: str = AUTO,
         frequencies: Mapping[str, float] | None = None,
         shortest: int = 1,
         longest: int = 20,
@@ -79,7 +83,7 @@ class ChineseTexts:
         order = np.random.default_rng([seed, 6]).permutation(range(shortest, longest + 1))
         self._lengths = [int(length) for length in order]
         self._ends = [0, *itertools.accumulate(self._lengths)]
-        self._runs = [] if corpus is None else self._find_runs(corpus, allowed)
+        self._runs = [] if corpus is None else self._find_runs(corpus, encoding, allowed)
         # Where each run ends if all are laid end to end.
         self._run_ends = list(itertools.accumulate(map(len, self._runs)))
         weights = [(frequencies or {}).get(character, 0) for character in self._deck]
@@ -134,12 +138,11 @@ class ChineseTexts:
     def _draw_length(self, rng):
         return self._shortest + int(rng.integers(self._longest - self._shortest + 1))
 
-    def _find_runs(self, corpus, allowed):
+    def _find_runs(self, corpus, encoding, allowed):
         """Returns all runs of allowed characters that are long enough."""
         lines = corpus
         if not isinstance(corpus, (list, tuple)):
-            with open(corpus, encoding="utf-8-sig") as file:
-                lines = file.read().splitlines()
+            lines = files.read_text(corpus, encoding)[0].splitlines()
         runs = []
         for line in lines:
             groups = itertools.groupby(line, allowed.__contains__)

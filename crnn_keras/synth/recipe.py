@@ -18,12 +18,14 @@ from crnn_keras.synth.rendering import render_jpeg
 from crnn_keras.synth.style import Style
 from crnn_keras.synth.texts import WORD_LIST, WordTexts, read_words
 from crnn_keras.utils import files
+from crnn_keras.utils.encodings import AUTO
 
 # Raise it with every change that shows in an image or text of the same recipe.
 _DRAWING = 3
 _TEXTS = {
     "words": {
         "file": "",
+        "encoding": AUTO,
         "numbers": 0.08,
         "codes": 0.06,
         "max_length": 14,
@@ -36,6 +38,7 @@ _TEXTS = {
     "chinese": {
         "characters": "",
         "corpus": "",
+        "encoding": AUTO,
         "frequencies": {},
         "shortest": 1,
         "longest": 20,
@@ -80,9 +83,10 @@ class Recipe:
 
     Args:
         texts: Dict of the texts' kind and settings; settings that are missing have their defaults.
-            `{"kind": "words", "file": path}` takes the words of a list, or of the package's English
-            list without a file, and the settings of `WordTexts`; `"labels": "alphanumeric"` labels
-            an image by the rule of the field's benchmarks, `Hello!` as `hello`.
+            `{"kind": "words", "file": path, "encoding": "auto"}` takes the words of a list, or of
+            the package's English list without a file, and the settings of `WordTexts`;
+            `"labels": "alphanumeric"` labels an image by the rule of the field's benchmarks,
+            `Hello!` as `hello`.
             `{"kind": "chinese", "characters": string, "corpus": path}` takes the settings of
             `ChineseTexts`. Defaults to `{"kind": "words"}`.
         fonts: Paths of fonts that have the characters; see `find_fonts` and `fonts_with`.
@@ -199,6 +203,9 @@ class Recipe:
             texts["file"] = file_hash(texts["file"] or str(WORD_LIST))
         elif texts["corpus"]:
             texts["corpus"] = file_hash(texts["corpus"])
+        # Left out where it was not stated, so that fingerprints of earlier sets stay valid.
+        if texts["encoding"] == AUTO:
+            del texts["encoding"]
         faces = map(split_face, self.fonts)
         config["fonts"] = [[file_hash(path), face] for path, face in faces]
         config["backgrounds"] = [file_hash(path) for path in self.backgrounds]
@@ -266,7 +273,8 @@ class Renderer:
         settings |= {"seed": recipe.seed, "split": recipe.split or None}
         settings["fractions"] = recipe.fractions
         if settings.pop("kind") == "words":
-            return WordTexts(read_words(settings.pop("file") or WORD_LIST), **settings)
+            words = read_words(settings.pop("file") or WORD_LIST, encoding=settings.pop("encoding"))
+            return WordTexts(words, **settings)
         for name in ("corpus", "frequencies"):
             settings[name] = settings[name] or None
         return ChineseTexts(**settings)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from crnn_keras.utils import files
+from crnn_keras.utils.encodings import AUTO
 from crnn_keras.utils.hashing import assign_split
 
 WORD_LIST = pathlib.Path(__file__).parent / "assets" / "words" / "english.txt"
@@ -26,20 +28,21 @@ _AMOUNTS = ("${}", "${}", "{}%", "#{}", "+{}", "-{}", "{}.", "({})", "{}")
 MARKS = "".join(sorted(set(string.punctuation)))
 
 
-def read_words(path: str | os.PathLike = WORD_LIST) -> list[str]:
+def read_words(path: str | os.PathLike = WORD_LIST, *, encoding: str = AUTO) -> list[str]:
     """Reads a word list, one word a line.
 
     Args:
-        path: Text file in UTF-8. Defaults to the package's list of 39,478 English words, a part
-            of SCOWL (see `assets/words/COPYING`).
+        path: Text file. Defaults to the package's list of 39,478 English words, a part of SCOWL
+            (see `assets/words/COPYING`).
+        encoding: Name of its encoding. Defaults to `"auto"`, see `read_samples`.
 
     Returns:
         List of distinct words in the file's order.
 
     Raises:
-        ValueError: The file holds no word.
+        ValueError: The file holds no word, or is not in the encoding.
     """
-    lines = pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines()
+    lines = files.read_text(path, encoding)[0].splitlines()
     words = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not words:
         raise ValueError(f"{path} holds no word. Expected one word a line.")

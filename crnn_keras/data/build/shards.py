@@ -43,7 +43,7 @@ def _usable(specification, index, skipped):
         issue = record
         if not isinstance(record, Issue):
             frames = canvas.frames(record.height, record.width)
-            issue = check_label(record.text, char_dict, frames, where=record.source)
+            issue = check_label(record.text, char_dict, frames, where=record.source, canvas=canvas)
         if issue:
             skipped.append([issue.kind, issue.where, issue.reason])
         else:

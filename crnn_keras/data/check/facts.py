@@ -68,7 +68,7 @@ def _facts(sample, char_dict, canvas):
         return _image_issue(sample, error)
     inner_width, canvas_width = canvas.fit(gray.height, gray.width)
     frames = canvas.frames(gray.height, gray.width)
-    issue = check_label(sample.text, char_dict, frames, where=sample.where)
+    issue = check_label(sample.text, char_dict, frames, where=sample.where, canvas=canvas)
     if issue:
         return issue
     ids = char_dict.encode(sample.text)

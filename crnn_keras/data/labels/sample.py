@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 from crnn_keras.char_dict import frames_needed
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels import image_sources
+from crnn_keras.images import PIXELS_PER_FRAME
+from crnn_keras.utils.log import printable
 
 if TYPE_CHECKING:
     from crnn_keras.char_dict import CharDict
+    from crnn_keras.images import Canvas
 
 
 @dataclass(frozen=True)
@@ -106,11 +109,14 @@ class LabelledSet:
         kinds = collections.Counter(issue.kind for issue in self.issues)
         for kind, count in kinds.most_common():
             first = next(issue for issue in self.issues if issue.kind == kind)
-            lines.append(f"  {kind}: {count}, first in {first.where}: {first.reason}")
+            shown = printable(f"{first.where}: {first.reason}")
+            lines.append(f"  {kind}: {count}, first in {shown}")
         return "\n".join(lines)
 
 
-def check_label(text: str, char_dict: CharDict, frames: int, *, where: str) -> Issue | None:
+def check_label(
+    text: str, char_dict: CharDict, frames: int, *, where: str, canvas: Canvas | None = None
+) -> Issue | None:
     """Checks that a label can be trained on.
 
     Every character is known, the text comes back from the order of the image, and it fits the
@@ -121,14 +127,15 @@ def check_label(text: str, char_dict: CharDict, frames: int, *, where: str) -> I
         char_dict: a `CharDict`.
         frames: int, frames that the network makes of the image.
         where: string, file and line of the label, for the message.
+        canvas: the `Canvas` that the frames come from, for the message. Defaults to `None`.
 
     Returns:
         An `Issue`, or `None` if the label is usable.
 
     Example:
 
-    >>> check_label("aa", CharDict("ab"), 2, where="labels.tsv, line 5").reason
-    "'aa' needs 3 frames, its image has 2. Use a wider canvas."
+    >>> check_label("aa", CharDict("ab"), 2, where="line 5", canvas=Canvas(widths=(8,))).reason
+    "'aa' needs 3 frames, its image has 2. Use a canvas of at least 12 pixels in width."
     """
     unknown = char_dict.unknown(text)
     if unknown:
@@ -141,6 +148,24 @@ def check_label(text: str, char_dict: CharDict, frames: int, *, where: str) -> I
         return Issue("direction of writing", where, reason)
     needed = frames_needed(char_dict.encode(text))
     if needed > frames:
-        reason = f"{text!r} needs {needed} frames, its image has {frames}. Use a wider canvas."
+        advice = _more_frames(needed, frames, canvas)
+        reason = f"{text!r} needs {needed} frames, its image has {frames}. {advice}"
         return Issue("label too long", where, reason)
     return None
+
+
+def _more_frames(needed, frames, canvas):
+    """Returns what gives an image the frames that its label needs."""
+    width = f"of at least {needed * PIXELS_PER_FRAME} pixels in width"
+    if canvas is None or canvas.mode == "stretch":
+        return f"Use a canvas {width}."
+    stretched = f"Use mode 'stretch' and a canvas {width}, or is the label that of another image?"
+    if frames * PIXELS_PER_FRAME < canvas.widths[-1]:
+        return (
+            "A wider canvas does not help: in mode 'keep' a narrow image has the frames of its own "
+            f"width. {stretched}"
+        )
+    return (
+        f"If the image is wider than {canvas.widths[-1]} pixels at the height of the canvas, use "
+        f"one {width}. If not: {stretched}"
+    )

@@ -245,8 +245,8 @@ def _find_form(source, start):
         image, text = (_find_asked(names, column, first) for column in asked)
         if image == text:
             raise ValueError(
-                f"{first.where}: {asked[0]!r} and {asked[1]!r} are one column. Expected that of the "
-                "images and that of the texts."
+                f"{first.where}: {asked[0]!r} and {asked[1]!r} are one column. Expected that of "
+                "the images and that of the texts."
             )
         if not any(isinstance(column, str) and _fold(column) in names for column in asked):
             after = start[start.index(first) + 1 :]
