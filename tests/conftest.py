@@ -131,6 +131,18 @@ def tf_canvas():
 
 
 @pytest.fixture(scope="session")
+def jpeg_of_scans(encode):
+    """Function `(scans)` that gives a small jpeg whose last scan comes again and again."""
+
+    def jpeg(scans):
+        encoded = encode(Image.new("L", (64, 32), 200), "JPEG", progressive=True)
+        last = encoded[encoded.rindex(b"\xff\xda") : -2]
+        return encoded[:-2] + last * (scans - encoded.count(b"\xff\xda")) + encoded[-2:]
+
+    return jpeg
+
+
+@pytest.fixture(scope="session")
 def png_of_size():
     """Function `(width, height)` that gives a png whose header says so, with next to no pixels."""
 

@@ -3,12 +3,16 @@
 import collections
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from keras import ops
+from PIL import Image
+from processes import children_of, is_running
 
 from crnn_keras import synth
 from crnn_keras.char_dict import CharDict
@@ -22,6 +26,7 @@ from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.decoding.best_path import best_path
 from crnn_keras.model.saving import save_model
+from crnn_keras.utils.locks import LockedError, lock
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +35,7 @@ CALIBRATION = Calibration(0.5, 1.0)
 
 # Runs where neither Keras nor crnn_keras can be imported.
 CLIENT = """
-import json, pathlib, sys
+import json, pathlib, resource, sys, time
 for name in ("keras", "crnn_keras", "PIL"):
     sys.modules[name] = None
 import tensorflow as tf
@@ -41,25 +46,30 @@ images = [path.read_bytes() for path in sorted(folder.iterdir())]
 answer = read(image_bytes=tf.constant(images))
 one = read(image_bytes=tf.constant(images[:1]))
 none = read(image_bytes=tf.constant([], tf.string))
-errors = {}
-for name in ("text", "cut", "bomb", "empty"):
-    try:
-        read(image_bytes=tf.constant([images[0], (folder.parent / "bad" / name).read_bytes()]))
-        errors[name] = None
-    except tf.errors.InvalidArgumentError as error:
-        errors[name] = str(error)
+bad = {path.name: path.read_bytes() for path in sorted((folder.parent / "bad").iterdir())}
+before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+mixed = read(image_bytes=tf.constant([images[0], *bad.values(), images[1]]))
+seconds = time.monotonic() - start
+megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+alone = [read(image_bytes=tf.constant([image])) for image in bad.values()]
 print(json.dumps({
     "texts": [text.decode() for text in answer["text"].numpy()],
     "confidences": answer["confidence"].numpy().tolist(),
+    "errors": [error.decode() for error in answer["error"].numpy()],
     "one": one["text"].numpy()[0].decode(),
-    "none": none["text"].shape.as_list(),
-    "errors": errors,
+    "none": [none[name].shape.as_list() for name in ("text", "confidence", "error")],
+    "names": list(bad),
+    "mixed": [mixed["text"].numpy().astype(str).tolist(), mixed["confidence"].numpy().tolist()],
+    "mixed_errors": [error.decode() for error in mixed["error"].numpy()],
+    "alone": [one["error"].numpy()[0].decode() for one in alone],
+    "seconds": seconds,
+    "megabytes": megabytes,
 }))
 """
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, png_of_size):
+def folder(tmp_path_factory, encode, png_of_size, jpeg_of_scans):
     """Images of rendered words in jpeg, png and bmp, and some that are none."""
     top = tmp_path_factory.mktemp("export")
     (top / "images").mkdir()
@@ -72,11 +82,29 @@ def folder(tmp_path_factory, png_of_size):
         image = synth.render_word(text, font, seed=99, index=index)
         image.save(top / "images" / f"{index:03d}.{suffix}")
     (top / "bad").mkdir()
-    (top / "bad" / "text").write_text("no image")
-    whole = (top / "images" / "001.png").read_bytes()
-    (top / "bad" / "cut").write_bytes(whole[: len(whole) // 2])
-    (top / "bad" / "bomb").write_bytes(png_of_size(40_000, 40_000))
-    (top / "bad" / "empty").write_bytes(b"")
+    png, jpeg, bmp = (
+        (top / "images" / name).read_bytes() for name in ("001.png", "000.jpg", "002.bmp")
+    )
+    flipped = bytearray(png)
+    flipped[len(png) // 2] ^= 1
+    bad = {
+        "text": b"no image",
+        "gif": encode(Image.new("L", (40, 20)), "GIF"),
+        "empty": b"",
+        "cut png": png[: len(png) // 2],
+        "cut jpeg": jpeg[: len(jpeg) // 2],
+        "cut bmp": bmp[: len(bmp) // 2],
+        "jpeg without its end": jpeg[:-20],
+        "start of a png": png[:20],
+        "start of a jpeg": jpeg[:3],
+        "flipped png": bytes(flipped),
+        "bomb": png_of_size(40_000, 40_000),
+        # All its pixels are there, in 48 kB.
+        "49 megapixels": encode(Image.new("L", (7000, 7000)), "PNG"),
+        "scans": jpeg_of_scans(2000),
+    }
+    for name, content in bad.items():
+        (top / "bad" / name).write_bytes(content)
     return top
 
 
@@ -106,11 +134,28 @@ def test_a_saved_model_predicts_what_the_recognizer_predicts_on_200_images(folde
     assert np.abs(np.subtract(confidences, raw)).max() > 0.1
     assert len(set(answer["texts"])) > COUNT / 2
     assert answer["one"] == answer["texts"][0]
-    assert answer["none"] == [0]
-    assert "jpeg, png or bmp" in answer["errors"]["text"]
-    assert "jpeg, png or bmp" in answer["errors"]["empty"]
-    assert "50,000,000 pixels" in answer["errors"]["bomb"]
-    assert answer["errors"]["cut"]
+    assert answer["none"] == [[0]] * 3
+    assert set(answer["errors"]) == {""}
+    _check_each_has_its_own_error(answer)
+
+
+def _check_each_has_its_own_error(answer):
+    texts, confidences = answer["mixed"]
+    assert [texts[0], texts[-1]] == answer["texts"][:2]
+    np.testing.assert_allclose([confidences[0], confidences[-1]], answer["confidences"][:2], 1e-3)
+    assert [answer["mixed_errors"][0], answer["mixed_errors"][-1]] == ["", ""]
+    assert set(texts[1:-1]) == {""} and set(confidences[1:-1]) == {0}
+    assert answer["mixed_errors"][1:-1] == answer["alone"]
+    errors = dict(zip(answer["names"], answer["alone"], strict=True))
+    for name in ("text", "gif", "empty"):
+        assert "jpeg, png or bmp" in errors.pop(name)
+    assert "4,000,000 pixels" in errors["bomb"] and "40000 x 40000" in errors.pop("bomb")
+    assert "7000 x 7000" in errors.pop("49 megapixels")
+    assert "scans" in errors.pop("scans")
+    errors.pop("start of a png")  # its size is that of no image
+    assert len(errors) == 6
+    assert all("damaged or truncated" in error for error in errors.values()), errors
+    assert answer["seconds"] < 5 and answer["megabytes"] < 400
 
 
 def test_keeps_aspect_and_unicode(folder, tmp_path):
@@ -120,6 +165,8 @@ def test_keeps_aspect_and_unicode(folder, tmp_path):
     kernel.assign(np.random.default_rng(0).normal(0, 3, kernel.shape))
     save_model(model, tmp_path / "keep.keras")
     answer = ask(export_saved_model(tmp_path / "keep.keras", tmp_path / "keep"), folder)
+    assert answer["none"] == [[0]] * 3
+    _check_each_has_its_own_error(answer)
     predictions = Recognizer.load(tmp_path / "keep.keras").read(folder / "images")
     assert answer["texts"] == [p.text for p in predictions]
     confidences = [p.confidence for p in predictions]
@@ -155,11 +202,109 @@ def test_probabilities_by_keras_operations_are_those_by_numpy(scale, frames):
     assert expected[:3] == pytest.approx(1) and len({len(i) for i in ids}) >= min(frames, 4)
 
 
-def test_a_version_is_replaced_as_a_whole(tmp_path):
-    first = export_saved_model(SHIPPED["words"], tmp_path / "reader")
-    (first / "left_over").write_text("of the old one")
-    assert export_saved_model(SHIPPED["words"], tmp_path / "reader") == first
-    assert not (first / "left_over").exists()
+# Runs with a process of an export that writes two files instead; it is killed at each moment.
+KILLED = """
+import os, pathlib, signal, sys
+from crnn_keras.inference.export import saved_model
+
+def fake(kind, model_path, temporary, max_pixels):
+    for name in ("a", "b"):
+        (temporary / name).write_text(content)
+
+saved_model.export_in_process = fake
+top = pathlib.Path(sys.argv[1])
+content = "old"
+saved_model.export_saved_model("words", top)
+EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "ctypes.dlsym"}
+for moment in range(1, 200):
+    content = str(moment)
+    child = os.fork()
+    if not child:
+        left = iter(range(moment - 1))
+        def hook(event, arguments):
+            if event in EVENTS and next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(hook)
+        saved_model.export_saved_model("words", top)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    found = [path.read_text() for path in sorted((top / "1").iterdir())]
+    # What TensorFlow Serving takes for versions.
+    versions = [path.name for path in top.iterdir() if path.name.isdecimal()]
+    print(os.WIFSIGNALED(status), *found, *versions)
+    if not os.WIFSIGNALED(status):
+        break
+"""
+
+
+def test_a_version_is_old_or_new_wherever_its_export_is_killed(tmp_path):
+    # In a process of its own: threads of this one would not survive its forks.
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path / "reader")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert len(rows) > 10 and rows[-1][0] == "False"
+    for number, (_, first, second, *versions) in enumerate(rows, start=1):
+        assert first == second and first in ("old", *map(str, range(1, number + 1)))
+        assert versions == ["1"]
+    assert len({row[1] for row in rows}) > 1 and rows[-1][1] == str(len(rows))
+    assert os.listdir(tmp_path / "reader") == ["1"]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="processes are in /proc")
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("name", ["export_onnx", "export_saved_model"])
+def test_an_export_that_is_stopped_ends_its_process_at_once(tmp_path, end, name):
+    code = f"from crnn_keras import {name} as export; export('words', {str(tmp_path / 'out')!r})"
+    # Ctrl-C in a shell ends a process of the background only if that one asks for it.
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {code}"
+    started = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not (worker := children_of(started.pid)):
+            assert started.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1.0)  # it imports Keras and TensorFlow
+        started.send_signal(end)
+        started.wait(10)
+    finally:
+        started.kill()
+        started.wait()
+    deadline = time.monotonic() + 3
+    while any(is_running(own) for own in worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    out = tmp_path / "out"
+    assert not out.is_file() and not (out / "1").exists()
+
+
+@pytest.mark.parametrize(
+    ("export", "target"), [(export_saved_model, "out/1"), (export_onnx, "out")]
+)
+def test_two_exports_of_one_target_exclude_each_other(tmp_path, monkeypatch, export, target):
+    for module in ("saved_model", "onnx"):
+        monkeypatch.setattr(
+            f"crnn_keras.inference.export.{module}.export_in_process", lambda *_: pytest.fail()
+        )
+    message = f"{tmp_path / target}: .* process {os.getpid()} "
+    with lock(tmp_path / target, "the export"), pytest.raises(LockedError, match=message):
+        export("words", tmp_path / "out")
+    assert not (tmp_path / target).exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"version": -1}, {"version": 1.5}, {"version": "1"}, {"version": True}, {"max_pixels": 0}]
+    + [{"max_pixels": value} for value in (-1, 1e6, None, 10**9)],
+)
+def test_a_wrong_argument_of_an_export_is_refused_by_name(tmp_path, options):
+    (name,) = options
+    with pytest.raises(ValueError, match=rf"{name} is .*Expected a whole number"):
+        export_saved_model("words", tmp_path / "out", **options)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("export", [export_saved_model, export_onnx])

@@ -459,6 +459,41 @@ def test_other_bmps_are_refused_by_tensorflow_by_name(encode, tf_canvas):
             tf_canvas(encoded, KEEP)
 
 
+# Bounds.
+
+
+@pytest.mark.parametrize(("scans", "is_read"), [(10, True), (60, True), (90, False), (5000, False)])
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded(
+    tf_canvas, jpeg_of_scans, scans, is_read
+):
+    import tensorflow as tf
+
+    encoded = jpeg_of_scans(scans)
+    if is_read:
+        _agree(tf_canvas, encoded)
+        return
+    with pytest.raises(ImageError, match="scans"):
+        open_image(encoded)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="scans"):
+        tf_canvas(encoded, KEEP)
+
+
+def test_bytes_that_look_like_scans_by_chance_do_no_harm(encode, tf_canvas):
+    jpeg = encode(Image.fromarray(_noise(30, 70)), "JPEG")
+    _agree(tf_canvas, jpeg + _noise(1, 3_000_000).tobytes())
+
+
+def test_the_bound_of_pixels_can_be_set_for_tensorflow(encode):
+    import tensorflow as tf
+
+    from crnn_keras.images import tf_ops
+
+    encoded = encode(Image.new("L", (50, 20)), "PNG")
+    assert tf_ops.to_canvas(tf.constant(encoded), KEEP, max_pixels=1000).shape == (32, 128, 1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="999 pixels.*50 x 20"):
+        tf_ops.to_canvas(tf.constant(encoded), KEEP, max_pixels=999)
+
+
 # Paths.
 
 

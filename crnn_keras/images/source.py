@@ -14,7 +14,13 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from crnn_keras.images.exif import find_exif
-from crnn_keras.utils.limits import MAX_IMAGE_BYTES, MAX_PIXELS, MAX_SIDE
+from crnn_keras.utils.limits import (
+    BYTES_PER_JPEG_SCAN,
+    MAX_IMAGE_BYTES,
+    MAX_JPEG_SCANS,
+    MAX_PIXELS,
+    MAX_SIDE,
+)
 
 # Those that Pillow knows of the formats below.
 SUFFIXES = (
@@ -111,6 +117,13 @@ def _kind(mode):
     return next((name for holds, name in kinds if holds(mode)), "a device")
 
 
+def _check_scans(encoded, label):
+    """Refuses a jpeg that goes over its pixels thousands of times."""
+    most = MAX_JPEG_SCANS + len(encoded) // BYTES_PER_JPEG_SCAN
+    if encoded.startswith(b"\xff\xd8") and encoded.count(b"\xff\xda") > most:
+        raise ImageError(f"{label} is a jpeg of over {most} scans. Save it as a plain jpeg or png")
+
+
 def open_image(source: str | os.PathLike | Encoded) -> Image.Image:
     """Reads the header of an image, without its pixels.
 
@@ -122,11 +135,12 @@ def open_image(source: str | os.PathLike | Encoded) -> Image.Image:
         `exif.upright_size`. Of several pages or frames it is the first.
 
     Raises:
-        ImageError: If there is no such file, it is not an image, or it has more than `MAX_PIXELS`
-            pixels in all or `MAX_SIDE` along a side.
+        ImageError: If there is no such file, it is not an image, it has more than `MAX_PIXELS`
+            pixels in all or `MAX_SIDE` along a side, or it is a jpeg of very many scans.
     """
     label = label_of(source)
     encoded = read_file(source) if isinstance(source, str | os.PathLike) else bytes(source)
+    _check_scans(encoded, label)
     try:
         with _FILTERS, warnings.catch_warnings():
             warnings.simplefilter("ignore")

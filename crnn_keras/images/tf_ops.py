@@ -11,7 +11,7 @@ import tensorflow as tf
 from crnn_keras.images import exif
 from crnn_keras.images.canvas import Canvas
 from crnn_keras.images.gray import LIGHT
-from crnn_keras.utils.limits import MAX_PIXELS, MAX_SIDE
+from crnn_keras.utils.limits import BYTES_PER_JPEG_SCAN, MAX_JPEG_SCANS, MAX_PIXELS, MAX_SIDE
 from crnn_keras.utils.math import ceil_div
 
 # Pillow's gray: ITU-R 601 weights as 16-bit integers.
@@ -41,7 +41,7 @@ def to_canvas(encoded: tf.Tensor, canvas: Canvas, *, max_pixels: int = MAX_PIXEL
     """
     error = find_error(encoded, max_pixels)
     with tf.control_dependencies([tf.debugging.Assert(error == "", [error], name="known")]):
-        return _draw(tf.identity(encoded), canvas)
+        return draw(tf.identity(encoded), canvas)
 
 
 def find_error(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
@@ -75,25 +75,32 @@ def find_error(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
             *(found[0], " x ", found[1], ". Crop the image to one word or line first."),
         ]
     )
+    scans = tf.cond(is_jpeg, lambda: tf.size(tf.strings.split(encoded, b"\xff\xda")) - 1, lambda: 0)
+    most_scans = MAX_JPEG_SCANS + tf.strings.length(encoded) // BYTES_PER_JPEG_SCAN
     return tf.case(
         [
             (~(is_jpeg | is_png | is_bmp), lambda: "Expected the bytes of a jpeg, png or bmp."),
             (is_bmp & ~_is_plain_bmp(encoded), lambda: f"Expected {_BMP}."),
             (~is_small, lambda: large),
+            (scans > most_scans, lambda: "The jpeg has too many scans. Save it as a plain jpeg."),
         ],
         default=lambda: "",
     )
 
 
-def _formats(encoded):
-    return (
-        tf.io.is_jpeg(encoded),
-        tf.strings.substr(encoded, 0, 4) == b"\x89PNG",
-        tf.strings.substr(encoded, 0, 2) == b"BM",
-    )
+def draw(encoded: tf.Tensor, canvas: Canvas) -> tf.Tensor:
+    """Puts an image on its canvas whose header `find_error` has found to be good.
 
+    Args:
+        encoded: Scalar string tensor, the bytes of an image.
+        canvas: A `Canvas`.
 
-def _draw(encoded, canvas):
+    Returns:
+        A uint8 tensor of shape `(canvas.height, width, 1)`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If it runs on bytes that are damaged or truncated.
+    """
     gray = _decode_gray(encoded)
     height, width = tf.shape(gray)[0], tf.shape(gray)[1]
     if canvas.mode == "stretch":
@@ -106,6 +113,14 @@ def _draw(encoded, canvas):
     pixels = tf.gather(pixels, tf.minimum(tf.range(outer), inner - 1), axis=1)
     static_width = canvas.widths[0] if len(canvas.widths) == 1 else None
     return tf.ensure_shape(tf.cast(pixels, tf.uint8)[..., None], (canvas.height, static_width, 1))
+
+
+def _formats(encoded):
+    return (
+        tf.io.is_jpeg(encoded),
+        tf.strings.substr(encoded, 0, 4) == b"\x89PNG",
+        tf.strings.substr(encoded, 0, 2) == b"BM",
+    )
 
 
 def _decode_gray(encoded):
@@ -163,7 +178,7 @@ def _decode_png(encoded):
     has_chunk = tf.cond(
         (bits < 8) | (bits == 16) & (kind == 2),
         lambda: _contains(encoded, b"tRNS") & (_length(_find_chunk(encoded, b"tRNS")) > 0),
-        lambda: False,
+        lambda: tf.constant(False),
     )
     pixels = tf.case(
         [

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crnn_keras.inference.export.process import export_in_process
+from crnn_keras.inference.export.process import export_in_process, find_model
 from crnn_keras.utils import files
+from crnn_keras.utils.checks import OneOf, check_arguments
+from crnn_keras.utils.locks import lock
 
 if TYPE_CHECKING:
     from crnn_keras.inference.base import BaseRecognizer
@@ -22,6 +24,7 @@ OPSET = 15
 TOLERANCES = {"float32": 1e-4, "float16": 0.1, "int8": 1.0}
 
 
+@check_arguments(weights=OneOf(tuple(TOLERANCES)))
 def export_onnx(
     model_path: str | os.PathLike, path: str | os.PathLike, *, weights: str = "float32"
 ) -> float:
@@ -49,6 +52,7 @@ def export_onnx(
         ValueError: The file holds no model of crnn_keras, a package of the extra `onnx` is missing,
             `weights` is unknown, or the logits differ by more than 1e-4 (0.1 with `"float16"`, 1.0
             with `"int8"`).
+        LockedError: Another process exports to this file. It is an OSError.
         RuntimeError: The export failed; the message ends with what its process printed.
 
     Example:
@@ -57,9 +61,9 @@ def export_onnx(
         >>> export_onnx("words", "words.onnx") < 1e-4
         True
     """
-    if weights not in TOLERANCES:
-        raise ValueError(f"Weights are {weights!r}. Expected one of {list(TOLERANCES)}.")
-    return float(export_in_process("onnx", model_path, path, weights))
+    find_model(model_path)
+    with lock(path, "the ONNX file"):
+        return float(export_in_process("onnx", model_path, path, weights))
 
 
 def write_onnx(model_path: str, path: str, weights: str) -> float:

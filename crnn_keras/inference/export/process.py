@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 
+from crnn_keras.inference.shipped import find_file, shipped_files
+
 
 def export_in_process(kind: str, model_path: str | os.PathLike, *arguments: object) -> str:
-    """Runs the module `worker` and waits for its end.
+    """Runs the module `worker` and waits for its end. It ends at once when this process ends.
 
     Args:
         kind: What to export to: `"onnx"` or `"saved_model"`.
@@ -27,13 +29,40 @@ def export_in_process(kind: str, model_path: str | os.PathLike, *arguments: obje
         "KERAS_BACKEND": "tensorflow",
         "CUDA_VISIBLE_DEVICES": "",
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
     }
-    arguments = [kind, str(model_path), *map(str, arguments)]
+    arguments = [kind, os.fspath(model_path), *map(str, arguments)]
     command = [sys.executable, "-m", "crnn_keras.inference.export.worker", *arguments]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if result.returncode:
-        last = result.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
+    # Nothing is ever sent. The process ends when this pipe is closed: here, or by the end of this
+    # process. `communicate` would close it first.
+    process.stdin, is_open = None, process.stdin
+    try:
+        printed, errors = process.communicate()
+    finally:
+        process.kill()
+        process.wait()
+        is_open.close()
+    if process.returncode:
+        last = errors.strip().splitlines()[-1:] or ["it printed nothing"]
         if last[0].startswith("ValueError: "):
             raise ValueError(last[0].removeprefix("ValueError: "))
-        raise RuntimeError(f"The export of {model_path} failed: {result.stderr[-2000:]}")
-    return (result.stdout.strip().splitlines() or [""])[-1]
+        raise RuntimeError(f"The export of {model_path} failed: {errors[-2000:]}")
+    return (printed.strip().splitlines() or [""])[-1]
+
+
+def find_model(model_path: str | os.PathLike) -> None:
+    """Raises a ValueError unless there is a file to export, before anything is made for it.
+
+    Args:
+        model_path: Path of a `.keras` file, or the name of a shipped model.
+    """
+    find_file(model_path, shipped_files(".keras"), advice="Expected the path of a .keras file.")

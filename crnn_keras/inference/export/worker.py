@@ -3,7 +3,10 @@
 `process.export_in_process` starts it. The command for people is `crnn-keras export`.
 """
 
+import os
+import signal
 import sys
+import threading
 
 
 def main(kind: str, *arguments: str) -> None:
@@ -13,11 +16,19 @@ def main(kind: str, *arguments: str) -> None:
         kind: `"onnx"` or `"saved_model"`.
         *arguments: Arguments of `write_onnx` or of `write_saved_model`.
     """
+    # The parent decides what Ctrl-C means, and its end is the end of this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if kind == "onnx":
         from crnn_keras.inference.export.onnx import write_onnx as write
     else:
         from crnn_keras.inference.export.serving import write_saved_model as write
     print(write(*arguments))
+
+
+def _end_with_parent():
+    os.read(sys.stdin.fileno(), 1)  # nothing is ever sent: it returns when the pipe is closed
+    os._exit(1)
 
 
 if __name__ == "__main__":
