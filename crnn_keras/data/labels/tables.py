@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import csv
 import itertools
 import re
@@ -130,15 +131,16 @@ class _Lines:
 
     def __init__(self, source):
         self._lines = files.read_lines(source.path, source.encoding)
+        self._waiting = collections.deque()
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        return next(self._lines)
+        return self._waiting.popleft() if self._waiting else next(self._lines)
 
     def put_back(self, lines):
-        self._lines = itertools.chain(lines, self._lines)
+        self._waiting.extendleft(reversed(lines))
 
 
 def _split_quoted(where, line, lines, delimiter):
