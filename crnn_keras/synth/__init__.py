@@ -12,6 +12,7 @@ floats, powers and logarithms differ between machines in the last digits.
 | `texts` | a word list | words in the cases of signs, numbers, codes |
 | `chinese` | characters, a corpus or frequencies | lines that contain rare characters too |
 | `style` | | a probability or a largest strength for every effect |
+| `shaping` | a text | what is drawn as a whole: scripts whose letters join, move or stack |
 | `letters` | a text, a font | ink, outline and shadow |
 | `warp` | letters | perspective, slant, arcs and waves, at the image's size |
 | `background` | a size, photographs | the background of the letters |

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crnn_keras.synth.fonts import FontError, is_han, missing_characters
+from crnn_keras.synth.shaping import check_shaping
 
 # Packages of Debian 12 and npm; each brings TrueType or OpenType fonts.
 DEBIAN_LATIN = (
@@ -77,12 +78,16 @@ def describe_fonts(characters: str, fonts: Sequence[str]) -> FontReport:
     Returns:
         `FontReport`. Print it, or take its `usable` fonts.
 
+    Raises:
+        ValueError: The characters need shaping, and this Pillow cannot.
+
     Example:
 
         >>> from crnn_keras.synth import bundled_fonts
         >>> len(describe_fonts("abc省", bundled_fonts()).usable)
         0
     """
+    check_shaping(characters)
     needed, usable, incomplete, unreadable = frozenset(characters), [], {}, {}
     for font in fonts:
         try:

@@ -7,12 +7,16 @@ import logging
 import os
 import pathlib
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterable, Sequence
 
 import matplotlib
+from fontTools import unicodedata as scripts
 from fontTools.ttLib import TTFont
 from PIL import ImageFont
+
+from crnn_keras.synth.shaping import check_shaping, needs_rules
 
 SUFFIXES = (".ttf", ".otf", ".ttc")
 # Families of matplotlib's folder that have letters; the others have mathematical symbols.
@@ -172,12 +176,13 @@ def file_hash(path: str | os.PathLike) -> str:
 
 # Every open font keeps a file open, and systems allow about a thousand.
 @functools.lru_cache(maxsize=200)
-def load_font(font: str, size: int) -> ImageFont.FreeTypeFont:
+def load_font(font: str, size: int, *, shapes: bool = False) -> ImageFont.FreeTypeFont:
     """Opens a font. The last 200 stay open.
 
     Args:
         font: Path, with `#index` for a face of a collection.
         size: Size in pixels.
+        shapes: Whether it shapes texts, see `shaping`. Defaults to `False`.
 
     Returns:
         Pillow's `FreeTypeFont`.
@@ -187,8 +192,9 @@ def load_font(font: str, size: int) -> ImageFont.FreeTypeFont:
     """
     path, face = split_face(font)
     try:
-        # Always the basic layout engine: libraqm draws differently and is not always installed.
-        return ImageFont.truetype(path, size, face, layout_engine=ImageFont.Layout.BASIC)
+        # The basic layout engine where it can be: raqm draws differently and may be missing.
+        engine = ImageFont.Layout.RAQM if shapes else ImageFont.Layout.BASIC
+        return ImageFont.truetype(path, size, face, layout_engine=engine)
     except (OSError, ValueError) as error:
         raise FontError(f"{font} cannot be read as a font: {error}.") from None
 
@@ -218,21 +224,42 @@ def font_characters(font: str) -> frozenset[str]:
     Raises:
         FontError: The font cannot be read.
     """
+    with _open_tables(font) as opened:
+        return frozenset(map(chr, opened.getBestCmap() or ()))
+
+
+@contextlib.contextmanager
+def _open_tables(font):
     path, face = split_face(font)
     try:
         with _silent_fonttools(), TTFont(path, lazy=True, fontNumber=face) as opened:
-            return frozenset(map(chr, opened.getBestCmap() or ()))
+            yield opened
     except Exception as error:  # fontTools raises errors of any type for a damaged file.
         raise FontError(f"{font} cannot be read as a font: {error!r}.") from None
 
 
 @functools.lru_cache(maxsize=8192)
+def _has_rules(font: str, script: str) -> bool:
+    """Tells whether a font has rules for how the letters of a script join and move."""
+    # HarfBuzz joins Arabic letters by these characters where a font has no rules.
+    if script == "Arab" and "\ufedf" in font_characters(font):
+        return True
+    with _open_tables(font) as opened:
+        if "morx" in opened:
+            return True
+        records = opened["GSUB"].table.ScriptList.ScriptRecord if "GSUB" in opened else ()
+        return not {record.ScriptTag for record in records}.isdisjoint(
+            scripts.ot_tags_from_script(script)
+        )
+
+
+@functools.lru_cache(maxsize=8192)
 def missing_characters(font: str, characters: frozenset[str]) -> str:
-    """Returns the characters for which a font has no glyph, or an empty one.
+    """Returns the characters for which a font has no glyph, an empty one, or no rules of shaping.
 
     Args:
         font: Path, with `#index` for a face of a collection.
-        characters: Frozen set of characters. White space needs no glyph.
+        characters: Frozen set of characters. White space and what is invisible need no glyph.
 
     Returns:
         String of the missing characters, sorted.
@@ -240,8 +267,9 @@ def missing_characters(font: str, characters: frozenset[str]) -> str:
     Raises:
         FontError: The font cannot be read.
     """
-    needed = {character for character in characters if not character.isspace()}
+    needed = {c for c in characters if not c.isspace() and unicodedata.category(c) != "Cf"}
     missing = needed - font_characters(font)
+    missing |= {c for c in needed if (script := needs_rules(c)) and not _has_rules(font, script)}
     opened = load_font(font, 16)
     try:
         boxes = {character: opened.getbbox(character) for character in needed - missing}
@@ -263,7 +291,9 @@ def fonts_with(characters: str, fonts: Sequence[str]) -> tuple[list[str], dict[s
 
     Raises:
         FontError: No font has all characters, or one cannot be read.
+        ValueError: The characters need shaping, and this Pillow cannot.
     """
+    check_shaping(characters)
     needed = frozenset(characters) - {" "}
     missing = {font: missing_characters(font, needed) for font in fonts}
     usable = [font for font in fonts if not missing[font]]

@@ -1,4 +1,7 @@
-"""Draws text as letters: glyphs side by side, bolder or thinner, with outline, shadow or sides."""
+"""Draws text as letters: glyphs side by side, bolder or thinner, with outline, shadow or sides.
+
+A text that needs shaping is one glyph of its own.
+"""
 
 import functools
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from crnn_keras.synth.fonts import FontError, is_han, load_font
+from crnn_keras.synth.shaping import is_shaped, split_clusters, split_units
 from crnn_keras.synth.style import Style
 
 # Margin around the ink for outlines and shadows, as a fraction of the font's size.
@@ -46,11 +50,29 @@ def _glyph(font, size, character):
         raise FontError(f"{font} cannot draw {character!r}: {error}.") from None
 
 
+def _shape(font, size, text):
+    """Returns the ink of a text that is drawn as a whole, and as `_glyph` its place and advance."""
+    opened = load_font(font, size, shapes=True)
+    try:
+        # In no language: the one of the machine's settings would change letters.
+        options = {"anchor": "ls", "language": "und"}
+        left, top, right, bottom = opened.getbbox(text, **options)
+        # The box ends at the pen; letters may reach farther.
+        image = Image.new("L", (right - left + 4 * size, bottom - top + 4 * size))
+        pen = (2 * size - left, 2 * size - top)
+        ImageDraw.Draw(image).text(pen, text, 255, opened, **options)
+        box = image.getbbox() or (0, 0, 0, 0)
+        advance = opened.getlength(text, language="und")
+        return np.asarray(image.crop(box)), box[0] - pen[0], box[1] - pen[1], advance
+    except (OSError, ValueError) as error:
+        raise FontError(f"{font} cannot draw {text!r}: {error}.") from None
+
+
 def _lay_out(text, font, *, sizes, spacing):
     """Places glyphs along a baseline.
 
     Args:
-        text: What to write.
+        text: What to write, in the order of reading.
         font: Path of the font.
         sizes: Tuple of the size of the first character and of the others, in pixels.
         spacing: Extra space between letters in pixels.
@@ -59,8 +81,10 @@ def _lay_out(text, font, *, sizes, spacing):
         Tuple of a list of `(ink, x, y)`, and the box `(left, top, right, bottom)` of all ink.
     """
     placed, pen = [], 0.0
-    for i, character in enumerate(text):
-        ink, left, top, advance = _glyph(font, sizes[i > 0], character)
+    units = split_units(text)
+    for i, unit in enumerate(units):
+        draw = _glyph if len(unit) == 1 and not is_shaped(unit) else _shape
+        ink, left, top, advance = draw(font, sizes[i > 0], unit)
         if ink.size:
             placed.append((ink, int(pen + 0.5) + left, top))
         # Even tightly set letters advance.
@@ -127,7 +151,8 @@ def _change_weight(ink, rng):
 def _add_neighbours(canvas, text, font, *, size, origin, box, rng):
     """Draws parts of other words near the text: a line above or below, or letters at a side."""
     left, top, right, bottom = box
-    other = "".join(text[i] for i in rng.permutation(len(text)))
+    clusters = split_clusters(text)
+    other = "".join(clusters[i] for i in rng.permutation(len(clusters)))
     placed, other_box = _lay_out(other, font, sizes=(size, size), spacing=0)
     other_left, other_top, other_right, other_bottom = other_box
     gap = int((0.12 + 0.25 * rng.random()) * size)
@@ -181,6 +206,7 @@ def draw_letters(
 
     Raises:
         FontError: The font cannot be read, or draws nothing for the text.
+        ValueError: The text needs shaping, and this Pillow cannot.
     """
     spacing = 0.0
     if rng.random() < style.spacing:
