@@ -28,6 +28,8 @@ NO_BYTES, READABLE, TOO_LARGE = range(3)
 # Rows and bytes that are decoded at a time: so much memory is taken, and more only if one image is
 # larger.
 _BATCH_ROWS, _BATCH_BYTES = 256, 1 << 24
+# Address space to inspect a file in: pyarrow takes a third of it for itself.
+_MAX_BYTES = 2**31
 # Files, and places in a file, that are kept open. Whoever reads one image after the other needs one
 # place, however large the row groups are.
 _MAX_OPEN, _MAX_PLACES = 8, 4
@@ -90,15 +92,16 @@ def inspect_file(path: str | os.PathLike) -> Contents:
         ValueError: the file is missing, no parquet file, damaged, or has two columns of one name.
     """
     _import_pyarrow()
-    return trusted.read_once_isolated(_read_all, pathlib.Path(path))
+    return trusted.read_once_isolated(_read_all, pathlib.Path(path), max_bytes=_MAX_BYTES)
 
 
-def iter_rows(path: str | os.PathLike, *columns: str) -> Iterator[tuple]:
+def iter_rows(path: str | os.PathLike, *columns: tuple[str, ...]) -> Iterator[tuple]:
     """Reads columns of a parquet file that `inspect_file` has read, a few rows at a time.
 
     Args:
         path: the file.
-        *columns: names of columns; `"image.path"` of a struct reads its path only.
+        *columns: tuples of a column's name, and of a field's if the column is a struct of which
+            only that is read.
 
     Yields:
         Tuples of the columns' values. Text that is not UTF-8 is bytes.
@@ -108,8 +111,8 @@ def iter_rows(path: str | os.PathLike, *columns: str) -> Iterator[tuple]:
     """
     with _Reader(path) as reader:
         for group in range(reader.num_groups):
-            for batch in reader.batches(group, list(columns)):
-                found = [batch.column(name.partition(".")[0]) for name in columns]
+            for batch in reader.batches(group, [".".join(names) for names in columns]):
+                found = [_column(batch, *names) for names in columns]
                 yield from zip(*(map(_plain, column) for column in found), strict=True)
 
 
@@ -147,6 +150,10 @@ def _import_pyarrow() -> ModuleType:
             "Parquet files need pyarrow. Install it: pip install 'crnn_keras[parquet]'"
         ) from None
     return pyarrow
+
+
+def _column(batch, name, field=None):
+    return batch.column(name).field(field) if field else batch.column(name)
 
 
 def _plain(value: Any) -> Any:

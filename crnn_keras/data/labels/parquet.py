@@ -50,10 +50,10 @@ def _rows(source, path):
     if note not in source.notes:
         source.notes.append(note)
     is_path = contents.kinds[image] == "text"
-    paths = [image] if is_path else [f"{image}.path"] if image in contents.with_path else []
+    paths = [(image,)] if is_path else [(image, "path")] if image in contents.with_path else []
     states = contents.images.get(image)
     folder = source.images_folder or path.parent
-    for row, (label, *found) in enumerate(parquet_file.iter_rows(path, text, *paths)):
+    for row, (label, *found) in enumerate(parquet_file.iter_rows(path, (text,), *paths)):
         where = f"{path}, row {row}"
         name = found[0] if found else None
         if is_path or states[row] == parquet_file.NO_BYTES:
