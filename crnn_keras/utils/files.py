@@ -185,6 +185,7 @@ def replace_folder(new: str | os.PathLike, folder: str | os.PathLike) -> None:
     if folder.exists():
         if _exchange(new, folder):
             remove(new)
+            remove(old)
             return
         shutil.rmtree(old, ignore_errors=True)
         os.rename(folder, old)

@@ -186,6 +186,10 @@ def make_set(
         if _is_set_of(place, specification):
             if place == partial:
                 check_no_other_files(folder)
+            elif not other_files(partial):
+                # The set of before, from which a killed preparation took the name; or a start of
+                # another specification.
+                files.remove(partial)
             content = read_sidecar(place)
             _repair(
                 specification, place, content, processes=processes, are_listed_now=are_listed_now

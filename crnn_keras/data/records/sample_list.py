@@ -11,7 +11,6 @@ import functools
 import hashlib
 import itertools
 import json
-import os
 import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -35,24 +34,20 @@ def content_of(sample: Sample) -> str:
     """Returns a hash of a sample's image as it is now.
 
     Args:
-        sample: a `Sample`. Of a box, all of the larger image counts.
+        sample: a `Sample`. Of a box, all of the larger image counts: how the box is encoded depends
+            on the version of Pillow.
 
     Returns:
         32 hex digits, or `""` if the image cannot be read.
     """
     try:
-        if sample.box and not sample.key:
-            state = os.stat(sample.image)
-            return _content_of_file(sample.image, (state.st_size, state.st_mtime_ns))
-        return _hash(sample.read())
-    except (OSError, ImageError):
+        return _hash(_whole(sample).read())
+    except ImageError:
         return ""
 
 
-@functools.lru_cache(maxsize=16)
-def _content_of_file(path, state):
-    # The words of a photograph follow each other: it is read once.
-    return _hash(Sample(path, "", "").read())
+def _whole(sample):
+    return dataclasses.replace(sample, box=()) if sample.box else sample
 
 
 def _hash(content):
@@ -135,7 +130,11 @@ def with_content(samples: Iterable[Sample]) -> Iterator[Sample]:
 
 
 def _read_chunk(samples):
-    return [dataclasses.replace(sample, content=content_of(sample)) for sample in samples]
+    # The words of a photograph follow each other: it is read once.
+    content = functools.cache(content_of)
+    images = [dataclasses.replace(_whole(sample), text="", where="") for sample in samples]
+    pairs = zip(samples, map(content, images), strict=True)
+    return [dataclasses.replace(sample, content=found) for sample, found in pairs]
 
 
 def write_sample_list(path: pathlib.Path, samples: Iterable[Sample]) -> dict:
