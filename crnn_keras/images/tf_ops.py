@@ -79,7 +79,7 @@ def find_error(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
     most_scans = MAX_JPEG_SCANS + tf.strings.length(encoded) // BYTES_PER_JPEG_SCAN
     return tf.case(
         [
-            (~(is_jpeg | is_png | is_bmp), lambda: "Expected the bytes of a jpeg, png or bmp."),
+            (~(is_jpeg | is_png | is_bmp), lambda: "Expected the bytes of a jpeg, png or bmp image."),
             (is_bmp & ~_is_plain_bmp(encoded), lambda: f"Expected {_BMP}."),
             (~is_small, lambda: large),
             (scans > most_scans, lambda: "The jpeg has too many scans. Save it as a plain jpeg."),
