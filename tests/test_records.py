@@ -267,6 +267,7 @@ def test_a_disk_that_fills_at_a_flush_leaves_the_earlier_set(
 def test_a_new_set_that_cannot_take_its_name_leaves_the_earlier_one(
     folder, five, write_later, monkeypatch
 ):
+    monkeypatch.setattr(files, "_exchange", lambda *_: False)
     rename = os.rename
 
     def refuse(old, new):
