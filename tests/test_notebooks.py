@@ -7,6 +7,7 @@ lessons, which are exact. Notebook 02 runs once more, with labels, which it then
 
 import copy
 import json
+import logging
 import os
 import pathlib
 import re
@@ -234,66 +235,101 @@ def test_labels_are_read_again_by_the_same_columns(workspace):
     assert "40" in str(first[2]) and "wrong" not in str(first) and "no.png" not in str(first)
 
 
-def measure(labels, **parameters):
-    """Results of notebook 05 on a file of labels, with the shipped model."""
-    own = {"eval_labels": str(labels), "model": "words", **parameters}
-    reports = walkthrough.run_notebooks("mine", own, only=["05"])
-    return json.loads((reports / "results.json").read_text())["05_evaluate"]
+@pytest.fixture
+def run_cells(workspace):
+    """Function that runs a notebook's cells in this process: `(namespace)`."""
+    logger = logging.getLogger("crnn_keras")
+    before = logger.handlers, logger.level, logger.propagate
+
+    def run_cells(name, **parameters):
+        first, *cells = code_cells(ROOT / f"notebooks/{name}.ipynb")
+        names = {}
+        exec(first.source, names)
+        assert set(parameters) <= set(names)
+        names.update(run="mine", **parameters)
+        for cell in cells:
+            exec(cell.source, names)
+        return names
+
+    yield run_cells
+    logger.handlers, logger.level, logger.propagate = before
 
 
-def test_a_set_with_its_own_columns_and_encoding_is_measured(workspace):
+def test_a_set_with_its_own_columns_and_encoding_is_measured(workspace, run_cells):
     labels = write_labels(
         workspace / "set a", "id,Text of it,crop", lambda n, t: f"é,{t},{n}", encoding="cp1252"
     )
-    columns = {"image_column": "2", "text_column": "1", "encoding": "cp1252"}
-    assert measure(labels, layout="csv", **columns)["images"] == 40
+    common = {"model": "words", "encoding": "cp1252"}
+    columns = {"image_column": "2", "text_column": "1", "layout": "csv"}
+    names = run_cells("05_evaluate", eval_labels=labels, **columns, **common)
+    assert len(names["sources"]) == 40
     os.rename(labels, workspace / "labels.csv")
-    columns = {"image_column": "crop", "text_column": "Text of it", "encoding": "cp1252"}
-    result = measure("labels.csv", images_folder="set a", **columns)
-    assert result["images"] == 40 and result["word_accuracy"] > 0.5
+    columns = {"image_column": "crop", "text_column": "Text of it", "images_folder": "set a"}
+    names = run_cells("05_evaluate", eval_labels="labels.csv", **columns, **common)
+    assert names["report"].summary()["word_accuracy"] > 0.5
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_set_of_a_few_images_is_measured_to_the_end(workspace, count):
+def test_a_set_of_a_few_images_is_measured_to_the_end(workspace, run_cells, count):
     labels = write_labels(workspace / "few", "", lambda n, t: f"{n},{t}", count=count)
-    result = measure(labels)
-    assert result["images"] == count and result["ece_raw"] is None
+    names = run_cells("05_evaluate", eval_labels=labels, model="words")
+    assert (len(names["opened"]), names["enough"]) == (count, False)
+    wrong = (workspace / "few/labels.csv").read_text().replace(",", ",z")
+    (workspace / "few/labels.csv").write_text(wrong)
+    names = run_cells("05_evaluate", eval_labels=labels, model="words")
+    assert names["report"].summary()["word_accuracy"] == 0
 
 
-def test_images_that_are_missing_are_named_and_what_is_read_is_measured(workspace):
+def test_images_that_cannot_be_read_are_named_and_the_others_measured(workspace, run_cells):
     labels = write_labels(workspace / "some", "", lambda n, t: f"{n},{t}", count=3)
     (workspace / "some" / "1.png").write_bytes(b"no image")
-    assert measure(labels)["images"] == 3
+    names = run_cells("05_evaluate", eval_labels=labels, model="words")
+    assert (names["failed"], names["opened"]) == (1, [0, 2])
     for index in range(3):
         (workspace / "some" / f"{index}.png").write_bytes(b"no image")
-    with pytest.raises(walkthrough.NotebookError, match=r"none of 3 images.*0\.png.*not an image"):
-        measure(labels)
+    with pytest.raises(ValueError, match=r"none of 3 images.*csv, line 1.*not an image"):
+        run_cells("05_evaluate", eval_labels=labels, model="words")
+    for index in range(3):
+        (workspace / "some" / f"{index}.png").unlink()
+    with pytest.raises(ValueError, match=r"some/labels\.csv"):
+        run_cells("05_evaluate", eval_labels=labels, model="words")
 
 
-def test_without_anything_to_read_a_notebook_names_what_to_do(workspace):
-    empty = workspace / "empty"
-    empty.mkdir()
+NEEDS = [
+    ("00_read_a_word", {"image": "missing.png"}, r"image = 'missing.png'.*does not exist"),
+    ("00_read_a_word", {"image": "empty"}, "image = 'empty': there are no images"),
+    ("00_read_a_word", {"image": "labels.tsv"}, r"labels\.tsv is not an image"),
+    ("02_prepare_data", {"labels": "labels.tsv"}, r"labels\.tsv"),
+    ("02_prepare_data", {"labels": "none.tsv"}, r"none\.tsv"),
+    ("02_prepare_data", {"labels": "bad.tsv"}, r"bad\.tsv has no row.*bad\.tsv, line 1"),
+    ("04_train", {}, "data/mine/records/train holds no records.*02_prepare_data"),
+    ("04_train", {"records": "empty"}, "empty/train holds no records.*02_prepare_data"),
+    ("05_evaluate", {}, r"data/mine/train/model\.keras does not exist.*04_train"),
+    ("05_evaluate", {"model": "words"}, "data/mine/records/test holds no.*02_prepare_data"),
+    ("05_evaluate", {"model": "words", "eval_labels": "labels.tsv"}, r"labels\.tsv"),
+    ("05_evaluate", {"model": "words", "eval_labels": "bad.tsv"}, r"bad\.tsv"),
+    ("06_export_and_serve", {}, r"data/mine/train/model\.keras does not exist.*04_train"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "fact"), NEEDS, ids=[f"{n}-{p}" for n, p, _ in NEEDS]
+)
+def test_without_anything_to_read_a_notebook_says_what_to_do(
+    workspace, run_cells, name, parameters, fact
+):
+    (workspace / "empty").mkdir()
     (workspace / "labels.tsv").touch()
-    needs = [
-        ("00", {"image": "missing.png"}, r"missing\.png does not exist"),
-        ("00", {"image": "empty"}, "image = 'empty': there are no images"),
-        ("02", {"labels": "labels.tsv"}, r"labels\.tsv"),
-        ("04", {}, r"data/mine/records/train holds no records.*02_prepare_data"),
-        ("05", {}, r"data/mine/train/model\.keras does not exist.*04_train"),
-        ("05", {"model": "words"}, r"data/mine/records/test holds no records.*02_prepare_data"),
-        ("05", {"model": "words", "eval_labels": "labels.tsv"}, r"labels\.tsv"),
-        ("06", {}, r"data/mine/train/model\.keras does not exist.*04_train"),
-    ]
-    for number, parameters, fact in needs:
-        with pytest.raises(walkthrough.NotebookError, match=fact):
-            walkthrough.run_notebooks("mine", parameters, only=[number])
-    assert "Stopped in cell" in (workspace / "reports/mine/index.html").read_text()
+    (workspace / "bad.tsv").write_text("../a.png\tx\nb.png\t\n")
+    with pytest.raises((ValueError, OSError), match=fact):
+        run_cells(name, **parameters)
+    assert not (workspace / "data").exists()
 
 
-def test_a_blank_image_is_read_as_nothing(workspace):
+def test_a_blank_image_is_read_as_nothing(workspace, run_cells):
     PIL.Image.new("L", (100, 32), 255).save("blank.png")
-    reports = walkthrough.run_notebooks("mine", {"image": "blank.png"}, only=["0"])
-    assert json.loads((reports / "results.json").read_text())["00_read_a_word"]["texts"] == [""]
+    names = run_cells("00_read_a_word", image="blank.png")
+    assert [prediction.text for prediction in names["predictions"]] == [""]
 
 
 def test_papermill_passes_text_too(workspace):
