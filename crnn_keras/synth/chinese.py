@@ -9,8 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from crnn_keras.synth.texts import Split
-from crnn_keras.utils import files
+from crnn_keras.char_dict.index import join_characters
+from crnn_keras.synth.texts import LENGTH, Split, read_lines
+from crnn_keras.utils.checks import (
+    FRACTION,
+    INTEGER,
+    NATURAL,
+    NOT_NEGATIVE,
+    SEED,
+    check_arguments,
+    check_value,
+)
 from crnn_keras.utils.encodings import AUTO
 
 # Enough for a split of a hundredth.
@@ -53,6 +62,7 @@ class ChineseTexts:
         ['省', '县市省', '市', '县省', '市区县市']
     """
 
+    @check_arguments(seed=SEED, shortest=INTEGER, longest=LENGTH, rare=FRACTION)
     def __init__(
         self,
         characters: Iterable[str],
@@ -71,10 +81,11 @@ class ChineseTexts:
             raise ValueError(
                 f"shortest is {shortest} and longest {longest}. Expected 1 <= shortest <= longest."
             )
-        if not 0 <= rare <= 1:
-            raise ValueError(f"rare is {rare}. Expected a fraction from 0 to 1.")
         self._split = Split(split, fractions, seed)
-        allowed = dict.fromkeys(characters)
+        # A list of characters is as good as a string.
+        allowed = dict.fromkeys(join_characters(characters))
+        for character, frequency in (frequencies or {}).items():
+            check_value(f"The frequency of {character!r}", frequency, NOT_NEGATIVE)
         self._deck = [character for character in allowed if not character.isspace()]
         if not self._deck:
             raise ValueError("There are no characters to draw. Expected at least one.")
@@ -105,6 +116,7 @@ class ChineseTexts:
         rounds = math.ceil(len(self._deck) / self._ends[-1]) + 1
         return math.ceil((rounds * len(self._lengths) + 1) / self._rare)
 
+    @check_arguments(index=NATURAL)
     def text(self, index: int) -> str:
         """Returns the line of an index, whatever was drawn before.
 
@@ -142,7 +154,7 @@ class ChineseTexts:
         """Returns all runs of allowed characters that are long enough."""
         lines = corpus
         if not isinstance(corpus, (list, tuple)):
-            lines = files.read_text(corpus, encoding)[0].splitlines()
+            lines = read_lines(corpus, encoding)
         runs = []
         for line in lines:
             groups = itertools.groupby(line, allowed.__contains__)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from crnn_keras.synth.fonts import FontError, is_han, missing_characters
 from crnn_keras.synth.shaping import check_shaping
+from crnn_keras.utils.checks import TEXT, Of, check_arguments
 
 # Packages of Debian 12 and npm; each brings TrueType or OpenType fonts.
 DEBIAN_LATIN = (
@@ -68,6 +69,7 @@ class FontReport:
     __repr__ = __str__
 
 
+@check_arguments(characters=TEXT, fonts=Of((list, tuple)))
 def describe_fonts(characters: str, fonts: Sequence[str]) -> FontReport:
     """Reports how many fonts have the characters, which do not, and how to install more.
 

@@ -17,6 +17,7 @@ from fontTools.ttLib import TTFont
 from PIL import ImageFont
 
 from crnn_keras.synth.shaping import check_shaping, needs_rules
+from crnn_keras.utils.checks import TEXT, Of, check_arguments
 
 SUFFIXES = (".ttf", ".otf", ".ttc")
 # Families of matplotlib's folder that have letters; the others have mathematical symbols.
@@ -101,7 +102,8 @@ def find_fonts(folders: Iterable[str | os.PathLike] | None = None) -> list[str]:
                 continue
             visited.add(real)
             found = (name for name in names if name.lower().endswith(SUFFIXES))
-            paths.update(os.path.join(root, name) for name in found)
+            # No pipe or device: it may never end.
+            paths.update(filter(os.path.isfile, (os.path.join(root, name) for name in found)))
     fonts, contents, unreadable = [], set(), []
     for path in sorted(paths):
         try:
@@ -170,7 +172,10 @@ def file_hash(path: str | os.PathLike) -> str:
     Raises:
         OSError: The file cannot be read.
     """
-    with open(split_face(path)[0], "rb") as file:
+    path = split_face(path)[0]
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path} is no file.")
+    with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -191,6 +196,8 @@ def load_font(font: str, size: int, *, shapes: bool = False) -> ImageFont.FreeTy
         FontError: The font cannot be read.
     """
     path, face = split_face(font)
+    if not os.path.isfile(path):
+        raise FontError(f"{font} cannot be read as a font: there is no such file.")
     try:
         # The basic layout engine where it can be: raqm draws differently and may be missing.
         engine = ImageFont.Layout.RAQM if shapes else ImageFont.Layout.BASIC
@@ -279,6 +286,7 @@ def missing_characters(font: str, characters: frozenset[str]) -> str:
     return "".join(sorted(missing | empty))
 
 
+@check_arguments(characters=TEXT, fonts=Of((list, tuple)))
 def fonts_with(characters: str, fonts: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Separates the fonts that have every character from those that do not.
 

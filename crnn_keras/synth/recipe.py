@@ -4,13 +4,16 @@ import functools
 import hashlib
 import json
 import os
+import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field
 
 import numpy as np
 from PIL import __version__ as pillow_version, features
 
-from crnn_keras.char_dict import PROTOCOLS
+from crnn_keras.char_dict import PROTOCOLS, has_right_to_left
+from crnn_keras.char_dict.index import join_characters
+from crnn_keras.synth import shaping
 from crnn_keras.synth.background import load_photograph
 from crnn_keras.synth.chinese import ChineseTexts
 from crnn_keras.synth.fonts import file_hash, fonts_with, split_face
@@ -18,7 +21,19 @@ from crnn_keras.synth.rendering import render_jpeg
 from crnn_keras.synth.style import Style
 from crnn_keras.synth.texts import WORD_LIST, WordTexts, read_words
 from crnn_keras.utils import files
+from crnn_keras.utils.checks import (
+    NATURAL,
+    NOT_NEGATIVE,
+    SEED,
+    TEXT,
+    Of,
+    OneOf,
+    check_arguments,
+    check_value,
+)
 from crnn_keras.utils.encodings import AUTO
+from crnn_keras.utils.hashing import check_fractions
+from crnn_keras.utils.limits import MAX_RECIPE_BYTES
 
 # Raise it with every change that shows in an image or text of the same recipe.
 _DRAWING = 3
@@ -47,34 +62,57 @@ _TEXTS = {
 }
 
 
+_SOURCES = {"words": WordTexts, "chinese": ChineseTexts}
+_PATH = Of((str, os.PathLike), "a path")
+# Rules of the settings that `WordTexts` and `ChineseTexts` do not have.
+_RULES = {
+    "file": _PATH,
+    "corpus": _PATH,
+    "encoding": TEXT,
+    "characters": TEXT,
+    "frequencies": Of(Mapping),
+    "labels": OneOf(tuple(PROTOCOLS)),
+}
 # Keys of recipes that were written before they were renamed.
 _OLD_KEYS = {"part": "split", "shares": "fractions"}
 
 
 def _complete(texts):
     """Checks the settings of the texts and fills in the defaults."""
+    check_value("texts", texts, Of(Mapping))
     kind = texts.get("kind")
-    if kind not in _TEXTS:
+    if not isinstance(kind, str) or kind not in _TEXTS:
         raise ValueError(f"Texts of kind {kind!r} are unknown. Expected one of {list(_TEXTS)}.")
     defaults = _TEXTS[kind]
-    unknown = sorted(set(texts) - {"kind", *defaults})
+    unknown = sorted(map(str, set(texts) - {"kind", *defaults}))
     if unknown:
         raise ValueError(
             f"Texts have unknown settings {unknown}. Expected some of {list(defaults)}."
         )
     # Joined, not `str`: the characters may be a list.
     if "characters" in texts:
-        texts = {**texts, "characters": "".join(texts["characters"])}
+        texts = {**texts, "characters": join_characters(texts["characters"])}
+    rules = _RULES | _SOURCES[kind].__init__.argument_rules
     complete = {"kind": kind}
     for name, default in defaults.items():
-        value = default if texts.get(name) is None else texts[name]
+        if texts.get(name) is None:
+            complete[name] = default
+            continue
+        check_value(f"The texts' {name}", texts[name], rules[name])
         # 0 and 0.0 are the same setting, in JSON too.
-        complete[name] = type(default)(value)
-    if complete.get("labels", "exact") not in PROTOCOLS:
-        raise ValueError(
-            f"The texts' labels are {complete['labels']!r}. Expected one of {list(PROTOCOLS)}."
-        )
+        complete[name] = type(default)(texts[name])
+    for character, frequency in complete.get("frequencies", {}).items():
+        check_value(f"The frequency of {character!r}", frequency, NOT_NEGATIVE)
     return complete
+
+
+def _check_paths(name, paths):
+    """Returns paths as a tuple of strings."""
+    if not isinstance(paths, list | tuple):
+        raise ValueError(f"The {name} are {str(paths)[:80]!r}. Expected a list of paths.")
+    for path in paths:
+        check_value(f"One of the {name}", path, _PATH)
+    return tuple(map(str, paths))
 
 
 @dataclass(frozen=True)
@@ -97,7 +135,7 @@ class Recipe:
         fractions: Dict of `split name: fraction`. Defaults to `{}`.
 
     Raises:
-        ValueError: A setting of the texts is unknown, or there is no font.
+        ValueError: A setting is unknown, of another type or out of range, or there is no font.
 
     Example:
 
@@ -118,15 +156,21 @@ class Recipe:
     fractions: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
-        if not self.fonts:
-            raise ValueError("A recipe needs at least one font. Give `bundled_fonts()`.")
+        check_value("seed", self.seed, SEED)
+        check_value("split", self.split, TEXT)
+        check_value("style", self.style, Of(Style))
+        check_value("fractions", self.fractions, Of(Mapping))
+        if self.fractions:
+            check_fractions(self.fractions)
         plain = {
             "texts": _complete(self.texts),
-            "fonts": tuple(map(str, self.fonts)),
-            "backgrounds": tuple(map(str, self.backgrounds)),
+            "fonts": _check_paths("fonts", self.fonts),
+            "backgrounds": _check_paths("backgrounds", self.backgrounds),
             "seed": int(self.seed),
             "fractions": {name: float(value) for name, value in self.fractions.items()},
         }
+        if not self.fonts:
+            raise ValueError("A recipe needs at least one font. Give `bundled_fonts()`.")
         for name, value in plain.items():
             object.__setattr__(self, name, value)
 
@@ -152,12 +196,15 @@ class Recipe:
         Raises:
             ValueError: A name or value is unknown.
         """
+        check_value("The recipe", config, Of(Mapping, "a dict"))
+        style = config.get("style", {})
+        check_value("style", style, Of(Mapping, "a dict"))
         old = {name: new for name, new in _OLD_KEYS.items() if name in config}
         if old:
             renamings = ", ".join(f"{name!r} to {new!r}" for name, new in old.items())
             raise ValueError(f"This recipe is of an earlier version. Rename its keys {renamings}.")
         try:
-            return cls(**{**config, "style": Style(**config.get("style", {}))})
+            return cls(**{**config, "style": Style(**style)})
         except TypeError as error:
             raise ValueError(f"This is not a recipe of rendered texts: {error}.") from None
 
@@ -180,9 +227,14 @@ class Recipe:
             `Recipe`.
 
         Raises:
-            ValueError: As `from_config`.
+            ValueError: As `from_config`; the message names the file.
         """
-        return cls.from_config(files.read_json(path))
+        size = pathlib.Path(path).stat().st_size
+        if size > MAX_RECIPE_BYTES:
+            raise ValueError(f"{path} has {size:,} bytes. Expected {MAX_RECIPE_BYTES:,} at most.")
+        content = files.read_json(path)
+        with files.prefix_errors(path):
+            return cls.from_config(content)
 
     def fingerprint(self) -> str:
         """Identifies the images: two machines with the same fingerprint draw the same bytes.
@@ -206,6 +258,12 @@ class Recipe:
         # Left out where it was not stated, so that fingerprints of earlier sets stay valid.
         if texts["encoding"] == AUTO:
             del texts["encoding"]
+        # Left out where letters are drawn one by one, so that those fingerprints stay valid.
+        drawn = self._list_characters()
+        if any(map(shaping.is_shaped, drawn)):
+            config["shaping"] = shaping.versions()
+        if has_right_to_left(drawn):
+            config["direction"] = "visual"
         faces = map(split_face, self.fonts)
         config["fonts"] = [[file_hash(path), face] for path, face in faces]
         config["backgrounds"] = [file_hash(path) for path in self.backgrounds]
@@ -223,6 +281,15 @@ class Recipe:
         }
         content = json.dumps(config, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(content.encode()).hexdigest()
+
+    def _list_characters(self) -> str:
+        """Returns the characters that texts are made of, without the rules of how."""
+        if self.texts["kind"] == "chinese":
+            return self.texts["characters"]
+        if not self.texts["file"]:
+            return ""
+        words = read_words(self.texts["file"], encoding=self.texts["encoding"])
+        return "".join(sorted(set().union(*words)))
 
     def open(self) -> "Renderer":
         """Makes the recipe ready to draw; files are read when they are first used.
@@ -284,6 +351,7 @@ class Renderer:
         """Returns every character that a text may contain, sorted."""
         return self._texts.characters
 
+    @check_arguments(index=NATURAL)
     def text(self, index: int) -> str:
         """Returns the text that is drawn for an index.
 
@@ -306,6 +374,7 @@ class Renderer:
         """
         return PROTOCOLS[self.recipe.texts.get("labels", "exact")](text)
 
+    @check_arguments(index=NATURAL)
     def sample(self, index: int) -> tuple[bytes, str]:
         """Draws a sample.
 

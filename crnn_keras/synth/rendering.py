@@ -13,11 +13,15 @@ from crnn_keras.synth.fonts import is_han
 from crnn_keras.synth.letters import draw_letters
 from crnn_keras.synth.style import Style
 from crnn_keras.synth.warp import warp_letters
+from crnn_keras.utils.checks import COUNT, NATURAL, TEXT, Of, check_arguments
+from crnn_keras.utils.limits import MAX_DRAWN_CHARACTERS
 from crnn_keras.utils.parallel import parallel_map
 
 # Size of the font relative to the image's height: most texts are then scaled by 0.6 to 1.2.
 _FONT_SCALE = 1.2
 _DEFAULT = Style()
+# Any whole number from 0: those of a recipe have 64 bits.
+_RULES = {"style": Of(Style), "seed": NATURAL}
 
 
 def _draw_colors(style, rng):
@@ -36,6 +40,7 @@ def _draw_colors(style, rng):
     return background + style.contrast + above * far, background
 
 
+@check_arguments(text=TEXT, index=NATURAL, **_RULES)
 def render_word(
     text: str,
     font: str,
@@ -60,7 +65,8 @@ def render_word(
         Gray Pillow image, `style.height` pixels high and as wide as the text needs.
 
     Raises:
-        ValueError: The text is empty, or a font or photograph cannot be read.
+        ValueError: The text is empty or too long, needs shaping that this Pillow lacks, a font or
+            photograph cannot be read, or a number is out of range.
 
     Example:
 
@@ -75,6 +81,11 @@ def render_word(
 def _render(text, font, style, *, photographs, rng):
     if not text.strip():
         raise ValueError(f"The text to draw is {text!r}. Expected at least one visible character.")
+    if len(text) > MAX_DRAWN_CHARACTERS:
+        raise ValueError(
+            f"The text to draw has {len(text):,} characters. Expected {MAX_DRAWN_CHARACTERS:,} at "
+            "most."
+        )
     colors = _draw_colors(style, rng)
     ink, level = colors
     contrast = abs(ink - level)
@@ -111,6 +122,7 @@ def _render(text, font, style, *, photographs, rng):
     return degrade_image(image, style, rng, contrast=contrast, detail=detail)
 
 
+@check_arguments(text=TEXT, index=NATURAL, **_RULES)
 def render_jpeg(
     text: str,
     fonts: Sequence[str],
@@ -138,6 +150,8 @@ def render_jpeg(
     """
     # One generator for font, image and quality: each generator takes time to start.
     rng = np.random.default_rng([seed, 4, index])
+    if isinstance(fonts, str) or not fonts:
+        raise ValueError(f"The fonts are {fonts!r}. Expected a list of at least one path.")
     font = fonts[int(rng.random() * len(fonts))]
     image = _render(text, font, style, photographs=photographs, rng=rng)
     quality = 95 - int((95 - style.quality) * min(rng.random(), rng.random()))
@@ -151,6 +165,7 @@ def _render_chunk(chunk, *, fonts, options):
     return [render_jpeg(text, fonts, index=start + i, **options) for i, text in enumerate(texts)]
 
 
+@check_arguments(processes=COUNT, chunk_size=COUNT, **_RULES)
 def render_many(
     texts: Sequence[str],
     fonts: Sequence[str],

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, fields
 
-# Smallest and largest value of each setting. A range of 0 to 1 is mostly a probability.
+from crnn_keras.utils.checks import Number
+
+# Smallest and largest value of each setting. A range of 0 to 1 is mostly a probability. No ink
+# differs by more than 127 from a background of middle gray.
 _LIMITS = {
     "height": (8, 256),
     "contrast": (0, 127),
@@ -149,15 +152,12 @@ class Style:
     quality: int = 30
 
     def __post_init__(self):
-        if not 0 <= self.contrast <= 127:
-            raise ValueError(
-                f"contrast is {self.contrast}. Expected 0 to 127: no ink differs more than that "
-                "from a middle gray background."
-            )
         for field in fields(self):
             value, (low, high) = getattr(self, field.name), _LIMITS[field.name]
-            if not low <= value <= high:
-                raise ValueError(f"{field.name} is {value}. Expected {low} to {high}.")
+            is_whole = field.type is int
+            if not Number(low, high, is_whole=is_whole).accepts(value):
+                kind = "a whole number from" if is_whole else "a number from"
+                raise ValueError(f"{field.name} is {value!r}. Expected {kind} {low} to {high}.")
             # 0 and 0.0 are the same style, in JSON too.
             object.__setattr__(self, field.name, field.type(value))
 

@@ -8,8 +8,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from crnn_keras.utils import files
+from crnn_keras.utils.checks import (
+    FRACTION,
+    NATURAL,
+    NOT_NEGATIVE,
+    SEED,
+    TEXT,
+    Number,
+    check_arguments,
+    check_value,
+)
 from crnn_keras.utils.encodings import AUTO
-from crnn_keras.utils.hashing import assign_split
+from crnn_keras.utils.hashing import assign_split, check_fractions
+from crnn_keras.utils.limits import MAX_DRAWN_CHARACTERS, MAX_WORD_LIST_BYTES
 
 WORD_LIST = pathlib.Path(__file__).parent / "assets" / "words" / "english.txt"
 # Texts drawn for one index before a word of the split is taken instead.
@@ -26,6 +37,32 @@ _BETWEEN = ("-", "-", "'", ".", "/", "&", "_", "@", "+", "|", "\\", ":")
 # Formats of amounts.
 _AMOUNTS = ("${}", "${}", "{}%", "#{}", "+{}", "-{}", "{}.", "({})", "{}")
 MARKS = "".join(sorted(set(string.punctuation)))
+# How many characters an image may show.
+LENGTH = Number(1, MAX_DRAWN_CHARACTERS, is_whole=True)
+
+
+def read_lines(path: str | os.PathLike, encoding: str) -> list[str]:
+    """Reads the lines of a word list or a corpus.
+
+    Args:
+        path: Text file.
+        encoding: Name of its encoding, see `read_samples`.
+
+    Returns:
+        List of strings.
+
+    Raises:
+        ValueError: There is no such file, it is too large, or it is not text.
+    """
+    path = pathlib.Path(path)
+    # No pipe or device either: it may never end.
+    if not path.is_file():
+        raise ValueError(f"{path} is no file. Expected a text file.")
+    if path.stat().st_size > MAX_WORD_LIST_BYTES:
+        raise ValueError(
+            f"{path} has {path.stat().st_size:,} bytes. Expected {MAX_WORD_LIST_BYTES:,} at most."
+        )
+    return files.read_text(path, encoding)[0].splitlines()
 
 
 def read_words(path: str | os.PathLike = WORD_LIST, *, encoding: str = AUTO) -> list[str]:
@@ -40,9 +77,9 @@ def read_words(path: str | os.PathLike = WORD_LIST, *, encoding: str = AUTO) -> 
         List of distinct words in the file's order.
 
     Raises:
-        ValueError: The file holds no word, or is not in the encoding.
+        ValueError: The file does not exist, is too large, holds no word, or is not in the encoding.
     """
-    lines = files.read_text(path, encoding)[0].splitlines()
+    lines = read_lines(path, encoding)
     words = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not words:
         raise ValueError(f"{path} holds no word. Expected one word a line.")
@@ -62,6 +99,8 @@ class Split:
     """
 
     def __init__(self, name: str | None, fractions: Mapping[str, float] | None, seed: int):
+        if fractions:
+            check_fractions(fractions)
         if name is not None and not (fractions or {}).get(name, 0) > 0:
             raise ValueError(
                 f"Split {name!r} has no fraction in {fractions}. Expected one above 0."
@@ -101,7 +140,7 @@ class WordTexts:
             case of the list; the rest is in lower case.
 
     Raises:
-        ValueError: No word of the split is short enough, `common` is below 0, or `upper` and
+        ValueError: No word of the split is short enough, a number is out of range, or `upper` and
             `capital` add up to more than 0.95.
 
     Reference:
@@ -114,6 +153,16 @@ class WordTexts:
         ['FRYI&NG', 'PERFECTER', 'ASKANCE', '9219', 'Scriptwriters']
     """
 
+    @check_arguments(
+        seed=SEED,
+        numbers=FRACTION,
+        codes=FRACTION,
+        max_length=LENGTH,
+        common=NOT_NEGATIVE,
+        marks=FRACTION,
+        upper=Number(maximum=1),
+        capital=Number(maximum=1),
+    )
     def __init__(
         self,
         words: Sequence[str],
@@ -129,8 +178,10 @@ class WordTexts:
         upper: float = 0.3,
         capital: float = 0.23,
     ):
-        if common < 0:
-            raise ValueError(f"common is {common}. Expected 0 (all words equally often) or more.")
+        if isinstance(words, str):
+            raise ValueError(f"Expected a list of words, got the one string {words[:40]!r}.")
+        for index, word in enumerate(words):
+            check_value(f"Word #{index}", word, TEXT)
         if min(upper, capital) < 0 or upper + capital > 1 - _AS_LISTED:
             raise ValueError(
                 f"upper is {upper} and capital {capital}. Expected fractions that add up to "
@@ -163,6 +214,7 @@ class WordTexts:
         used |= set(string.digits + MARKS) if self._marks else set()
         return "".join(sorted(used))
 
+    @check_arguments(index=NATURAL)
     def text(self, index: int) -> str:
         """Returns the text of an index, whatever was drawn before.
 

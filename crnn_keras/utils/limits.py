@@ -27,12 +27,20 @@ MAX_CANVAS_WIDTHS = 64
 MAX_CHARACTERS = 200_000
 MAX_CHAR_DICT_BYTES = 2**25
 
+# Rendering: a text of one image, and the files that a recipe consists of and names.
+MAX_DRAWN_CHARACTERS = 1_000
+MAX_RECIPE_BYTES = 2**25
+MAX_WORD_LIST_BYTES = 2**30
+
 # A reader: the largest of this project has 9 million weights in 35 megabytes. An archive may hold
 # the optimizer's variables too.
 MAX_MODEL_BYTES = 2**28
 MAX_MODEL_UNPACKED_BYTES = 2**30
 MAX_MODEL_WEIGHTS = 2**26
 MAX_METADATA_BYTES = 2**22
+# The list of names of a `.keras` file has three. Its weights lie in groups, a few for each layer.
+MAX_ZIP_DIRECTORY_BYTES = 2**16
+MAX_WEIGHT_GROUPS = 10_000
 # Operators of an ONNX file: that of the largest architecture has a hundred.
 MAX_MODEL_OPERATORS = 1_000
 # What a network may compute of one image: numbers in all layers, a gigabyte if all were kept, and
