@@ -15,6 +15,8 @@ from PIL import Image
 
 from crnn_keras.images.gray import to_gray
 from crnn_keras.images.source import ImageSource
+from crnn_keras.utils.checks import Number, check_value
+from crnn_keras.utils.limits import MAX_CANVAS_HEIGHT, MAX_CANVAS_WIDTH, MAX_CANVAS_WIDTHS
 from crnn_keras.utils.math import ceil_div
 
 # Four pixels of the canvas make one frame of the network, which halves the width twice.
@@ -50,7 +52,17 @@ class Canvas:
     widths: tuple[int, ...] = (100,)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
+        height, width = (
+            Number(maximum=most, is_whole=True) for most in (MAX_CANVAS_HEIGHT, MAX_CANVAS_WIDTH)
+        )
+        check_value("The canvas height", self.height, height)
+        for value in self.widths:
+            check_value("A canvas width", value, width)
+        object.__setattr__(self, "widths", tuple(map(int, self.widths)))
+        if len(self.widths) > MAX_CANVAS_WIDTHS:
+            raise ValueError(
+                f"The canvas has {len(self.widths)} widths. Expected at most {MAX_CANVAS_WIDTHS}."
+            )
         if self.mode not in ("stretch", "keep"):
             raise ValueError(f"Canvas mode {self.mode!r} is unknown. Expected 'stretch' or 'keep'.")
         if self.height < 16 or self.height % 16:
