@@ -6,7 +6,10 @@ import re
 import pytest
 
 from crnn_keras.char_dict import CharDict, corpus_counts
+from crnn_keras.cli.main import main, make_parser
+from crnn_keras.cli.options import source_options
 from crnn_keras.data.labels import read_samples
+from crnn_keras.data.open import open_test_set
 from crnn_keras.synth import read_words
 from crnn_keras.utils import files
 from crnn_keras.utils.encodings import find_encoding, is_guess
@@ -139,9 +142,7 @@ def test_an_encoding_that_is_no_text_is_refused_by_name(write, encoding):
         ("a\n".encode("utf-16-le") + b"b", "utf-16-le", 2, "0x62", 4),
     ],
 )
-def test_a_byte_that_a_stated_encoding_lacks_is_named(
-    tmp_path, raw, encoding, line, byte, offset
-):
+def test_a_byte_that_a_stated_encoding_lacks_is_named(tmp_path, raw, encoding, line, byte, offset):
     path = tmp_path / "labels.tsv"
     path.write_bytes(raw)
     with pytest.raises(ValueError, match=rf"labels\.tsv, line {line}: .*{byte} \({offset:,} "):
@@ -185,6 +186,29 @@ def test_lists_of_characters_and_words_are_read_in_a_stated_encoding(tmp_path):
     path.write_bytes("абв".encode("cp1251"))
     assert CharDict.from_source(path, encoding="cp1251").characters == "абв"
     assert CharDict.from_file(path, encoding="cp1251").characters == "абв"
+
+
+@pytest.mark.parametrize("command", ["check", "prepare", "evaluate"])
+def test_the_encoding_is_stated_on_the_command_line(write, command):
+    path = write(RUSSIAN, "cp1251")
+    arguments = [command, *([] if command == "evaluate" else [str(path)]), "--encoding", "cp1251"]
+    options = source_options(make_parser().parse_args(arguments))
+    assert options["encoding"] == "cp1251"
+    _, texts, issues = open_test_set(path, **options)
+    assert texts == RUSSIAN and issues == []
+    assert (
+        source_options(make_parser().parse_args([command, *arguments[1:-2]]))["encoding"] == "auto"
+    )
+
+
+def test_words_of_a_lexicon_are_read_in_the_encoding_of_the_command_line(tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "words.txt").write_bytes("стоп\n".encode("cp1251"))
+    arguments = ["read", str(tmp_path / "a.png"), "--lexicon", str(tmp_path / "words.txt")]
+    assert main(arguments) == 2
+    assert "--encoding cp1251" in capsys.readouterr().err
+    assert main([*arguments, "--encoding", "cp1251"]) != 0
+    assert "encoding" not in capsys.readouterr().err
 
 
 def test_find_encoding_does_not_keep_a_file_in_memory(tmp_path):

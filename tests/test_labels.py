@@ -7,6 +7,7 @@ import pytest
 from crnn_keras.char_dict import CharDict
 from crnn_keras.data.issues import SEVERITIES, Issue, issue_line, write_issues
 from crnn_keras.data.labels import LabelledSet, Sample, check_label, read_samples
+from crnn_keras.images import Canvas, make_canvas
 
 
 @pytest.fixture
@@ -301,6 +302,22 @@ def test_a_label_that_cannot_be_trained_on(text, frames, kind, reason):
         assert reason in issue.reason
 
 
+@pytest.mark.parametrize(
+    ("canvas", "frames", "helps", "not_said"),
+    [
+        (Canvas("stretch", 32, (16,)), 4, ["canvas of at least 40 pixels"], "stretch"),
+        # A narrow image: its frames come from its own width.
+        (make_canvas("keep", 216), 4, ["does not help", "mode 'stretch'", "40 pixels"], "\0"),
+        # The widest canvas: the image may have been squeezed.
+        (Canvas("keep", 32, (8, 16)), 4, ["wider than 16 pixels", "40 pixels", "stretch"], "\0"),
+    ],
+)
+def test_a_label_that_is_too_long_says_what_gives_it_frames(canvas, frames, helps, not_said):
+    issue = check_label("ab" * 5, CharDict("ab"), frames, where="line 1", canvas=canvas)
+    assert issue.kind == "label too long"
+    assert all(part in issue.reason for part in helps) and not_said not in issue.reason
+
+
 def test_repeats_are_counted_after_the_case_is_folded():
     char_dict = CharDict("ab", fold_case=True)
     assert check_label("Aa", char_dict, 3, where="") is None
@@ -339,6 +356,13 @@ def test_issues_are_written_as_a_table(tmp_path):
         ["warning", "near duplicate", "a b.tsv, line 9", "省.png is like b.png."],
     ]
     assert path.read_bytes() == b"".join(map(issue_line, [None, *issues]))
+
+
+def test_an_issue_in_a_table_cannot_command_a_terminal():
+    issue = Issue("no image", "a\x1b[2J.tsv, line 1", "\u202eevil\udce9")
+    assert (
+        issue_line(issue).decode() == "error\tno image\ta\\x1b[2J.tsv, line 1\t\\u202eevil\\udce9\n"
+    )
 
 
 def test_an_issue_has_one_of_three_severities():

@@ -381,6 +381,52 @@ def test_xml_that_is_not_svt_or_declares_entities_is_an_error(tree, xml, message
         read_samples(path)
 
 
+@pytest.mark.parametrize("declared", ["gb2312", "Big5", "Shift_JIS", "koi8-r", "windows-1251"])
+def test_xml_is_read_in_the_encoding_that_it_states(tree, declared):
+    word = {"koi8-r": "стоп", "windows-1251": "стоп"}.get(declared, "中")
+    xml = SVT.replace("utf-8", declared).replace("LIVING</tag>", f"{word}</tag>")
+    found = read_samples(tree({"test.xml": xml.encode(declared)}))
+    assert [sample.text for sample in found.samples] == [word, "ROOM"]
+    assert f"encoding {declared};" in f"{found.description};"
+    stated = tree({"other.xml": xml.encode("utf-16-le")}) / "other.xml"
+    assert read_samples(stated, encoding="utf-16-le").samples[0].text == word
+
+
+@pytest.mark.parametrize("name", ["test.xml", "labels.json"])
+def test_files_in_another_encoding_than_stated_are_named(tree, name):
+    text = SVT.replace("utf-8", "ascii") if name == "test.xml" else '{"a.png": "LIVING"}'
+    path = tree({name: text.replace("LIVING", "café").encode("cp1252")}) / name
+    with pytest.raises(ValueError, match=rf"{name}.*0xe9"):
+        read_samples(path, encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"{name}.*0xe9"):
+        read_samples(path)
+    assert read_samples(path, encoding="cp1252").samples[0].text == "café"
+
+
+def test_damaged_xml_and_json_name_the_line(tree):
+    folder = tree({"test.xml": SVT.replace("</lex>", "", 1), "labels.json": '{"a.png": "x",\n!}'})
+    with pytest.raises(ValueError, match=r"test\.xml.*line 14"):
+        read_samples(folder / "test.xml")
+    with pytest.raises(ValueError, match=r"labels\.json.*line 2"):
+        read_samples(folder / "labels.json")
+
+
+def test_layouts_without_text_take_no_encoding(tree):
+    with pytest.raises(ValueError, match="file_name.*encoding"):
+        read_samples(tree({"one.png": None}), encoding="cp1251")
+
+
+def test_comments_are_no_rows_in_layouts_of_data_sets(tree):
+    rows = {
+        "gt.txt": 'a.png, "one"',
+        "rec_gt.txt": "a.png\tone",
+        "annotation.txt": "1/1_one_0.jpg 0",
+    }
+    for name, row in rows.items():
+        found = read_samples(tree({name: f"# made by hand\n{row}\n"}) / name)
+        assert len(found.samples) == 1 and _kinds(found) == {f"{name}, line 1": "comment"}
+
+
 def test_deep_xml_and_json_do_not_end_the_process(tree):
     deep = "<tagset>" + "<a>" * 100_000 + "</a>" * 100_000 + "</tagset>"
     folder = tree({"a.xml": deep, "labels.json": "[" * 100_000, "l.jsonl": "[" * 100_000})
@@ -447,6 +493,15 @@ def test_json_lines_in_a_json_file(tree):
     rows = '{"image": "a.png", "text": "one"}\n{"image": "b.png", "text": "two"}\n'
     found = read_samples(tree({"train.json": rows}) / "train.json")
     assert (found.layout, [s.text for s in found.samples]) == ("jsonl", ["one", "two"])
+
+
+def test_a_lexicon_in_another_encoding(tree):
+    folder = tree({"lex.tsv": "a.jpg\tстоп,хлеб\n".encode("cp1251")})
+    assert read_lexicon(folder / "lex.tsv", encoding="cp1251") == {
+        str(folder / "a.jpg"): ("стоп", "хлеб")
+    }
+    with pytest.raises(ValueError, match=r"lex\.tsv.*cp1251"):
+        read_lexicon(folder / "lex.tsv")
 
 
 def test_read_lexicon(tree):

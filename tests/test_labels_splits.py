@@ -88,6 +88,39 @@ def test_fractions_that_assign_nothing_are_an_error(fractions):
         assign_split("a.png", fractions, 0)
 
 
+@pytest.mark.parametrize(
+    "fractions",
+    [{"a": "0.5"}, {"a": True}, {"a": None}, {"a": float("inf")}, {1: 0.5}, 0.5, None, [("a", 1)]],
+)
+def test_fractions_that_are_no_numbers_by_name_are_an_error(sources, fractions):
+    for call in (
+        lambda: assign_split("a.png", fractions, 0),
+        lambda: split_samples(_samples(3), fractions, 0),
+        lambda: read_splits(sources / "one.txt", fractions, 0),
+    ):
+        with pytest.raises(ValueError, match=r"[Ff]ractions .*Expected a dict"):
+            call()
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "0", None, True, 2**32, float("nan")])
+def test_a_seed_that_is_none_is_refused_by_name(sources, seed):
+    for call in (
+        lambda: assign_split("a.png", FRACTIONS, seed),
+        lambda: split_samples(_samples(3), FRACTIONS, seed=seed),
+        lambda: read_splits(sources / "one.txt", FRACTIONS, seed),
+    ):
+        with pytest.raises(ValueError, match=f"seed is {seed!r}"):
+            call()
+
+
+def test_the_encoding_is_that_of_every_source(sources):
+    for name in ("a.tsv", "b.tsv"):
+        (sources / name).write_bytes("1.png\tпривет\n".encode("cp1251"))
+    options = {"test_labels": sources / "b.tsv", "encoding": "cp1251"}
+    _, splits = read_splits(sources / "a.tsv", {"train": 1}, 0, **options)
+    assert _words(splits["train"] + splits["test"]) == {"привет"}
+
+
 def test_a_split_does_not_depend_on_the_other_images():
     samples = _samples(300)
     whole, half = split_samples(samples, FRACTIONS, 3), split_samples(samples[::-2], FRACTIONS, 3)

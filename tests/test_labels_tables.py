@@ -38,6 +38,17 @@ def read(tmp_path):
         ("l.tsv", "word\tfile\none\ta.png\ntwo\tb.png\n", (1, 0)),
         ("l.txt", "spoken\tcrop\none\ta.png\ntwo\tb.png\n", ("crop", "spoken")),
         ("l.txt", "spoken,crop\none,a.png\ntwo,b.png\n", ("crop", "spoken")),
+        # As a command line and a notebook have them: indices as text, names with blanks.
+        ("l.csv", "one,a.png\ntwo,b.png\n", ("1", "0")),
+        ("l.tsv", "7\ta.png\tone\n7\tb.png\ttwo\n", (" 1 ", "2")),
+        ("l.csv", "id,crop,spoken\n1,a.png,one\n2,b.png,two\n", ("1", "spoken")),
+        (
+            "l.csv",
+            "Image Path , spoken text\na.png,one\nb.png,two\n",
+            ("image path", " Spoken Text"),
+        ),
+        ("l.csv", "STRASSE,x\na.png,one\nb.png,two\n", ("straße", "x")),
+        ("l.csv", "crop|spoken\na.png|one\nb.png|two\n", ("crop", "spoken")),
     ],
 )
 def test_columns_by_name_or_index(read, name, content, columns):
@@ -95,6 +106,12 @@ def test_a_table_without_known_columns_tells_how_to_name_them(read):
         ("l.csv", "image,text\na.png,x\n", (0, 0), r"image_column=0, text_column=0"),
         ("l.csv", "image,text\na.png,x\n", (0, -1), r"text_column=-1.*indices from 0"),
         ("l.csv", "image,text\na.png,x\n", (0, True), r"text_column=True"),
+        ("l.csv", "image,text\na.png,x\n", ("0", "-1"), r"line 1: there is no column '-1'"),
+        ("l.csv", "image,text\na.png,x\n", ("0", "2"), r"line 1: there is no column 2"),
+        ("l.csv", "image,text\na.png,x\n", ("0", "0.5"), r"line 1: there is no column '0\.5'"),
+        ("l.csv", "image,text\na.png,x\n", (" Text", "text"), r"line 1: ' Text' and 'text' are"),
+        ("l.csv", "image,a,A\na.png,x,y\n", ("image", "a"), r"line 1: 2 columns .*'a'.*1 or 2"),
+        ("l.csv", "image,text\na.png,x\n", (" ", "text"), r"text_column='text'"),
         ("l.csv", "image,text\na.png,x\n", (0, 1.5), r"text_column=1\.5"),
         ("l.jsonl", '{"a": "a.png", "b": "x"}\n', (0, 1), r"image_column=0"),
         ("l.jsonl", '{"a": "a.png", "b": "x"}\n', ("a", "c"), r"line 1: there is no key 'c'"),
@@ -180,6 +197,7 @@ def test_json_lines_that_cannot_be_used_are_named(read, line, kind, reason):
         ([{"image": "a.png", "text": "省 市"}], (None, None)),
         ([{"File_Name": "a.png", "Transcription": "省 市"}], (None, None)),
         ([{"text": 7, "crop": "a.png", "spoken": "省 市"}], ("crop", "spoken")),
+        ([{"Crop Path": "a.png", "0": "省 市"}], ("crop path ", "0")),
         ([{"label": "省 市", "width": 3, "path": "./a.png"}], (None, None)),
     ],
 )
@@ -188,6 +206,19 @@ def test_keys_of_json_lines(read, rows, columns, ascii_only):
     content = "".join(json.dumps(row, ensure_ascii=ascii_only) + "\r\n" for row in rows)
     found, pairs = read("l.jsonl", content, columns)
     assert pairs == [("a.png", "省 市")] and found.layout == "jsonl"
+
+
+def test_objects_before_the_first_with_both_keys_are_named(read):
+    rows = '{"made": "by hand"}\n{"image": "a.png"}\n{"image": "b.png", "text": "x"}\n'
+    found, pairs = read("l.jsonl", rows)
+    assert pairs == [("b.png", "x")]
+    assert [issue.kind for issue in found.issues] == ["no image", "empty label"]
+
+
+def test_a_key_that_comes_twice_is_named(read):
+    rows = '{"image": "a.png", "text": "x"}\n{"image": "b.png", "text": "x", "text": "y"}\n'
+    found, pairs = read("l.jsonl", rows)
+    assert pairs == [("a.png", "x")] and "twice" in found.issues[0].reason
 
 
 def test_json_lines_without_known_keys_name_the_known_ones(read):

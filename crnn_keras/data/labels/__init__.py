@@ -14,9 +14,9 @@
 
 To add a layout:
 
-1. Write a module with one function, `rows(source)`: it yields a `Sample` or an `Issue` for each
-   row. `source.lines()` gives the lines of a text file, `check_row` turns a path and a label into
-   either. `icdar.py` is a short example.
+1. Write a module with one function, `rows(source)`: it yields one `Sample` or one `Issue` for each
+   row. `source.lines()` gives the lines of a text file in its encoding, `check_row` turns a path and
+   a label into either. `icdar.py` is a short example.
 2. Add the function to `_ROWS` in `read.py`, and a line to the tables of `read_samples`, of this
    docstring and of `docs/guide.md`.
 3. Teach `detect.py` what gives the layout away: the name of its file in `_NAMES`, and a line in
