@@ -1,8 +1,10 @@
-"""LMDB folders: their rows, their images, and those that are damaged."""
+"""LMDBs: their rows, their images, and those that are damaged or hostile."""
 
 import concurrent.futures
+import functools
 import io
 import os
+import struct
 
 import lmdb
 import pytest
@@ -11,6 +13,8 @@ from PIL import Image
 from crnn_keras.data.labels import Sample, read_samples
 from crnn_keras.data.lmdb_folder import open_lmdb
 from crnn_keras.images import ImageError
+from crnn_keras.utils import limits, trusted
+from crnn_keras.utils.parallel import parallel_map
 
 
 def _png(shade=0, size=(20, 10)):
@@ -181,3 +185,166 @@ def test_an_lmdb_with_freed_pages_at_its_end_is_complete(tmp_path):
             for number in range(3001, 3100):
                 transaction.delete(f"image-{number:09d}".encode())
     assert len(read_samples(folder).samples) == 3000
+
+
+def _write_lmdb_file(path, entries):
+    with (
+        lmdb.open(str(path), subdir=False, map_size=1 << 24) as env,
+        env.begin(write=True) as transaction,
+    ):
+        for key, value in entries.items():
+            transaction.put(key.encode(), value if isinstance(value, bytes) else value.encode())
+
+
+def _entries(texts, shade=0):
+    entries = {"num-samples": str(len(texts))}
+    for number, text in enumerate(texts, start=1):
+        entries |= {f"image-{number:09d}": _png(shade + number), f"label-{number:09d}": text}
+    return entries
+
+
+@pytest.mark.parametrize("name", ["train.lmdb", "train.mdb", "train", "data.lmdb"])
+def test_an_lmdb_of_one_file(tmp_path, name):
+    """`subdir=False` writes a file of any name, and a lock beside it."""
+    path = tmp_path / name
+    _write_lmdb_file(path, _entries(["one", "two"]))
+    assert (tmp_path / f"{name}-lock").exists()
+    for layout in ("auto", "lmdb"):
+        found = read_samples(path, layout=layout)
+        assert (found.layout, found.issues) == ("lmdb", [])
+        assert [s.text for s in found.samples] == ["one", "two"]
+        assert [s.read() for s in found.samples] == [_png(1), _png(2)]
+        assert found.samples[0].identity.endswith(f"/{name}/image-000000001")
+        assert found.samples[0].where == f"{path}, image-000000001"
+
+
+def test_a_folder_of_lmdbs_that_are_files(tmp_path):
+    _write_lmdb(tmp_path / "set" / "c", _entries(["five"]))
+    _write_lmdb_file(tmp_path / "set" / "a.lmdb", _entries(["one", "two"]))
+    _write_lmdb_file(tmp_path / "set" / "b.mdb", _entries(["three"]))
+    (tmp_path / "set" / "no.lmdb").write_bytes(b"something else")
+    found = read_samples(tmp_path / "set")
+    assert found.layout == "lmdb" and "a.lmdb, b.mdb, c" in found.description
+    assert [s.text for s in found.samples] == ["one", "two", "three", "five"]
+    assert len({s.identity for s in found.samples}) == 4
+
+
+# How a page of LMDB begins: its number, padding, flags, and where the free space lies. Then come
+# the places of its nodes. A node: two halves of the size, flags, length of the key, the key.
+_PAGE, _HEADER = 4096, struct.Struct("<QHHHH")
+_META, _LEAF, _BIG = 0x08, 0x02, 0x01
+_ROOT, _LAST_PAGE = 16 + 24 + 48 + 40, 16 + 24 + 2 * 48
+
+
+def _pages(content, flag):
+    for start in range(0, len(content), _PAGE):
+        number, _, flags, lower, _ = _HEADER.unpack_from(content, start)
+        if number == start // _PAGE and flags & flag:
+            yield start, struct.unpack_from(f"<{max(lower - 16, 0) // 2}H", content, start + 16)
+
+
+def _patch(content, fault):
+    """Damages an LMDB in a way that liblmdb trusts."""
+    content = bytearray(content)
+    beyond = len(content) // _PAGE + 20
+    for start, _ in _pages(content, _META):
+        if fault == "the root":
+            struct.pack_into("<Q", content, start + _ROOT, 1 << 40)
+        if fault in ("a page that is announced", "a root that is announced"):
+            struct.pack_into("<Q", content, start + _LAST_PAGE, 2 * beyond)
+        if fault == "a root that is announced":
+            struct.pack_into("<Q", content, start + _ROOT, beyond)
+    for start, places in _pages(content, _LEAF):
+        for index, place in enumerate(places):
+            node = start + place
+            flags, length = struct.unpack_from("<HH", content, node + 4)
+            if fault == "an overflow page" and flags & _BIG:
+                struct.pack_into("<Q", content, node + 8 + length, 1 << 33)
+            if fault == "a page that is announced" and flags & _BIG:
+                struct.pack_into("<Q", content, node + 8 + length, beyond)
+            if fault == "the size of an image" and flags & _BIG:
+                struct.pack_into("<HH", content, node, 0xFFFF, 0x7FFF)
+            if fault == "a place" and index:
+                struct.pack_into("<H", content, start + 16 + 2 * index, 0xFFFF)
+            if fault == "a key" and index:
+                struct.pack_into("<H", content, node + 6, 0xFFFF)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("file", ["data.mdb", "one.lmdb"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "the root",
+        "an overflow page",
+        "a page that is announced",
+        "a root that is announced",
+        "the size of an image",
+        "a place",
+        "a key",
+    ],
+)
+def test_a_hostile_lmdb_does_not_end_the_process(tmp_path, fault, file):
+    entries = _entries([f"word{i}" for i in range(20)]) | {
+        f"image-{i:09d}": os.urandom(9000) for i in range(1, 21)
+    }
+    _write_lmdb(tmp_path / "set", entries)
+    good = (tmp_path / "set" / "data.mdb").read_bytes()
+    content = _patch(good, fault)
+    assert content != good
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / file).write_bytes(content)
+    path = tmp_path / "bad" / file if file != "data.mdb" else tmp_path / "bad"
+    try:
+        found = read_samples(path, layout="lmdb")
+    except ValueError as error:
+        assert file in str(error)
+    else:
+        # Some are found by liblmdb itself.
+        assert len(found.issues) == 20 and not found.samples
+    for number in (1, 20):
+        with pytest.raises(ImageError, match=rf"{tmp_path}.*"):
+            Sample(str(path), "", "", key=f"image-{number:09d}").read()
+
+
+def test_a_file_is_read_in_another_process_once_and_others_know_it(tmp_path, monkeypatch):
+    _write_lmdb(tmp_path / "set", _entries(["one", "two"]))
+    started = []
+    monkeypatch.setattr(
+        "crnn_keras.utils.isolation.call_isolated",
+        lambda function, *args, **settings: started.append(args) or function(*args),
+    )
+    samples = read_samples(tmp_path / "set").samples
+    assert len([sample.read() for sample in samples * 5]) == 10 and len(started) == 1
+    outcomes = functools.partial(getattr, trusted)
+    (known,) = parallel_map(outcomes, ["_OUTCOMES"], processes=2)
+    path = os.path.realpath(tmp_path / "set" / "data.mdb")
+    assert [value for key, value in known.items() if key[2] == path] == [(2, 2)]
+    # A damaged one is not read again for each image.
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "data.mdb").write_bytes(b"no lmdb" * 1000)
+    bad = Sample(str(tmp_path / "bad"), "", "", key="image-000000001")
+    for _ in range(3):
+        with pytest.raises(ImageError, match=r"bad/data\.mdb"):
+            bad.read()
+    assert len(started) == 2
+
+
+def test_only_entries_that_were_read_in_the_other_process_are_read_here(tmp_path):
+    entries = {"num-samples": "2", **{f"image-{i:09d}": _png(i) for i in range(1, 5)}}
+    _write_lmdb(tmp_path / "set", entries | {f"label-{i:09d}": "a" for i in range(1, 5)})
+    assert len(read_samples(tmp_path / "set").samples) == 2
+    for key in ("image-000000003", "image-000000000", "label-000000001", "num-samples", "x"):
+        with pytest.raises(ImageError, match=f"set, {key}"):
+            Sample(str(tmp_path / "set"), "", "", key=key).read()
+
+
+def test_entries_of_a_stranger_are_bounded(tmp_path, monkeypatch):
+    entries = _entries(["a", "b" * (limits.MAX_TEXT_BYTES + 1), "c"])
+    _write_lmdb(tmp_path / "set", entries)
+    monkeypatch.setattr("crnn_keras.data.lmdb_folder.MAX_IMAGE_BYTES", len(_png(1)))
+    found = read_samples(tmp_path / "set")
+    assert [s.text for s in found.samples] == ["a", "c"]
+    assert "400,001 bytes" in found.issues[0].reason
+    monkeypatch.setattr("crnn_keras.data.lmdb_folder.MAX_IMAGE_BYTES", 10)
+    assert len(read_samples(tmp_path / "set").issues) == 3

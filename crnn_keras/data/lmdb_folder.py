@@ -33,7 +33,7 @@ _MAX_MAPPED_BYTES = 2**46
 # After so many missing entries in a row, num-samples is not believed.
 MOST_MISSING = 1000
 _IMAGE_KEY = re.compile(r"image-([0-9]{9,18})")
-# Open LMDBs by their real paths: `(process, stamp of the file, LmdbFolder)`.
+# Open LMDBs by the device and the number of their files: `(process, stamp, LmdbFolder)`.
 _OPEN = {}
 _LOCK = threading.Lock()
 
@@ -276,18 +276,23 @@ def open_lmdb(folder: str | os.PathLike) -> LmdbFolder:
     Raises:
         ValueError: see `LmdbFolder`.
     """
-    path = os.path.realpath(find_file(folder))
     with _LOCK:
-        process, stamp, db = _OPEN.get(path, (None, None, None))
-        if (process, stamp) != (os.getpid(), trusted.stamp(path)):
-            if db:
-                db.close()
-                del _OPEN[path]
-            stamp = trusted.stamp(path)
-            # Messages show the path that was asked for, not the real one.
+        stamp = _stamp(folder)
+        process, known, db = _OPEN.get(stamp and stamp[:2], (None, None, None))
+        if (process, known) != (os.getpid(), stamp) or stamp is None:
+            for file, (_, known, db) in list(_OPEN.items()):
+                if known != _stamp(db.folder) or file == (stamp and stamp[:2]):
+                    db.close()
+                    del _OPEN[file]
+            # Messages show the path that was asked for first.
             db = LmdbFolder(folder)
-            _OPEN[path] = (os.getpid(), stamp, db)
+            _OPEN[stamp[:2]] = os.getpid(), stamp, db
         return db
+
+
+def _stamp(folder):
+    """Returns the stamp of an LMDB's file; images are read often, so it asks the disk once."""
+    return trusted.stamp(os.path.join(folder, FILE)) or trusted.stamp(folder)
 
 
 def _new_lock():
