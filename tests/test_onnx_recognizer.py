@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from crnn_keras.char_dict import CharDict  # noqa: E402
 from crnn_keras.images import Canvas  # noqa: E402
-from crnn_keras.inference import onnx_recognizer  # noqa: E402
+from crnn_keras.inference import onnx_file, onnx_recognizer  # noqa: E402
 from crnn_keras.inference.onnx_recognizer import METADATA, OnnxRecognizer  # noqa: E402
 from crnn_keras.model.calibration import Calibration  # noqa: E402
 from crnn_keras.model.decoding import Lexicon  # noqa: E402
@@ -168,7 +168,7 @@ def test_a_truncated_file_is_refused(tmp_path):
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_recognizer, "_MAX_BYTES", 100)
+    monkeypatch.setattr(onnx_file, "MAX_MODEL_BYTES", 100)
     with pytest.raises(ValueError, match=r"large\.onnx .* bytes"):
         OnnxRecognizer.load(save(foreign(), tmp_path / "large.onnx"))
 

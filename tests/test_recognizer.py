@@ -14,7 +14,12 @@ from crnn_keras.char_dict import CharDict
 from crnn_keras.data.labels import Sample
 from crnn_keras.evaluation.confidence import calibrate
 from crnn_keras.images import Canvas
-from crnn_keras.inference import BaseRecognizer, load_images, recognizer as recognizer_module
+from crnn_keras.inference import (
+    BaseRecognizer,
+    keras_file,
+    load_images,
+    recognizer as recognizer_module,
+)
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import build_crnn
@@ -182,7 +187,7 @@ def test_truncated_reader_is_refused(tmp_path):
 
 
 def test_archive_that_would_unpack_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(recognizer_module, "_MAX_UNPACKED_BYTES", 1000)
+    monkeypatch.setattr(keras_file, "MAX_MODEL_UNPACKED_BYTES", 1000)
     with pytest.raises(ValueError, match=r"words\.keras .*[0-9],[0-9]{3} bytes"):
         Recognizer.load("words")
 

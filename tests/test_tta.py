@@ -85,5 +85,5 @@ def test_windows_and_batches_give_the_same():
 
 @pytest.mark.parametrize("views", [0, 2, 6, None, "3"])
 def test_another_number_of_views_is_refused(views):
-    with pytest.raises(ValueError, match=r"tta_views.*\(1, 3, 5\)"):
+    with pytest.raises(ValueError, match=r"tta_views .*1, 3, 5"):
         BandReader().read([band(0)], tta_views=views)

@@ -17,7 +17,8 @@ import functools
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import KW_ONLY, dataclass
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
@@ -30,10 +31,15 @@ from crnn_keras.images.tta import TTA_COUNTS, TTA_VIEWS, transform_view
 from crnn_keras.inference.loading import Image, Images, Window, iter_images, load_images
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.decoding import Lexicon, LexiconChoice, best_path, likelihoods
+from crnn_keras.utils.checks import COUNT, NATURAL, OneOf, check_arguments
 from crnn_keras.utils.parallel import thread_map
 
 # One for all images, or one for each, None for an image without.
 Lexicons: TypeAlias = Lexicon | Iterable[Lexicon | None] | None
+
+_checks_of_reading = check_arguments(
+    batch_size=COUNT, delta=NATURAL.or_none(), tta_views=OneOf(TTA_COUNTS)
+)
 
 # With several canvas widths, a window holds more images so that its batches are not small.
 _BATCHES_OF_MIXED_WIDTHS = 4
@@ -104,6 +110,7 @@ class BaseRecognizer:
         threads: Number of threads that load images.
     """
 
+    @check_arguments(cores=COUNT.or_none())
     def __init__(
         self,
         char_dict: CharDict,
@@ -115,10 +122,13 @@ class BaseRecognizer:
         self.char_dict = char_dict
         self.canvas = canvas
         self.calibration = calibration
-        cores = cores or os.cpu_count() or 1
+        self._cores = cores or os.cpu_count() or 1
         # One thread more than cores, since one may wait for the interpreter's lock.
-        self.threads = cores + 1 if cores > 1 else 1
+        self.threads = self._cores + 1 if self._cores > 1 else 1
+        # A subclass that knows what its network takes makes it smaller, for canvases that are vast.
+        self._largest_batch = sys.maxsize
 
+    @_checks_of_reading
     def read(
         self,
         images: Images,
@@ -132,8 +142,8 @@ class BaseRecognizer:
 
         Args:
             images: A folder, whose files are read in the order of their names; or a list or an
-                iterator of paths, bytes of encoded images, Pillow images, uint8 arrays, open files
-                and `Sample`s; or one of these.
+                iterator of paths, bytes of encoded images (`bytes`, `bytearray` or `memoryview`),
+                Pillow images, uint8 arrays, open files and `Sample`s; or one of these.
             batch_size: Largest number of images that go through the network at once. Defaults to
                 `64`.
             lexicon: A `Lexicon` with the char dict of this recognizer: the likeliest of its words
@@ -148,13 +158,14 @@ class BaseRecognizer:
                 with as many views. Defaults to `1`.
 
         Returns:
-            List of `Prediction`s, one for each image, in order. An image that cannot be loaded
-            gives a prediction with an error; the others are read all the same. The prediction of
-            an image does not depend on its neighbours.
+            List of `Prediction`s, one for each image, in order. An image that cannot be loaded, and
+            an element that is no image, gives a prediction with an error; the others are read all
+            the same. The prediction of an image does not depend on its neighbours.
 
         Raises:
-            ValueError: A lexicon has another char dict, the numbers of lexicons and images differ,
-                delta is negative, or tta_views is another number.
+            ValueError: The images are a set, a dict, an empty path or nothing that holds images; a
+                lexicon has another char dict; the numbers of lexicons and images differ; or
+                batch_size, delta or tta_views is another number.
 
         Example:
 
@@ -172,6 +183,7 @@ class BaseRecognizer:
         options = {"lexicon": lexicon, "delta": delta, "tta_views": tta_views}
         return list(self.stream(images, batch_size=batch_size, **options))
 
+    @_checks_of_reading
     def stream(
         self,
         images: Images,
@@ -193,16 +205,22 @@ class BaseRecognizer:
             delta: See `read`. Defaults to `None`.
             tta_views: See `read`. Defaults to `1`.
 
-        Yields:
-            `Prediction`s, in order.
+        Returns:
+            Iterator of `Prediction`s, in order.
 
         Raises:
-            ValueError: See `read`.
+            ValueError: See `read`. What is wrong with an argument is raised by the call, what is
+                wrong with one of several lexicons when its image is reached.
         """
-        if tta_views not in TTA_COUNTS:
-            raise ValueError(f"tta_views is {tta_views!r}. Expected one of {TTA_COUNTS}.")
+        # Not a generator, which would check nothing before its first prediction is asked for.
+        pairs = self._with_lexicons(iter_images(images), lexicon)
+        return self._stream(pairs, batch_size=batch_size, delta=delta, tta_views=tta_views)
+
+    def _stream(self, pairs, *, batch_size, delta, tta_views):
+        """Yields the predictions of pairs of an image and its lexicon."""
+        batch_size = min(batch_size, self._largest_batch)
         size = batch_size * (1 if len(self.canvas.widths) == 1 else _BATCHES_OF_MIXED_WIDTHS)
-        chunks = self._split(images, lexicon, size)
+        chunks = self._split(pairs, size)
         options = {"batch_size": batch_size, "delta": delta, "tta_views": tta_views}
         predict = functools.partial(self._predict_window, **options)
         first = list(itertools.islice(chunks, 2))
@@ -224,6 +242,7 @@ class BaseRecognizer:
         """
         raise NotImplementedError
 
+    @check_arguments(delta=NATURAL.or_none())
     def decode(
         self,
         logits: np.ndarray,
@@ -245,7 +264,8 @@ class BaseRecognizer:
 
         Raises:
             ValueError: The logits are not finite or have other classes than the char dict, a
-                lexicon has another char dict, or delta is negative.
+                lexicon has another char dict, delta is no whole number of at least 0, or the
+                numbers of logits, sources and lexicons differ.
 
         Example:
 
@@ -262,6 +282,11 @@ class BaseRecognizer:
         if sources is None:
             sources = [f"#{position}" for position in range(len(logits))]
         lexicons = lexicon if isinstance(lexicon, Sequence) else [lexicon] * len(logits)
+        if {len(sources), len(lexicons)} != {len(logits)}:
+            raise ValueError(
+                f"Got logits of {len(logits)} images, {len(sources)} sources and {len(lexicons)} "
+                "lexicons. Expected one of each for an image."
+            )
         decoded = best_path(logits, self.char_dict)
         raw_confidences = likelihoods(logits, [best.ids for best in decoded]).tolist()
         rows = zip(logits, decoded, raw_confidences, sources, lexicons, strict=True)
@@ -277,6 +302,23 @@ class BaseRecognizer:
             details = {"spans": best.spans, "raw_confidence": raw, "choice": choice}
             predictions.append(Prediction(text, chance, source, **details))
         return predictions
+
+    def _check_canvases(self, canvases):
+        """Raises a ValueError unless an array holds canvases of this recognizer."""
+        height, widths = self.canvas.height, self.canvas.widths
+        shape = getattr(canvases, "shape", ())
+        if (
+            getattr(canvases, "dtype", None) != np.uint8
+            or len(shape) != 4
+            or not shape[0]
+            or (shape[1], shape[3]) != (height, 1)
+            or shape[2] not in widths
+        ):
+            raise ValueError(
+                f"The canvases are {getattr(canvases, 'dtype', type(canvases).__name__)} of shape "
+                f"{tuple(shape)}. Expected uint8 of shape (batch, {height}, width, 1) with a width "
+                f"of {widths}, see Window.batches."
+            )
 
     def _load(self, chunk: _Chunk) -> tuple[Window, list[Lexicon | None]]:
         """Loads the images of a window, and passes their lexicons through."""
@@ -309,21 +351,28 @@ class BaseRecognizer:
         """Returns the predictions of each chunk: threads load it, this one runs the network."""
         return itertools.starmap(predict, thread_map(self._load, chunks, self.threads))
 
-    def _split(self, images, lexicon, size) -> Iterator[_Chunk]:
+    def _split(self, pairs, size) -> Iterator[_Chunk]:
         """Splits images, each with its lexicon, into the chunks of windows."""
-        pairs = self._with_lexicons(images, lexicon)
         for start in itertools.count(0, size):
             if not (chunk := list(itertools.islice(pairs, size))):
                 return
             yield _Chunk(start, *map(list, zip(*chunk, strict=True)))
 
     def _with_lexicons(self, images, lexicon):
-        """Yields pairs of an image and its lexicon, or None."""
-        images = (image for image, _ in iter_images(images))
-        if not isinstance(lexicon, Iterable):
-            self._check_lexicon(lexicon)
-            yield from zip(images, itertools.repeat(lexicon), strict=False)
-            return
+        """Returns an iterator of pairs of an image and its lexicon, or None.
+
+        Args:
+            images: Iterator of pairs of an image and its name.
+            lexicon: See `read`.
+        """
+        images = (image for image, _ in images)
+        # Lexicons without an order are none for the images.
+        if isinstance(lexicon, Iterable) and not isinstance(lexicon, str | Mapping | Set):
+            return self._with_own_lexicons(images, lexicon)
+        self._check_lexicon(lexicon)
+        return zip(images, itertools.repeat(lexicon), strict=False)
+
+    def _with_own_lexicons(self, images, lexicon):
         end = object()
         for image, own in itertools.zip_longest(images, lexicon, fillvalue=end):
             if image is end or own is end:

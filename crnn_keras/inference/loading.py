@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from PIL import Image as pillow
 
 from crnn_keras.images import Canvas, ImageError, to_canvas
+from crnn_keras.images.source import Encoded
+from crnn_keras.utils.checks import COUNT, NATURAL, check_arguments
 
 # A path, the bytes of an encoded image, a Pillow image, a uint8 array, an open file or a `Sample`.
 Image: TypeAlias = object
@@ -32,6 +34,7 @@ class Window:
     canvases: list[np.ndarray | None]
     errors: list[str | None]
 
+    @check_arguments(batch_size=COUNT)
     def batches(self, batch_size: int = 64) -> Iterator[tuple[list[int], np.ndarray]]:
         """Yields batches of canvases of one width, so that no canvas is padded.
 
@@ -41,6 +44,9 @@ class Window:
         Yields:
             Tuple `(positions, canvases)`: the canvases' positions in the window, and a uint8 array
             of shape `(batch, height, width, 1)`.
+
+        Raises:
+            ValueError: The batch size is no whole number of at least 1.
         """
         positions_by_width = {}
         for position, canvas in enumerate(self.canvases):
@@ -55,8 +61,9 @@ class Window:
 def load_images(images: Images, canvas: Canvas, *, start: int = 0) -> Window:
     """Loads images onto their canvases.
 
-    An image that cannot be loaded leaves an error in its place. All canvases are in memory at once;
-    `BaseRecognizer.stream` loads a long list window by window.
+    An image that cannot be loaded, and anything in a list that is no image, leaves an error in its
+    place. All canvases are in memory at once; `BaseRecognizer.stream` loads a long list window by
+    window.
 
     Args:
         images: See `BaseRecognizer.read`.
@@ -65,6 +72,9 @@ def load_images(images: Images, canvas: Canvas, *, start: int = 0) -> Window:
 
     Returns:
         `Window`.
+
+    Raises:
+        ValueError: See `iter_images`.
 
     Example:
 
@@ -82,12 +92,17 @@ def load_images(images: Images, canvas: Canvas, *, start: int = 0) -> Window:
             loaded = to_canvas(image, canvas)
         except ImageError as error:
             reason = str(error)
+        except MemoryError:
+            raise
+        except Exception as error:  # A decoder, or a `read` of the caller's, may raise anything.
+            reason = f"{source} cannot be loaded: {type(error).__name__}: {error}"
         sources.append(source)
         canvases.append(loaded)
         errors.append(reason)
     return Window(sources, canvases, errors)
 
 
+@check_arguments(start=NATURAL)
 def iter_images(images: Images, *, start: int = 0) -> Iterator[tuple[Image, str]]:
     """Iterates over images given in any form.
 
@@ -95,21 +110,51 @@ def iter_images(images: Images, *, start: int = 0) -> Iterator[tuple[Image, str]
         images: See `BaseRecognizer.read`.
         start: Position of the first image. Defaults to `0`.
 
-    Yields:
-        Pairs `(image, name)`. An image without a path or a label is named by its position: `"#0"`.
+    Returns:
+        Iterator of pairs `(image, name)`. An image without a path or a label is named by its
+        position: `"#0"`.
+
+    Raises:
+        ValueError: The images are a set or a dict, an empty path, or something that is neither an
+            image nor holds images.
     """
-    if isinstance(images, str | pathlib.Path) and pathlib.Path(images).is_dir():
-        folder = pathlib.Path(images)
-        with os.scandir(folder) as entries:
+    return _with_names(_split_container(images), start)
+
+
+def _split_container(images):
+    """Returns an iterable of the images in whatever holds them: a folder, a list, one image."""
+    if isinstance(images, str | os.PathLike):
+        path = os.fsdecode(images)
+        if not path:
+            raise ValueError("The path of the images is empty. Name a folder, or a file.")
+        if not os.path.isdir(path):
+            return [images]
+        with os.scandir(path) as entries:
             names = sorted(entry.name for entry in entries if entry.is_file())
-        images = [str(folder / name) for name in names]
+        return [os.path.join(path, name) for name in names]
     # An open file is an iterator too, but of lines.
-    several = isinstance(images, list | tuple) or (
-        isinstance(images, Iterator) and not hasattr(images, "read")
-    )
-    for position, image in enumerate(images if several else [images], start):
-        if isinstance(image, str | pathlib.Path):
-            yield image, str(image)
+    if isinstance(images, Encoded | pillow.Image) or hasattr(images, "read"):
+        return [images]
+    if isinstance(images, np.ndarray):
+        # A column of paths, as pandas gives it; any other array is an image, or none.
+        return images if images.ndim == 1 and images.dtype.kind in "OTU" else [images]
+    if isinstance(images, Mapping | Set):
+        raise ValueError(
+            f"The images are a {type(images).__name__}. Expected a list: the predictions come in "
+            "the order of the images."
+        )
+    if not isinstance(images, Iterable):
+        raise ValueError(
+            f"The images are a {type(images).__name__}. Expected a folder, an image, or a list or "
+            "an iterator of images."
+        )
+    return images
+
+
+def _with_names(images, start):
+    for position, image in enumerate(images, start):
+        if isinstance(image, str | os.PathLike):
+            yield image, os.fsdecode(image)
         else:
             # A `Sample` knows the place of its label.
             yield image, getattr(image, "where", f"#{position}")

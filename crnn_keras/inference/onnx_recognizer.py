@@ -2,8 +2,8 @@
 
     pip install crnn_keras[onnx]
 
-A file may come from a stranger. It is data for ONNX Runtime's own operators and nothing else, and
-its metadata and shapes are checked before it reads an image.
+A file may come from a stranger. Before ONNX Runtime opens it, `onnx_file` has checked that it holds
+the operators of an export and nothing else, and `onnx_sizes` what they cost.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import functools
 import json
 import os
-import pathlib
+import threading
+import weakref
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -20,21 +21,29 @@ import onnxruntime
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import PIXELS_PER_FRAME, Canvas
 from crnn_keras.inference.base import BaseRecognizer, Prediction
-from crnn_keras.inference.shipped import shipped_files
+from crnn_keras.inference.onnx_file import INPUT, METADATA, OUTPUT, Network, read_onnx
+from crnn_keras.inference.onnx_sizes import measure
+from crnn_keras.inference.shipped import find_file, shipped_files
 from crnn_keras.model.calibration import Calibration
+from crnn_keras.utils.checks import COUNT, check_arguments
+from crnn_keras.utils.limits import MAX_MODEL_BYTES
 from crnn_keras.utils.parallel import thread_map
 
-SHIPPED = shipped_files(".onnx")
-INPUT, OUTPUT, METADATA = "canvases", "logits", "crnn_keras"
+__all__ = ["INPUT", "METADATA", "OUTPUT", "OnnxRecognizer", "make_metadata"]
 
+SHIPPED = shipped_files(".onnx")
+
+_LIVING: weakref.WeakSet[OnnxRecognizer] = weakref.WeakSet()
+_LEFT = []
 _FORMAT = "crnn_keras.reader"
-# A model takes a few tens of megabytes.
-_MAX_BYTES = 2**29
 _ADVICE = "Expected a file that crnn_keras.export_onnx wrote."
 
 
 class OnnxRecognizer(BaseRecognizer):
     """Reads images with an ONNX file; see `BaseRecognizer` for `read` and `stream`.
+
+    It may be used by several threads, by processes that `multiprocessing` forks, and, since it can
+    be pickled, by those that it starts in another way.
 
     Args:
         content: Bytes of the file.
@@ -54,19 +63,19 @@ class OnnxRecognizer(BaseRecognizer):
         'exit'
     """
 
+    @check_arguments(cores=COUNT.or_none())
     def __init__(self, content: bytes, name: str = "the file", *, cores: int | None = None):
-        if len(content) > _MAX_BYTES:
-            raise ValueError(f"{name} has {len(content):,} bytes, too many. {_ADVICE}")
-        # The key by which a tensor names a file, or an address in memory, that holds its numbers.
-        if b"location" in content:
-            raise ValueError(f"{name} has weights outside of itself. {_ADVICE}")
-        cores = cores or os.cpu_count() or 1
-        # A single batch has all cores; of many batches, each has one core and waits for nothing.
-        self._single = _open_session(content, name, cores)
-        self._parallel = _open_session(content, name, 1) if cores > 1 else self._single
-        self._name = name
-        super().__init__(*_read_metadata(self._single, name), cores=cores)
-        _check_inputs_and_outputs(self._single, self.canvas, self.char_dict, name=name)
+        try:
+            network = read_onnx(content)
+        except ValueError as error:
+            raise ValueError(f"{name} {error}. {_ADVICE}") from None
+        super().__init__(*_read_metadata(network, name), cores=cores)
+        self._name, self._network, self._given_cores = name, network, cores
+        self._sizes = set()
+        self._largest_batch = self._measure(1, self.canvas.widths[-1]).largest_batch
+        self._open()
+        _LIVING.add(self)
+        _check_inputs_and_outputs(self._opened[0], self.canvas, self.char_dict, name=name)
 
     @classmethod
     def load(cls, path: str | os.PathLike, *, cores: int | None = None) -> OnnxRecognizer:
@@ -82,32 +91,72 @@ class OnnxRecognizer(BaseRecognizer):
 
         Raises:
             ValueError: The file does not exist, is damaged or too large, keeps weights in other
-                files, needs operators that ONNX Runtime does not have, or lacks the metadata of
-                crnn_keras.
+                files, has operators that `export_onnx` does not write, would compute more than a
+                reader needs, or lacks the metadata of crnn_keras; or `cores` is below 1.
         """
-        path = pathlib.Path(SHIPPED.get(str(path), path))
-        if not path.is_file():
-            shipped = ", ".join(SHIPPED)
-            raise ValueError(f"{path} does not exist. {_ADVICE} Or one of: {shipped}.")
+        path = find_file(path, SHIPPED, advice=_ADVICE)
         with open(path, "rb") as file:
-            content = file.read(min(path.stat().st_size, _MAX_BYTES) + 1)
+            content = file.read(min(path.stat().st_size, MAX_MODEL_BYTES) + 1)
         return cls(content, str(path), cores=cores)
 
+    def __reduce__(self):
+        return _reopen, (self._network.content, self._name, self._given_cores, self.calibration)
+
     def predict_logits(self, canvases: np.ndarray) -> np.ndarray:
-        return self._run(self._single, canvases)
+        return self._run(self._sessions()[0], canvases)
 
     def _predict_in_threads(
         self, predict: Callable, chunks: Iterable
     ) -> Iterable[list[Prediction]]:
         """Returns the predictions of each chunk: each thread loads images and runs the network."""
-        logits = functools.partial(self._run, self._parallel)
+        logits = functools.partial(self._run, self._sessions()[1])
 
         def run(chunk):
             return predict(*self._load(chunk), predict_logits=logits)
 
         return thread_map(run, chunks, self.threads)
 
+    def _open(self):
+        content = self._network.content
+        single = parallel = _open_session(content, self._name, self._cores)
+        if self._cores > 1:
+            parallel = _open_session(content, self._name, 1)
+        self._opened = single, parallel
+        self._opening = threading.Lock()
+
+    def _sessions(self):
+        """Returns two sessions: for a single batch on all cores, and for batches of one core each.
+
+        Of many batches, each has one core and waits for nothing.
+        """
+        if self._opened is None:
+            with self._opening:
+                if self._opened is None:
+                    self._open()
+        return self._opened
+
+    def _leave_sessions(self):
+        """Gives up the sessions of the process that this one was forked from.
+
+        Their threads were not copied: whoever ran them, or closed them, could wait forever.
+        """
+        _LEFT.append(self._opened)
+        self._opened, self._opening = None, threading.Lock()
+
+    def _measure(self, batch, width):
+        """Raises a ValueError if a batch would cost more than the bounds of so many images."""
+        shape = batch, self.canvas.height, width, 1
+        try:
+            cost = measure(self._network.nodes, self._network.weights, {INPUT: shape}).check(batch)
+        except ValueError as error:
+            raise ValueError(f"{self._name} {error}. {_ADVICE}") from None
+        self._sizes.add((batch, width))
+        return cost
+
     def _run(self, session, canvases):
+        self._check_canvases(canvases)
+        if (len(canvases), canvases.shape[2]) not in self._sizes:
+            self._measure(len(canvases), canvases.shape[2])
         try:
             (logits,) = session.run([OUTPUT], {INPUT: canvases})
         except Exception as error:  # ONNX Runtime's errors have no class in common.
@@ -117,6 +166,15 @@ class OnnxRecognizer(BaseRecognizer):
         if logits.shape != expected:
             raise ValueError(f"{self._name} gave logits {logits.shape}, expected {expected}.")
         return logits
+
+
+def _leave_all_sessions():
+    for recognizer in list(_LIVING):
+        recognizer._leave_sessions()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all_sessions)
 
 
 def make_metadata(recognizer: BaseRecognizer) -> str:
@@ -154,13 +212,17 @@ def _open_session(content, name, cores):
         ) from error
 
 
-def _read_metadata(session, name):
+def _reopen(content, name, cores, calibration):
+    """Makes an `OnnxRecognizer` of what its `__reduce__` gave."""
+    recognizer = OnnxRecognizer(content, name, cores=cores)
+    recognizer.calibration = calibration
+    return recognizer
+
+
+def _read_metadata(network: Network, name):
     """Returns the char dict, the canvas and the calibration (or None) that a file carries."""
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA)
-    if text is None:
-        raise ValueError(f"{name} has no metadata {METADATA!r}: another program's. {_ADVICE}")
+    content = network.metadata
     try:
-        content = json.loads(text)
         if content["format"] != _FORMAT:
             raise ValueError(f"the format is {content['format']!r}, not {_FORMAT!r}")
         calibration = content.get("calibration")
@@ -169,7 +231,8 @@ def _read_metadata(session, name):
             Canvas(**content["canvas"]),
             None if calibration is None else Calibration.from_config(calibration),
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    # Metadata is plain data of any form.
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(f"{name} has damaged metadata ({reason}). {_ADVICE}") from error
 

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import os
-import pathlib
-import zipfile
+import threading
+import weakref
 
 import keras
 import numpy as np
 
 from crnn_keras.inference.base import BaseRecognizer
-from crnn_keras.inference.shipped import shipped_files
+from crnn_keras.inference.keras_file import check_keras_file
+from crnn_keras.inference.shipped import find_file, shipped_files
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import CRNN
 from crnn_keras.model.saving import save_model
+from crnn_keras.model.sizes import measure_architecture
+from crnn_keras.utils.checks import Of, check_arguments
 
 SHIPPED = shipped_files(".keras")
-# A model takes a few tens of megabytes; a file that unpacks to more is none.
-_MAX_UNPACKED_BYTES = 2**30
+
+_ADVICE = "Expected a .keras file that crnn_keras.train or Recognizer.save wrote."
+# One for each model, which several recognizers may share.
+_LOCKS: weakref.WeakKeyDictionary[CRNN, threading.RLock] = weakref.WeakKeyDictionary()
 
 
 class Recognizer(BaseRecognizer):
     """Reads images with a `CRNN`; see `BaseRecognizer` for `read` and `stream`.
+
+    It may be used by several threads, of which one at a time runs the network, and can be pickled.
+    A process that was forked from this one cannot use it.
 
     Args:
         model: A `CRNN`.
@@ -37,9 +44,15 @@ class Recognizer(BaseRecognizer):
         'exit'
     """
 
+    @check_arguments(model=Of(CRNN))
     def __init__(self, model: CRNN):
         self.model = model
         super().__init__(model.char_dict, model.canvas, model.calibration)
+        cost = measure_architecture(model.architecture, self.canvas, self.char_dict.num_classes)
+        self._largest_batch = cost.largest_batch
+        # Keras empties a model's variables while it runs on JAX, where others would miss them.
+        self._lock = _LOCKS.setdefault(model, threading.RLock())
+        self._process = os.getpid()
 
     @property
     def calibration(self) -> Calibration | None:
@@ -63,11 +76,15 @@ class Recognizer(BaseRecognizer):
             `Recognizer`.
 
         Raises:
-            ValueError: The file does not exist or holds no model of crnn_keras. Nothing in the
-                file is executed.
+            ValueError: The file does not exist, holds no model of crnn_keras, is damaged, or would
+                take more memory than a model needs. Nothing in the file is executed.
         """
-        path = pathlib.Path(SHIPPED.get(str(path), path))
-        _check_file(path)
+        path = find_file(path, SHIPPED, advice=_ADVICE)
+        registered = keras.saving.get_registered_name(CRNN)
+        try:
+            check_keras_file(path, class_name=CRNN.__name__, registered_name=registered)
+        except ValueError as error:
+            raise ValueError(f"{path} {error}. {_ADVICE}") from None
         try:
             model = keras.models.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # Keras raises whatever its parts raise on damaged files.
@@ -93,29 +110,27 @@ class Recognizer(BaseRecognizer):
         """
         save_model(self.model, path)
 
+    def __reduce__(self):
+        return _rebuild, (self.model.get_config(), self.model.get_weights())
+
     def predict_logits(self, canvases: np.ndarray) -> np.ndarray:
+        self._check_canvases(canvases)
+        if self._process != os.getpid():
+            raise RuntimeError(
+                "This process was forked from the one that loaded the recognizer, whose threads "
+                "were not copied: the network would wait for them forever. Start processes by "
+                "spawn (multiprocessing.get_context('spawn')) or by loky, or use OnnxRecognizer, "
+                "which can be forked."
+            )
         # Few sizes of batches: JAX compiles for each size once.
         size = 1 << (len(canvases) - 1).bit_length()
         padded = np.concatenate([canvases, np.repeat(canvases[:1], size - len(canvases), axis=0)])
-        return self.model.predict_on_batch(padded)[: len(canvases)]
+        with self._lock:
+            return self.model.predict_on_batch(padded)[: len(canvases)]
 
 
-def _check_file(path: pathlib.Path) -> None:
-    """Raises a ValueError unless a file holds a `CRNN`; reads its config without loading it."""
-    if not path.is_file():
-        shipped = ", ".join(SHIPPED)
-        raise ValueError(f"{path} does not exist. Expected a .keras file or one of: {shipped}.")
-    advice = "Expected a file that crnn_keras.train or Recognizer.save wrote."
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-            if unpacked > _MAX_UNPACKED_BYTES:
-                raise ValueError(f"{path} would unpack to {unpacked:,} bytes. {advice}")
-            config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, OSError, json.JSONDecodeError):
-        raise ValueError(f"{path} is not a .keras file, or it is damaged. {advice}") from None
-    found = config.get("registered_name")
-    expected = keras.saving.get_registered_name(CRNN)
-    if found != expected:
-        name = config.get("class_name")
-        raise ValueError(f"{path} holds a {name} of another program, not a CRNN. {advice}")
+def _rebuild(config, weights):
+    """Makes a `Recognizer` of what its `__reduce__` gave."""
+    model = CRNN.from_config(config)
+    model.set_weights(weights)
+    return Recognizer(model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import pathlib
 import string
 import types
 from collections.abc import Iterator, Sequence
@@ -13,21 +14,21 @@ from typing import Any
 import keras
 
 from crnn_keras.char_dict import CharDict
-from crnn_keras.images import PIXELS_PER_FRAME, Canvas
+from crnn_keras.images import Canvas
 from crnn_keras.model import layers
 from crnn_keras.model.architectures import ARCHITECTURES, find_architecture
 from crnn_keras.model.calibration import Calibration
+from crnn_keras.model.sizes import BY_CONVOLUTION, check_architecture, measure_architecture
 from crnn_keras.utils import keras_private
+from crnn_keras.utils.checks import SEED, check_value
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-_BY_CONVOLUTION = (
-    "filters",
-    "kernel_sizes",
-    "strides",
-    "pool_sizes",
-    "residuals",
-    "batch_norm",
+EARLIER_CONFIG = (
+    "was saved by crnn_keras 0.1.0 before its layers were part of its config. Convert the file "
+    "once: python -m tools.readers convert FILE"
 )
+# Stated for each layer: the default of a process may be another one (`keras.json`).
+_CHANNELS_LAST = {"data_format": "channels_last"}
 
 
 @contextlib.contextmanager
@@ -82,6 +83,7 @@ class CRNN(keras.Model):
             holds for these weights only: set it after training, then save the model.
         origin: Where the weights come from: `"fresh weights"`, or the reader that a fine-tuning
             began with. A run's settings hold it.
+        origin_path: Path of that reader's file, or `None`.
 
     Input shape:
         `(batch, canvas height, width, 1)`: gray levels from 0 to 255. The width is one of the
@@ -129,24 +131,30 @@ class CRNN(keras.Model):
             char_dict = CharDict.from_config(char_dict)
         canvas = canvas if isinstance(canvas, Canvas) else Canvas(**canvas)
         # === Config ===
-        architecture = {
-            "filters": list(filters),
-            "kernel_sizes": list(kernel_sizes),
-            "strides": [list(pair) for pair in strides],
-            "pool_sizes": [list(pair) for pair in pool_sizes],
-            "residuals": list(residuals),
-            "batch_norm": list(batch_norm),
-            "frame_kernel_width": frame_kernel_width,
-            "frame_batch_norm": frame_batch_norm,
-            "lstm_units": list(lstm_units),
-            "dropout": dropout,
-        }
-        _check_architecture(architecture)
+        architecture = check_architecture(
+            {
+                "filters": filters,
+                "kernel_sizes": kernel_sizes,
+                "strides": strides,
+                "pool_sizes": pool_sizes,
+                "residuals": residuals,
+                "batch_norm": batch_norm,
+                "frame_kernel_width": frame_kernel_width,
+                "frame_batch_norm": frame_batch_norm,
+                "lstm_units": lstm_units,
+                "dropout": dropout,
+            }
+        )
+        check_value("seed", seed, SEED)
+        try:
+            measure_architecture(architecture, canvas, char_dict.num_classes).check()
+        except ValueError as error:
+            raise ValueError(f"The network {error}. Expected a smaller one.") from None
 
         # === Functional model ===
         width = canvas.widths[0] if len(canvas.widths) == 1 else None
         with _dtype_policy(precision):
-            inputs = keras.Input((canvas.height, width, 1), name="canvas")
+            inputs = keras.Input((canvas.height, width, 1), dtype="float32", name="canvas")
             x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(inputs)
             x = _build_features(x, architecture)
             x = keras.layers.Reshape((-1, x.shape[-1]), name="frames")(x)
@@ -166,6 +174,7 @@ class CRNN(keras.Model):
         self.seed = seed
         self.calibration = calibration
         self.origin = "fresh weights"
+        self.origin_path: pathlib.Path | None = None
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -212,52 +221,40 @@ class CRNN(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> CRNN:
         if "preset" in config:
-            raise ValueError(
-                "This reader was saved by crnn_keras 0.1.0 before its layers were part of its "
-                "config. Convert the file once: python -m tools.readers convert FILE"
-            )
+            raise ValueError(f"This reader {EARLIER_CONFIG}")
         return cls(**config)
-
-
-def _check_architecture(architecture):
-    """Raises a ValueError if the lists do not describe a network whose frames are 4 pixels wide."""
-    lengths = {name: len(architecture[name]) for name in _BY_CONVOLUTION}
-    if len(set(lengths.values())) > 1 or not architecture["filters"]:
-        raise ValueError(f"Expected lists with one value for each convolution, got {lengths}.")
-    steps = [*architecture["strides"], *architecture["pool_sizes"]]
-    across = math.prod(pair[1] for pair in steps)
-    if across != PIXELS_PER_FRAME:
-        raise ValueError(
-            f"Strides and pooling divide the width by {across}. Expected {PIXELS_PER_FRAME}, since "
-            f"a frame is {PIXELS_PER_FRAME} pixels wide."
-        )
-    if not architecture["lstm_units"]:
-        raise ValueError("lstm_units is empty. Expected the units of at least one BiLSTM.")
 
 
 def _build_features(x, architecture):
     """Applies the convolutions: `(batch, height, width, 1)` -> `(batch, 1, width / 4, filters)`."""
-    rows = zip(*(architecture[name] for name in _BY_CONVOLUTION), strict=True)
+    rows = zip(*(architecture[name] for name in BY_CONVOLUTION), strict=True)
     pools = 0
     for index, (filters, kernel, strides, pool, residuals, norm) in enumerate(rows, start=1):
         name = f"conv{index}"
         x = layers.Conv2D(
-            filters, kernel, tuple(strides), padding="same", use_bias=not norm, name=name
+            filters,
+            kernel,
+            tuple(strides),
+            padding="same",
+            use_bias=not norm,
+            name=name,
+            **_CHANNELS_LAST,
         )(x)
         x = _normalize_and_rectify(x, norm, name)
         for letter in string.ascii_lowercase[:residuals]:
             x = layers.ResidualConv2D(3, name=f"{name}{letter}")(x)
         if math.prod(pool) > 1:
             pools += 1
-            x = layers.MaxPooling2D(tuple(pool), name=f"pool{pools}")(x)
+            x = layers.MaxPooling2D(tuple(pool), name=f"pool{pools}", **_CHANNELS_LAST)(x)
     # As high as what is left, so that one row of frames remains. The width is padded by hand, since
     # the height must not be.
     name = f"conv{len(architecture['filters']) + 1}"
     width = architecture["frame_kernel_width"]
     left = (width - 1) // 2
-    x = keras.layers.ZeroPadding2D(((0, 0), (left, width - 1 - left)), name=f"{name}_pad")(x)
-    filters = architecture["filters"][-1]
-    x = layers.Conv2D(filters, (x.shape[1], width), use_bias=False, name=name)(x)
+    sides = (0, 0), (left, width - 1 - left)
+    x = keras.layers.ZeroPadding2D(sides, name=f"{name}_pad", **_CHANNELS_LAST)(x)
+    filters, kernel = architecture["filters"][-1], (x.shape[1], width)
+    x = layers.Conv2D(filters, kernel, use_bias=False, name=name, **_CHANNELS_LAST)(x)
     return _normalize_and_rectify(x, architecture["frame_batch_norm"], name)
 
 
