@@ -326,6 +326,8 @@ def _cmyk_jpegs(encode):
         yield "Adobe", jpeg
         yield "YCCK", jpeg[: place + 15] + b"\x02" + jpeg[place + 16 :]
         yield "plain", jpeg[:place] + jpeg[place + 16 :]
+        # Too short a mark counts as none.
+        yield "short", jpeg[:place] + _segment(0xEE, b"Adobe" + bytes(4)) + jpeg[place + 16 :]
 
 
 def test_cmyk_jpegs_agree_to_the_last_bit(encode, tf_canvas):
@@ -412,6 +414,13 @@ def test_bmps_with_a_palette(tf_canvas, bits, down, width, palette):
     encoded = _bmp(bits, (rows, width), palette=colors, down=down, colors=count)
     expected = Image.fromarray(np.uint8(colors)[indices]).convert("L")
     assert np.array_equal(to_gray(encoded), expected)
+    _agree(tf_canvas, encoded)
+
+
+def test_pixels_of_a_bmp_without_a_color_are_black(tf_canvas):
+    indices = np.arange(256, dtype=np.uint8).reshape(4, 64)
+    encoded = _bmp(8, ([row.tobytes() for row in indices], 64), palette=[(200, 10, 30)] * 16)
+    assert np.unique(np.asarray(to_gray(encoded)).ravel()[16:]).tolist() == [0]
     _agree(tf_canvas, encoded)
 
 

@@ -15,12 +15,15 @@ from PIL import Image
 
 from crnn_keras.images.gray import to_gray
 from crnn_keras.images.source import ImageSource
-from crnn_keras.utils.checks import Number, check_value
+from crnn_keras.utils.checks import COUNT, Number, Of, check_arguments, check_value
 from crnn_keras.utils.limits import MAX_CANVAS_HEIGHT, MAX_CANVAS_WIDTH, MAX_CANVAS_WIDTHS
 from crnn_keras.utils.math import ceil_div
 
 # Four pixels of the canvas make one frame of the network, which halves the width twice.
 PIXELS_PER_FRAME = 4
+# Upper bounds; what is below 16 or 8 pixels is refused with a reason of its own.
+_HEIGHT = Number(maximum=MAX_CANVAS_HEIGHT, is_whole=True)
+_WIDTH = Number(maximum=MAX_CANVAS_WIDTH, is_whole=True)
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,17 @@ class Canvas:
     widths: tuple[int, ...] = (100,)
 
     def __post_init__(self) -> None:
-        height, width = (
-            Number(maximum=most, is_whole=True) for most in (MAX_CANVAS_HEIGHT, MAX_CANVAS_WIDTH)
-        )
-        check_value("The canvas height", self.height, height)
-        for value in self.widths:
-            check_value("A canvas width", value, width)
-        object.__setattr__(self, "widths", tuple(map(int, self.widths)))
+        check_value("The canvas height", self.height, _HEIGHT)
+        check_value("The canvas widths", self.widths, Of((list, tuple, np.ndarray, range)))
         if len(self.widths) > MAX_CANVAS_WIDTHS:
             raise ValueError(
                 f"The canvas has {len(self.widths)} widths. Expected at most {MAX_CANVAS_WIDTHS}."
             )
+        for value in self.widths:
+            check_value("A canvas width", value, _WIDTH)
+        # Plain numbers, which JSON takes.
+        object.__setattr__(self, "height", int(self.height))
+        object.__setattr__(self, "widths", tuple(map(int, self.widths)))
         if self.mode not in ("stretch", "keep"):
             raise ValueError(f"Canvas mode {self.mode!r} is unknown. Expected 'stretch' or 'keep'.")
         if self.height < 16 or self.height % 16:
@@ -77,6 +80,7 @@ class Canvas:
         if self.mode == "stretch" and len(self.widths) != 1:
             raise ValueError(f"Canvas mode 'stretch' has one width, got {self.widths}.")
 
+    @check_arguments(height=COUNT, width=COUNT)
     def fit(self, height: int, width: int) -> tuple[int, int]:
         """Returns where an image lies on its canvas.
 
@@ -132,6 +136,8 @@ def make_canvas(mode: str = "stretch", width: int = 100, height: int = 32) -> Ca
     >>> make_canvas("keep", 216).widths
     (64, 96, 144, 216)
     """
+    # Checked first: for a height of 0 there would be no end of widths.
+    Canvas("stretch", height, (width,))
     widths = [width]
     step = 2 * height
     # Each is half as wide again as the one before: at most a third of a canvas is padding.

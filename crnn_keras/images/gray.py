@@ -141,7 +141,7 @@ def _cmyk_to_gray(image):
     """Converts as TensorFlow converts a jpeg: Pillow's own way differs by a gray level."""
     light = 255 - np.asarray(image).astype(np.uint16)
     # Pillow takes every such jpeg as inverted, the way Adobe writes it.
-    if image.format in ("JPEG", "MPO") and "adobe" not in image.info:
+    if image.format in ("JPEG", "MPO") and "adobe_transform" not in image.info:
         light = 255 - light
     colors = light[..., :3] * light[..., 3:] // 255
     return Image.fromarray(colors.astype(np.uint8)).convert("L")

@@ -146,9 +146,9 @@ def open_image(source: str | os.PathLike | Encoded) -> Image.Image:
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
             if image.format == "BMP" and image.mode == "1" and encoded[28] != 1:
-                # Pillow takes black and white in 4 or 8 bits for single bits, unless the count of
-                # the colors is left out.
-                image = Image.open(io.BytesIO(encoded[:46] + bytes(4) + encoded[50:]))
+                # Pillow takes black and white in 4 or 8 bits for single bits, unless there seems to
+                # be a third color.
+                image = Image.open(io.BytesIO(encoded[:46] + b"\3\0\0\0" + encoded[50:]))
     except UnidentifiedImageError:
         raise ImageError(f"{label} is not an image in {', '.join(_FORMATS)}") from None
     except Image.DecompressionBombError:

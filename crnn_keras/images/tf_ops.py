@@ -79,7 +79,10 @@ def find_error(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
     most_scans = MAX_JPEG_SCANS + tf.strings.length(encoded) // BYTES_PER_JPEG_SCAN
     return tf.case(
         [
-            (~(is_jpeg | is_png | is_bmp), lambda: "Expected the bytes of a jpeg, png or bmp image."),
+            (
+                ~(is_jpeg | is_png | is_bmp),
+                lambda: "Expected the bytes of a jpeg, png or bmp image.",
+            ),
             (is_bmp & ~_is_plain_bmp(encoded), lambda: f"Expected {_BMP}."),
             (~is_small, lambda: large),
             (scans > most_scans, lambda: "The jpeg has too many scans. Save it as a plain jpeg."),
@@ -209,10 +212,10 @@ def _is_plain_bmp(encoded):
 
 def _decode_bmp(encoded):
     """Decodes a bmp to gray."""
-    start, header = _integers(encoded, 10, 2)[0], _integers(encoded, 14, 1)[0]
+    start, header = _integers(encoded, 10, 1)[0] % 2**32, _integers(encoded, 14, 1)[0]
     width, height = tf.unstack(_integers(encoded, 18, 2))
     bits, compression = _integers(encoded, 28, 1)[0] % 0x10000, _integers(encoded, 30, 1)[0]
-    colors = _integers(encoded, 46, 1)[0]
+    colors = _integers(encoded, 46, 1)[0] % 2**32
     most = tf.pow(tf.constant(2, tf.int64), tf.minimum(bits, 8))
     colors = tf.where(colors == 0, most, colors)
     palette_start = 14 + header
@@ -240,6 +243,9 @@ def _decode_bmp(encoded):
         palette = tf.strings.substr(encoded, _within(encoded, palette_start), 1024)
         palette = tf.strings.substr(palette + b"\0" * 1024, 0, 1024)
         palette = tf.reshape(tf.io.decode_raw(palette, tf.uint8), (256, 4))
+        # Pixels without a color are black.
+        is_color = tf.range(256, dtype=tf.int64) < colors
+        palette = tf.where(is_color[:, None], palette, tf.zeros_like(palette))
         return tf.gather(_to_gray(palette[:, 2::-1]), indices)
 
     def take_colors(count):
