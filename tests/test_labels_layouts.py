@@ -319,7 +319,7 @@ def test_a_mat_with_any_byte_changed_is_read_or_named(tree):
     _mat(folder, "testdata.mat", [("a.png", "YOU", ["YOU"], ["AND"])])
     path = folder / "testdata.mat"
     good = path.read_bytes()
-    for position in range(124, len(good), 7):
+    for position in range(124, len(good), 97):
         wrong = bytearray(good)
         wrong[position] ^= 0xFF
         path.write_bytes(wrong)
