@@ -48,7 +48,7 @@ def corpus_counts(
     check_normalization(normalization)
     counts = collections.Counter()
     for path in _list_files(paths):
-        counts.update(_count_file(path, encoding, normalization, fold_case))
+        counts.update(_count_file(path, encoding, normalization=normalization, fold_case=fold_case))
     counts.pop("\n", None)
     return counts
 
@@ -127,7 +127,7 @@ def _list_folder(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _count_file(
-    path: pathlib.Path, encoding: str, normalization: str, fold_case: bool
+    path: pathlib.Path, encoding: str, *, normalization: str, fold_case: bool
 ) -> collections.Counter[str]:
     counts = collections.Counter()
     with files.open_text(path, encoding) as file:

@@ -112,10 +112,10 @@ def _hanzi_cost(character: str, language: str) -> float:
     if language == "chinese":
         return min(ranked, 7.5) if character in _PLATES else ranked
     if language == "traditional":
-        is_common = _encodes(character, "big5", b"\xa4", b"\xc6")
+        is_common = _encodes(character, "big5", first=b"\xa4", last=b"\xc6")
         return min(ranked, 8.8) if is_common else 12.5
     if language == "japanese":
-        is_common = _encodes(character, "euc_jp", b"\xb0", b"\xcf")
+        is_common = _encodes(character, "euc_jp", first=b"\xb0", last=b"\xcf")
         return min(ranked + 0.7, 9.0) if is_common else 12.0
     return 13.0
 
@@ -153,7 +153,7 @@ def _script(character: str) -> str:
     return "symbol"
 
 
-def _encodes(character: str, encoding: str, first: bytes = b"", last: bytes = b"\xff") -> bool:
+def _encodes(character: str, encoding: str, *, first: bytes = b"", last: bytes = b"\xff") -> bool:
     """Returns whether an encoding has a character, with a first byte in a range."""
     encoded = character.encode(encoding, "ignore")
     return first <= encoded[:1] <= last and bool(encoded)

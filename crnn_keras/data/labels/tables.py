@@ -122,7 +122,7 @@ def _split_rows(source):
         if source.layout == "tsv" or '"' not in line:
             cells = line.split(delimiter)
         else:
-            cells = _split_quoted(where, line, lines, delimiter)
+            cells = _split_quoted(line, lines, delimiter, where=where)
         yield cells if isinstance(cells, Issue) else _Row(where, line, cells)
 
 
@@ -143,7 +143,7 @@ class _Lines:
         self._waiting.extendleft(reversed(lines))
 
 
-def _split_quoted(where, line, lines, delimiter):
+def _split_quoted(line, lines, delimiter, *, where):
     """Returns the cells of a row with quotation marks, or the `Issue` of its first line.
 
     A cell in quotation marks may hold line breaks. But where a mark is missing, the next mark of
