@@ -5,18 +5,19 @@
 | `read` | `read_samples`; `stream_samples` for label files that do not fit into memory |
 | `detect` | the layout of a label file or folder, and the evidence for it |
 | `sample` | `Sample`, `LabelledSet`, `check_label` |
-| `image_sources` | the bytes of an image: in a file, a box of a larger image, an LMDB |
+| `image_sources` | the bytes of an image that is no file: in a tar, a database, a larger image |
 | `source` | what the layouts share: a `Source`, its lines, and checks of the rows |
-| `sample_txt`, `tables`, `jsonl`, `file_name` | layouts of one's own labels, one file each |
-| `synth90k`, `lmdb`, `iiit5k`, `svt`, `icdar`, `paddleocr`, `doctr` | layouts of data sets |
+| `sample_txt`, `tables`, `jsonl`, `file_name`, `pairs` | layouts of one's own labels |
+| `parquet`, `webdataset`, `lmdb` | layouts that hold the images too; `shards` of the first two |
+| `synth90k`, `iiit5k`, `svt`, `icdar`, `paddleocr`, `doctr`, `mmocr`, `iam` | of data sets |
 | `lexicon` | lists of words that belong to single images |
 | `splits` | `read_splits`, `split_samples`: train, validation and test |
 
 To add a layout:
 
 1. Write a module with one function, `rows(source)`: it yields one `Sample` or one `Issue` for each
-   row. `source.lines()` gives the lines of a text file in its encoding, `check_row` turns a path and
-   a label into either. `icdar.py` is a short example.
+   row. `source.lines()` gives the lines of a text file in its encoding, `check_row` turns a path
+   and a label into either. `icdar.py` is a short example.
 2. Add the function to `_ROWS` in `read.py`, and a line to the tables of `read_samples`, of this
    docstring and of `docs/guide.md`.
 3. Teach `detect.py` what gives the layout away: the name of its file in `_NAMES`, and a line in

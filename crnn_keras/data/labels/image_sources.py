@@ -1,36 +1,15 @@
-"""The bytes of an image: a file, a box of a larger image, an entry of a database."""
+"""The bytes of an image that is no file: in a tar, a database, or a box of a larger image."""
 
 from __future__ import annotations
 
 import io
 import os
-import stat
 import tarfile
 
 from crnn_keras.data import parquet_file
 from crnn_keras.data.lmdb_folder import open_lmdb
 from crnn_keras.images import ImageError, to_gray
 from crnn_keras.utils.limits import MAX_IMAGE_BYTES
-
-
-def from_file(path: str | os.PathLike) -> bytes:
-    """Reads an image file.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Bytes.
-
-    Raises:
-        ImageError: the file does not exist, cannot be read, or has over 256 MB.
-    """
-    try:
-        _check_file(path, max_bytes=MAX_IMAGE_BYTES)
-        with open(path, "rb") as file:
-            return file.read()
-    except (OSError, ValueError) as error:
-        raise _explain(path, error) from None
 
 
 def from_span(path: str | os.PathLike, key: str, span: tuple[int, int]) -> bytes:
@@ -49,15 +28,18 @@ def from_span(path: str | os.PathLike, key: str, span: tuple[int, int]) -> bytes
     """
     offset, size = span
     header = offset - tarfile.BLOCKSIZE
+    if header < 0 or not 0 <= size <= MAX_IMAGE_BYTES:
+        raise ImageError(f"{path}, {key}: no image of a tar lies at {span}")
+    # Opening a pipe would wait forever.
+    if not os.path.isfile(path):
+        fact = "is not a file" if os.path.exists(path) else "does not exist"
+        raise ImageError(f"{path} {fact}. Expected a tar")
     try:
-        _check_file(path)
-        if header < 0 or not 0 <= size <= MAX_IMAGE_BYTES:
-            raise ImageError(f"{path}, {key}: no image of a tar lies at {span}")
         with open(path, "rb") as file:
             file.seek(header)
             content = file.read(tarfile.BLOCKSIZE + size)
-    except (OSError, ValueError) as error:
-        raise _explain(path, error) from None
+    except (OSError, OverflowError) as error:
+        raise ImageError(f"{path}, {key}, cannot be read: {error}") from None
     try:
         member = tarfile.TarInfo.frombuf(content[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
     except tarfile.HeaderError:
@@ -122,22 +104,3 @@ def crop(path: str | os.PathLike, box: tuple[int, int, int, int]) -> bytes:
     buffer = io.BytesIO()
     page.crop((left, top, right, bottom)).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _check_file(path, *, max_bytes=None):
-    """Raises an error unless a path is that of a file: reading a pipe would wait forever."""
-    state = os.stat(path)
-    if not stat.S_ISREG(state.st_mode):
-        raise ImageError(f"{path} is not a file. Expected an image")
-    if max_bytes and state.st_size > max_bytes:
-        raise ImageError(f"{path} has over {max_bytes >> 20} MB. Crop it to one word or line first")
-
-
-def _explain(path, error):
-    """Returns an `ImageError` for what opening a file raised."""
-    if isinstance(error, ImageError):
-        return error
-    if isinstance(error, FileNotFoundError):
-        return ImageError(f"{path} does not exist")
-    # A ValueError: the path holds a zero byte or a lone surrogate.
-    return ImageError(f"{path} cannot be read: {error}")

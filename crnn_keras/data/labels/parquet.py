@@ -87,7 +87,7 @@ def _find_columns(source, path, contents):
     kinds = contents.kinds
     asked = source.columns or (None, None)
     found = [
-        _find(path, list(kinds), column, known)
+        _find(path, list(kinds), column, known=known)
         for column, known in zip(asked, (IMAGE_COLUMNS, TEXT_COLUMNS), strict=True)
     ]
     image, text = found
@@ -104,7 +104,7 @@ def _find_columns(source, path, contents):
     return image, text
 
 
-def _find(path, names, column, known):
+def _find(path, names, column, *, known):
     wanted = known if column is None else (str(column).strip().lower(),)
     matches = [name for name in names if name.strip().lower() in wanted]
     if not matches:

@@ -230,8 +230,8 @@ def _check_columns(source, image_column, text_column):
         return None
     if source.layout not in _WITH_COLUMNS:
         raise ValueError(
-            f"{source.path}: image_column and text_column are for csv, tsv and jsonl, but the "
-            f"layout is {source.layout}. Remove them, or force the layout."
+            f"{source.path}: image_column and text_column are for {', '.join(_WITH_COLUMNS)}, but "
+            f"the layout is {source.layout}. Remove them, or force the layout."
         )
     kinds = str if source.layout in _WITH_NAMES else str | int
     is_usable = all(asked) and image_column != text_column

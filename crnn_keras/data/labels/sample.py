@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from crnn_keras.char_dict import frames_needed
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels import image_sources
-from crnn_keras.images import PIXELS_PER_FRAME
+from crnn_keras.images import PIXELS_PER_FRAME, read_file
 from crnn_keras.utils.log import printable
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Sample:
             return image_sources.from_entry(self.image, self.key)
         if self.box:
             return image_sources.crop(self.image, self.box)
-        return image_sources.from_file(self.image)
+        return read_file(self.image)
 
 
 @dataclass

@@ -75,10 +75,10 @@ def _rows(source, path):
                 continue
             own, kind = _split_name(found.name)
             if own != key:
-                yield from _end_group(source, file, key, group, waiting=waiting, done=done)
+                yield from _end_group(source, file, key, group=group, waiting=waiting, done=done)
                 key, group = own, waiting.pop(own, {})
             group.setdefault(kind, []).append(found)
-        yield from _end_group(source, file, key, group, waiting=waiting, done=done)
+        yield from _end_group(source, file, key, group=group, waiting=waiting, done=done)
     for key, group in waiting.items():
         yield _name_missing(f"{path}, {key}", group)
 
@@ -96,7 +96,7 @@ def _images(group):
     return [kind for kind in images if kind in _IMAGE_KINDS] or images
 
 
-def _end_group(source, file, key, group, *, waiting, done):
+def _end_group(source, file, key, *, group, waiting, done):
     images = _images(group)
     text = next((kind for kind in _TEXT_KINDS if kind in group), None)
     if not images or not text:
