@@ -265,7 +265,8 @@ class CharDict:
         >>> len(CharDict.from_preset("alphanumeric36"))
         36
         """
-        return cls(preset_characters(name), fold_case=name in FOLD_CASE_PRESETS)
+        characters = preset_characters(name)
+        return cls(characters, fold_case=name in FOLD_CASE_PRESETS)
 
     @classmethod
     @check_arguments(fold_case=FLAG, direction=_DIRECTION_OR_NONE)

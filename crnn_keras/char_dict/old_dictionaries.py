@@ -90,6 +90,9 @@ def _parse_index_to_ord(content: dict[str, str]) -> str:
 
 
 def _parse_ord_to_char(content: dict[str, str]) -> str:
+    for code, character in content.items():
+        if not isinstance(character, str):
+            raise ValueError(f"{code!r} has {str(character)[:80]!r}. Expected a character.")
     return "".join(chr(_parse_code(code)) for code in content)
 
 

@@ -48,6 +48,6 @@ def preset_characters(name: str) -> str:
     Raises:
         ValueError: If there is no such preset.
     """
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"No preset {name!r}. Expected one of {', '.join(PRESETS)}.")
     return PRESETS[name]()
