@@ -23,14 +23,14 @@ from crnn_keras.utils.checks import (
 @pytest.mark.parametrize(
     ("rule", "good", "bad"),
     [
-        (COUNT, [1, 10**12, np.int64(3)], [0, -1, 1.0, True, "1", None, math.nan]),
+        (COUNT, [1, 10**12, 10**400, np.int64(3)], [0, -1, 1.0, True, "1", None, math.nan]),
         (NATURAL, [0, np.uint8(0)], [-1, 0.5, False]),
         (SEED, [0, 2**32 - 1], [-1, 2**32, 1.5]),
         (FRACTION, [0, 1, 0.5, np.float32(0.25)], [-0.1, 1.1, math.nan, True, "0.5", [0.5]]),
-        (POSITIVE, [1e-300, 3], [0, 0.0, -1, math.inf]),
+        (POSITIVE, [1e-300, 3], [0, 0.0, -1, math.inf, 10**400, 10**5000]),
         (NOT_NEGATIVE, [0, 0.0], [-1e-300, math.nan]),
         (COUNT.or_none(), [None, 1], [0, False]),
-        (FLAG, [True, False], [0, 1, "false", None]),
+        (FLAG, [True, False], [10**5000, 0, 1, "false", None]),
         (TEXT, ["", "a"], [b"a", None, 1]),
         (OneOf((1, 3, "keep")), [1, 3, "keep"], [2, True, 1.0, "Keep"]),
     ],

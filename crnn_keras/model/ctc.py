@@ -111,7 +111,8 @@ def _forward_recursion(logits, labels, input_lengths):
     # A path may skip the blank between two characters unless they are equal.
     two_before = ops.pad(path, ((0, 0), (2, 0)))[:, :states]
     may_skip = ops.logical_and(ops.not_equal(path, BLANK), ops.not_equal(path, two_before))
-    skip = ops.cast(ops.where(may_skip, 0.0, _LOG_ZERO), logits.dtype)
+    # In the logits' type from the start: in Keras' own default type, float16 has no -1e30.
+    skip = ops.cast(ops.logical_not(may_skip), logits.dtype) * _LOG_ZERO
 
     # Gathered from the flat logits: take_along_axis is three times slower on TensorFlow.
     batch, frames, num_classes = ops.shape(logits)

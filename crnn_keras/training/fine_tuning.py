@@ -18,6 +18,7 @@ import hashlib
 import logging
 import math
 import os
+import pathlib
 
 import numpy as np
 
@@ -99,6 +100,8 @@ def load_for_fine_tuning(
     for weights in model.get_weights():
         digest.update(weights.tobytes())
     rebuilt.origin = f"reader {digest.hexdigest()[:16]}"
+    # The name of a shipped reader is no path, and never that of a run's own model.
+    rebuilt.origin_path = pathlib.Path(path).absolute()
     return rebuilt
 
 

@@ -27,7 +27,10 @@ from crnn_keras.training.schedules import make_optimizer, make_schedule
 from crnn_keras.training.settings import data_settings, model_settings
 from crnn_keras.training.stop_signals import StopSignals, TrainingStopped
 from crnn_keras.training.validation import check_batches
+from crnn_keras.utils.backend import keras_defaults
+from crnn_keras.utils.locks import lock
 from crnn_keras.utils.malloc import tune_malloc
+from crnn_keras.utils.math import ceil_div
 
 if TYPE_CHECKING:
     from crnn_keras.data.batches import Batches
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 _PREFETCHED = 8
 
 
+@keras_defaults()
 def train(
     model: CRNN,
     batches: Batches,
@@ -63,7 +67,9 @@ def train(
         batches: `Batches` to train on.
         validation: `Batches` to measure on after each epoch.
         folder: The run folder. Afterwards it holds `model.keras`, `history.csv` and `state/`.
-        epochs: Number of epochs in all, those before an interruption included.
+        epochs: Number of epochs in all, those before an interruption included. A run with the
+            schedule `"step"` or `"constant"` can be continued with more of them; with `"cosine"`,
+            whose rate has fallen to 0 at the end, begin a new run from its `model.keras`.
         steps_per_epoch: Batches in an epoch. Defaults to `0`: every record once.
         optimizer: `"adamw"` or `"sgd"`, see `make_optimizer`. Defaults to `"adamw"`.
         schedule: `"cosine"`, `"step"` or `"constant"`, see `make_schedule`. Defaults to `"cosine"`.
@@ -82,8 +88,9 @@ def train(
         The history: a list of dicts with the keys of `HISTORY_COLUMNS`, one for each epoch.
 
     Raises:
-        ValueError: The folder holds a run with other settings, a setting is unknown, or the batches
-            have another char dict or canvas than the model.
+        ValueError: The folder holds a run with other settings, or of more epochs; a setting is
+            unknown or out of range; or the batches have another char dict or canvas than the model.
+        LockedError: Another process, or this one, trains in the folder. The message names it.
         RecordError: A record cannot be read any more.
         FloatingPointError: The loss or a weight is not finite. The message names the images. Such a
             state is not saved.
@@ -117,25 +124,47 @@ def train(
         "schedule": schedule,
         "learning_rate": learning_rate,
         **data_settings(batches, validation),
-        **model_settings(model),
+        **model_settings(model, folder),
     }
-    state = RunState(folder, settings)
+    # By its real path: a symbolic link to the folder is the same folder.
+    with lock(os.path.realpath(folder), "the run folder"):
+        state = RunState(folder, settings)
+        progress = _load_progress(state, model, steps=steps, epochs=epochs)
+        run = TrainingRun(
+            batches=batches,
+            validation=validation,
+            state=state,
+            progress=progress,
+            epochs=epochs,
+            steps=steps,
+        )
+        _train_run(model, run, callbacks, save_minutes)
+    return progress.history
+
+
+def _load_progress(state, model, *, steps, epochs):
+    """Loads the newest state into the model, or saves the first one; returns its `Progress`."""
     progress = state.load(run_variables(model))
     if progress is None:
         # A cell that is run again after an error holds a model that has learned already: the state
         # of step 0 restores its first weights.
         progress = Progress()
         state.save(run_variables(model), progress)
+    elif progress.step > epochs * steps:
+        raise ValueError(
+            f"epochs is {epochs:,}, but {state.folder} is after {progress.step:,} steps of "
+            f"{steps:,} an epoch. Expected at least {ceil_div(progress.step, steps):,}: `epochs` "
+            "counts those before an interruption too."
+        )
     elif progress.step:
-        print(f"{folder} continues after {progress.describe(steps, epochs)}.", flush=True)
-    run = TrainingRun(
-        batches=batches,
-        validation=validation,
-        state=state,
-        progress=progress,
-        epochs=epochs,
-        steps=steps,
-    )
+        print(
+            f"{state.folder.parent} continues after {progress.describe(steps, epochs)}.", flush=True
+        )
+    return progress
+
+
+def _train_run(model, run, callbacks, save_minutes):
+    """Trains what is left of a run, and writes its model and its history."""
     with (
         StopSignals() as signals,
         ReportProgress(run) as report,
@@ -160,7 +189,6 @@ def train(
             raise stopped.with_traceback(None) from None
     if not run.steps_done:  # no callback has cut an epoch short
         run.write_outputs(model)
-    return progress.history
 
 
 def _fit(model: CRNN, run: TrainingRun, callbacks: CallbackList) -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import json
 import logging
 import os
 import pathlib
 import shutil
+import zipfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crnn_keras.training.settings import differing_settings, to_plain
 from crnn_keras.utils import files
+from crnn_keras.utils.checks import NATURAL, NOT_NEGATIVE, TEXT, Of, check_value
+from crnn_keras.utils.limits import MAX_STATE_JSON_BYTES
 
 if TYPE_CHECKING:
     import keras
@@ -22,7 +27,11 @@ if TYPE_CHECKING:
     from crnn_keras.model.crnn import CRNN
 
 # Raised when states of before can no longer be continued.
-_FORMAT = 2
+_FORMAT = 3
+# Earlier ones had no checksum over `state.json`.
+_WITHOUT_CHECKSUM = (1, 2)
+# Bytes of an array's header and of its entries in the zip file, with room to spare.
+_ENTRY_BYTES = 1024
 _logger = logging.getLogger(__name__)
 
 
@@ -70,12 +79,18 @@ class Progress:
         return f"epoch {epoch} of {epochs}"
 
 
+_FIELDS = dataclasses.fields(Progress)
+
+
 class RunState:
     """The states of a run: the newest one and the one before it, in numbered folders.
 
     A state is written under a name that is not read (`000012.part`), flushed to the disk and
     renamed to a name that never existed. Only then the oldest one is removed. So there is a usable
-    state at every moment after the first.
+    state at every moment after the first. `state.json` has a checksum over all that it says, the
+    checksum of `variables.npz` included: a state in which one bit has changed is not continued.
+
+    One process at a time saves to a folder: `train` holds its lock.
 
     Args:
         folder: The run folder. The states are in `state/` in it.
@@ -87,7 +102,7 @@ class RunState:
 
     def __init__(self, folder: str | os.PathLike, settings: dict[str, Any]):
         self.folder = pathlib.Path(folder) / "state"
-        self.settings = settings
+        self.settings = to_plain(settings)
         self.newest: pathlib.Path | None = None
 
     def save(self, variables: Sequence[keras.Variable], progress: Progress) -> None:
@@ -112,9 +127,10 @@ class RunState:
             "sha256": hashlib.sha256(content).hexdigest(),
             "settings": self.settings,
         }
+        state["checksum"] = _checksum(state)
         self.folder.mkdir(parents=True, exist_ok=True)
         for temporary in self.folder.glob("*.part"):  # left by a run that was killed
-            shutil.rmtree(temporary)
+            files.remove(temporary)
         indices = [int(folder.name) for folder in self._complete()]
         final = self.folder / f"{max(indices, default=0) + 1:06d}"
         temporary = final.with_name(f"{final.name}.part")
@@ -131,7 +147,7 @@ class RunState:
         for old in self._complete():
             if old not in (final, self.newest):
                 # Renamed first, so that no state that is half removed has a final name.
-                shutil.rmtree(old.rename(old.with_name(f"{old.name}.part")))
+                files.remove(old.rename(old.with_name(f"{old.name}.part")))
         self.newest = final
 
     def _complete(self):
@@ -149,27 +165,26 @@ class RunState:
             The `Progress`, or `None` if there is no state.
 
         Raises:
-            ValueError: The state belongs to other settings, and the message names what differs; it
-                is of an earlier version of crnn_keras; or there are states, and all are damaged.
+            ValueError: The state belongs to other settings, or to a model of other shapes, and the
+                message names what differs; it is of another version of crnn_keras; or there are
+                states, and all are damaged.
         """
+        other_version = None
         for folder in reversed(self._complete()):
             try:
-                state = files.read_json(folder / "state.json")
-                content = (folder / "variables.npz").read_bytes()
-                sound = hashlib.sha256(content).hexdigest() == state["sha256"]
-            except (OSError, ValueError, KeyError, TypeError):
-                sound = False
-            if not sound:
-                _logger.warning("%s is damaged. The state before it is tried.", folder)
+                state = _read_state(folder)
+                self._check_settings(state["settings"])
+                arrays = _read_arrays(folder / "variables.npz", state["sha256"], variables)
+            except _DamagedError as error:
+                other_version = other_version or error.other_version
+                _logger.warning("%s is damaged: %s. The state before it is tried.", folder, error)
                 continue
-            self._check_format(folder, state.get("format"))
-            self._check_settings(state["settings"])
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                for index, variable in enumerate(variables):
-                    variable.assign(arrays[f"arr_{index}"])
+            for variable, array in zip(variables, arrays, strict=True):
+                variable.assign(array)
             self.newest = folder
-            names = [field.name for field in dataclasses.fields(Progress)]
-            return Progress(**{name: state[name] for name in names})
+            return Progress(**{field.name: state[field.name] for field in _FIELDS})
+        if other_version:
+            raise ValueError(other_version)
         if self._complete():
             raise ValueError(
                 f"Every state in {self.folder} is damaged, so the run cannot be continued. Remove "
@@ -177,24 +192,135 @@ class RunState:
             )
         return None
 
-    def _check_format(self, folder, found):
-        if found != _FORMAT:
-            raise ValueError(
-                f"{folder} has the format {found!r}, expected {_FORMAT}: another version of "
-                "crnn_keras saved it, so its training cannot be continued. Begin a new run under "
-                f"another name, or remove {self.folder}. `model.keras` beside it stays usable."
-            )
-
     def _check_settings(self, saved):
-        names = {**saved, **self.settings}
-        differ = [n for n in names if saved.get(n) != self.settings.get(n)]
+        differ = differing_settings(saved, self.settings)
         if differ:
-            lines = [f"  {n}: {saved.get(n)!r} saved, {self.settings.get(n)!r} now" for n in differ]
+            now = self.settings
+            lines = [f"  {n}: {saved.get(n)!r} saved, {now.get(n)!r} now" for n in differ]
+            reader = self.folder.with_name("model.keras")
             raise ValueError(
                 f"{self.folder} holds a run with other settings:\n" + "\n".join(lines) + "\n"
-                "Continue it with its own settings, begin a new run under another name, or remove "
-                "the folder."
+                "Continue it with its own settings. Or begin a new run, which leaves this one as "
+                "it is: another `run` with `records` set to these records, or another `folder` of "
+                f"`train`; with `start` set to {reader} it goes on from the weights that this run "
+                "has reached."
             )
+
+
+class _DamagedError(Exception):
+    """A state that cannot be used, while the one before it may be sound.
+
+    Attributes:
+        other_version: What to say if none is sound, since the state may be of another version.
+    """
+
+    def __init__(self, reason: object, other_version: str | None = None):
+        super().__init__(str(reason).rstrip("."))
+        self.other_version = other_version
+
+
+def _read_state(folder):
+    """Returns what a `state.json` says, if its checksum holds and its values have their types."""
+    path = folder / "state.json"
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_STATE_JSON_BYTES:
+            raise ValueError(f"state.json is no file of at most {MAX_STATE_JSON_BYTES:,} bytes")
+        state = files.read_json(path)
+    except (OSError, ValueError) as error:
+        raise _DamagedError(error) from None
+    if not isinstance(state, dict) or "settings" not in state:
+        raise _DamagedError("state.json holds no state")
+    found, checksum = state.get("format"), state.pop("checksum", None)
+    other_version = None
+    if found != _FORMAT:
+        other_version = (
+            f"{folder} has the format {found!r}, expected {_FORMAT}: another version of crnn_keras "
+            "saved it, so its training cannot be continued. Begin a new run under another name, or "
+            f"remove {folder.parent}. `model.keras` beside it stays usable."
+        )
+        if checksum is None and found in _WITHOUT_CHECKSUM:
+            raise ValueError(other_version)
+    if checksum != _checksum(state):
+        raise _DamagedError("the checksum of state.json does not hold", other_version)
+    if other_version:
+        raise ValueError(other_version)
+    try:
+        check_value("step", state.get("step"), NATURAL)
+        check_value("seconds", state.get("seconds"), NOT_NEGATIVE)
+        check_value("sha256", state.get("sha256"), TEXT)
+        check_value("settings", state.get("settings"), Of(dict))
+        check_value("history", state.get("history"), Of(list))
+        for row in state["history"]:
+            check_value("a row of the history", row, Of(dict))
+            for name, value in row.items():
+                check_value(name, value, Of((int, float)))
+    except ValueError as error:
+        raise _DamagedError(error) from None
+    return state
+
+
+def _checksum(state):
+    """Computes the SHA-256 of a state's JSON in one form: its keys sorted, without blanks."""
+    text = json.dumps(state, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read_arrays(path, digest, variables):
+    """Returns the arrays of a `variables.npz`; reads no more than the variables' own sizes."""
+    wanted = [variable.numpy() for variable in variables]
+    room = sum(array.nbytes for array in wanted) + _ENTRY_BYTES * (len(wanted) + 1)
+    try:
+        # Not opened otherwise: a pipe would never answer.
+        if not path.is_file():
+            raise _DamagedError("variables.npz is no file")
+        with open(path, "rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise _DamagedError("the checksum of variables.npz does not hold")
+            if (size := file.tell()) > room:
+                raise _OtherModelError(f"{size:,} bytes, where at most {room:,} are expected")
+            with zipfile.ZipFile(file) as archive:
+                return _unpack(archive, variables, wanted)
+    except _OtherModelError as error:
+        raise ValueError(
+            f"{path} belongs to another model: {error}. Continue the run with the model that it "
+            "began with, or begin a new run under another name."
+        ) from None
+    except _DamagedError:
+        raise
+    except Exception as error:  # A file that was made by hand: zipfile and NumPy raise anything.
+        raise _DamagedError(f"variables.npz: {error!r}") from None
+
+
+class _OtherModelError(Exception):
+    """Arrays that are sound but not those of the model's variables."""
+
+
+def _unpack(archive, variables, wanted):
+    entries = archive.infolist()
+    if len(entries) != len(wanted):
+        raise _OtherModelError(f"{len(entries)} arrays, where {len(wanted)} are expected")
+    arrays = []
+    for index, (variable, own) in enumerate(zip(variables, wanted, strict=True)):
+        entry = archive.getinfo(f"arr_{index}.npy")
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise _DamagedError(f"{entry.filename} in variables.npz is compressed")
+        with archive.open(entry) as file:
+            version = np.lib.format.read_magic(file)
+            shape, _, dtype = _READ_HEADER[version](file)
+        if (shape, dtype) != (own.shape, own.dtype):
+            raise _OtherModelError(
+                f"{variable.path} has the shape {shape} in {dtype}, where {own.shape} in "
+                f"{own.dtype} is expected"
+            )
+        with archive.open(entry) as file:
+            arrays.append(np.lib.format.read_array(file, allow_pickle=False))
+    return arrays
+
+
+_READ_HEADER = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def _check_finite(variables, arrays, step):

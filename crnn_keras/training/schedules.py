@@ -6,6 +6,8 @@ import keras
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "step", "constant")
+# Their rates do not depend on the number of steps in all.
+ENDLESS_SCHEDULES = ("step", "constant")
 
 
 def make_schedule(

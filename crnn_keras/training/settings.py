@@ -6,13 +6,56 @@ import hashlib
 import importlib
 import json
 import math
+import os
+import pathlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
 
+from crnn_keras.training.schedules import ENDLESS_SCHEDULES
+
 if TYPE_CHECKING:
     from crnn_keras.data.batches import Batches
     from crnn_keras.model.crnn import CRNN
+
+# What `origin` ends with where a run began with the `model.keras` of its own folder.
+_OWN_MODEL = ", the run's own model.keras"
+
+
+def to_plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns settings as JSON gives them back: lists for tuples, plain numbers for NumPy's.
+
+    Args:
+        settings: Dict of plain data, and of NumPy's numbers.
+    """
+    return json.loads(json.dumps(settings, default=lambda number: number.item()))
+
+
+def differing_settings(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Lists the settings that differ between a state and the training that is to continue it.
+
+    A run that began with the `model.keras` of its own folder has replaced that file after its
+    first epoch. Its weights are in the state, so the file is not compared again. A run may get
+    another number of epochs if its learning rates do not depend on it.
+
+    Args:
+        saved: Settings of the state, as JSON gives them back.
+        now: Settings of the training, of the same form.
+
+    Returns:
+        Their names.
+    """
+    differ = [name for name in {**saved, **now} if saved.get(name) != now.get(name)]
+    if "origin" in differ:
+        origins = [str(settings.get("origin")) for settings in (saved, now)]
+        if all(origin.endswith(_OWN_MODEL) for origin in origins) or (
+            len({origin.removesuffix(_OWN_MODEL) for origin in origins}) == 1
+        ):
+            differ.remove("origin")
+    if {saved.get("schedule"), now.get("schedule")} in ({name} for name in ENDLESS_SCHEDULES):
+        differ = [name for name in differ if name != "epochs"]
+    return differ
 
 
 def data_settings(batches: Batches, validation: Batches) -> dict[str, Any]:
@@ -37,11 +80,12 @@ def data_settings(batches: Batches, validation: Batches) -> dict[str, Any]:
     }
 
 
-def model_settings(model: CRNN) -> dict[str, Any]:
+def model_settings(model: CRNN, folder: str | os.PathLike) -> dict[str, Any]:
     """Collects the settings of a run's model and the versions of the programs.
 
     Args:
         model: A `CRNN`.
+        folder: The run folder.
 
     Returns:
         Plain dict.
@@ -51,6 +95,9 @@ def model_settings(model: CRNN) -> dict[str, Any]:
     name = model.architecture_name
     sizes = [math.prod(variable.shape) for variable in model.variables]
     backend = keras.backend.backend()
+    origin, own_model = model.origin, pathlib.Path(folder, "model.keras")
+    if model.origin_path and model.origin_path.resolve() == own_model.resolve():
+        origin += _OWN_MODEL
     # TensorFlow augments the images on every backend.
     programs = dict.fromkeys(["crnn_keras", "keras", "tensorflow", backend])
     versions = {name: importlib.import_module(name).__version__ for name in programs}
@@ -59,7 +106,7 @@ def model_settings(model: CRNN) -> dict[str, Any]:
         "canvas": model.canvas.get_config(),
         "architecture": model.architecture if name == "custom" else name,
         "model_seed": model.seed,
-        "origin": model.origin,
+        "origin": origin,
         "precision": model.dtype_policy.name,
         "variables": f"{len(sizes)} of {sum(sizes):,} numbers in all",
         "backend": backend,

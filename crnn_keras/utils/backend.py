@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Iterator
 from types import ModuleType
 
 
@@ -50,6 +51,33 @@ def use_fast_path(compute_dtype: str) -> bool:
 
     dtypes = ("float32", "bfloat16") if keras.backend.backend() == "torch" else ("float32",)
     return compute_dtype in dtypes and on_cpu()
+
+
+@contextlib.contextmanager
+def keras_defaults() -> Iterator[None]:
+    """Sets Keras' own defaults while the code inside runs, and restores the caller's afterwards.
+
+    `keras.json`, the environment and the program itself may choose others: float16 for sums and
+    learning rates, images with their channels first, or a cap on epochs and steps, with which a
+    training would not be the one that was asked for.
+    """
+    from keras import config
+
+    defaults = {
+        "floatx": "float32",
+        "epsilon": 1e-7,
+        "image_data_format": "channels_last",
+        "max_epochs": None,
+        "max_steps_per_epoch": None,
+    }
+    before = {name: getattr(config, name)() for name in defaults}
+    try:
+        for name, value in defaults.items():
+            getattr(config, f"set_{name}")(value)
+        yield
+    finally:
+        for name, value in before.items():
+            getattr(config, f"set_{name}")(value)
 
 
 def tensorflow_for_input() -> ModuleType:

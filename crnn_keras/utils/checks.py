@@ -46,7 +46,9 @@ class Number:
         if value is None:
             return self.optional
         kind = numbers.Integral if self.is_whole else numbers.Real
-        if not isinstance(value, kind) or isinstance(value, bool) or not math.isfinite(value):
+        if not isinstance(value, kind) or isinstance(value, bool):
+            return False
+        if not self.is_whole and not _is_finite(value):
             return False
         if self.minimum is not None and (
             value < self.minimum or self.above and value == self.minimum
@@ -130,6 +132,14 @@ FLAG = Of(bool)
 TEXT = Of(str)
 
 
+def _is_finite(value: float) -> bool:
+    """Tells whether a number is finite as a float: 10**400 is not."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def check_value(name: str, value: object, rule: Rule) -> None:
     """Raises a ValueError that names the parameter unless a rule accepts its value.
 
@@ -148,7 +158,10 @@ def check_value(name: str, value: object, rule: Rule) -> None:
         ValueError: batch_size is 0. Expected a whole number of at least 1.
     """
     if not rule.accepts(value):
-        shown = repr(value)
+        try:
+            shown = repr(value)
+        except ValueError:  # Python writes no whole number of over 4,300 digits.
+            shown = f"a whole number of {value.bit_length():,} bits"
         shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
         raise ValueError(f"{name} is {shown}. Expected {rule}.")
 

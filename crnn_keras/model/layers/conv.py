@@ -129,7 +129,9 @@ def _jax_convolution(strides, pads):
         to_padded = 0.0
         for (row, column), places in slices.items():
             zeros = _padding_around(places, padded.shape)
-            to_padded += jax.lax.pad(to_patches[:, :, :, row, column], 0.0, zeros)
+            patch = to_patches[:, :, :, row, column]
+            # A zero of the same type: a plain 0.0 is float64 where JAX_ENABLE_X64 is set.
+            to_padded += jax.lax.pad(patch, jnp.zeros((), patch.dtype), zeros)
         (top, _), (left, _) = pads
         to_inputs = to_padded[:, top : top + inputs.shape[1], left : left + inputs.shape[2]]
         return to_inputs, to_kernel.reshape(kernel.shape)

@@ -81,6 +81,9 @@ class ProcessGroup:
             seen = pathlib.Path(self.own_folder)
             if (folder / "state").is_dir():
                 shutil.copytree(folder / "state", seen / "state")
+            # A start from the run's own model is known by its path, see `model_settings`.
+            with contextlib.suppress(OSError):
+                (seen / "model.keras").symlink_to((folder / "model.keras").resolve())
         # It is also the barrier that process 0 must pass before it writes.
         _check_same_state(folder, seen)
         return seen
