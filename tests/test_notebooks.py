@@ -246,7 +246,7 @@ def run_cells(workspace):
         names = {}
         exec(first.source, names)
         assert set(parameters) <= set(names)
-        names.update(run="mine", **parameters)
+        names.update({"run": "mine", **parameters})
         for cell in cells:
             exec(cell.source, names)
         return names
@@ -330,6 +330,36 @@ def test_a_blank_image_is_read_as_nothing(workspace, run_cells):
     PIL.Image.new("L", (100, 32), 255).save("blank.png")
     names = run_cells("00_read_a_word", image="blank.png")
     assert [prediction.text for prediction in names["predictions"]] == [""]
+
+
+def test_the_exercises_of_notebook_04_can_be_done_as_written(workspace, run_cells, capsys):
+    splits = {"validation_split": 0.2, "test_split": 0.2}
+    run_cells("02_prepare_data", words=300, **splits)
+    small = {"batch_size": 16, "steps_per_epoch": 2}
+    run_cells("04_train", epochs=1, **small)
+    assert "Too short a training: " in capsys.readouterr().out
+    for changed in ({"epochs": 2}, {"epochs": 1, "learning_rate": 0.001}):
+        with pytest.raises(ValueError, match=f"other settings:\\n  {list(changed)[-1]}"):
+            run_cells("04_train", **changed, **small)
+    records = {"run": "longer", "records": "data/mine/records"}
+    names = run_cells("04_train", epochs=2, **records, **small)
+    assert len(names["history"]) == 2 and not (workspace / "data/longer/records").exists()
+    names = run_cells("05_evaluate", **records)
+    assert len(names["sources"]) == len(names["opened"]) > 0
+    # The set of a finished training is not replaced without a word.
+    capsys.readouterr()
+    run_cells("02_prepare_data", words=200, **splits)
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith("data/mine/records/train: replaces")]
+    assert "data/mine/train" in line
+
+
+def test_the_exercise_of_notebook_07_can_be_done_as_written(workspace, run_cells, capsys):
+    run_cells("07_chinese", run="walkthrough", lines=200, epochs=1)
+    capsys.readouterr()
+    start = "data/walkthrough/chinese/train/model.keras"
+    run_cells("07_chinese", run="chinese_200", size=200, start=start, lines=200, epochs=1)
+    assert "100 characters stay, 100 are new, 0 are dropped" in capsys.readouterr().out
 
 
 def test_papermill_passes_text_too(workspace):

@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import subprocess
+import sys
 
 import nbformat
 import PIL.Image
@@ -227,10 +229,23 @@ def test_a_failing_notebook_names_its_executed_copy(notebooks, tmp_path, capsys)
     assert "ZeroDivisionError" in copy.with_suffix(".html").read_text()
 
 
+@pytest.mark.slow
+def test_labels_of_any_script_are_printed_in_ascii(notebooks, tmp_path):
+    write_notebook(notebooks / "05_文.ipynb", CELL, "print(text, '汉字')", "text + '汉'")
+    words = ["walkthrough", "--run", "中", "--only", "5", "-p", "text", "é", "--notebooks"]
+    code = "import sys; from crnn_keras import cli; sys.exit(cli.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, *words, str(notebooks)]
+    own = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=own, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode("ascii", "replace")
+    assert rb"reports/\u4e2d/index.html" in done.stdout and b"\\u6c49" in done.stderr
+    assert "汉字" in (tmp_path / "reports/中/05_文.html").read_text(encoding="utf-8")
+
+
 def test_a_kernel_that_dies_is_an_error_too(notebooks, tmp_path):
     write_notebook(notebooks / "05_five.ipynb", CELL, "import os\nos._exit(3)")
     with pytest.raises(walkthrough.NotebookError, match=r"05_five\.ipynb.*kernel") as caught:
         walkthrough.run_notebooks("mine", {}, ["5"], notebooks=notebooks)
     assert "reports/mine/05_five.ipynb" in str(caught.value)
     page = (tmp_path / "reports/mine/index.html").read_text()
-    assert "Not executed to its end" in page and "<td>stopped</td>" in page
+    assert "Its kernel ended" in page and "<td>stopped</td>" in page

@@ -31,6 +31,7 @@ Parameters = Mapping[str, object]
 
 # What nbformat raises of a file that is no notebook, or of one half written.
 _DAMAGED = (ValueError, KeyError, AttributeError, TypeError, nbformat.ValidationError)
+_FAILURE = "failure"
 # Fewer images than this make an interval too wide to compare readers by.
 _FEW_IMAGES = 100
 
@@ -271,10 +272,9 @@ def _execute(path: pathlib.Path, copy: pathlib.Path, parameters: Parameters) -> 
             f"copy: {copy}."
         ) from error
     except (nbclient.exceptions.DeadKernelError, NoSuchKernel) as error:
-        raise NotebookError(
-            f"{path.name} stopped: its kernel ended or cannot be started, as when memory is short. "
-            f"{error} The executed copy: {copy}."
-        ) from error
+        failure = f"Its kernel ended or cannot be started, as when memory is short. {error}"
+        _note_failure(copy, failure)
+        raise NotebookError(f"{path.name} stopped. {failure} The executed copy: {copy}.") from error
 
 
 def _describe(notebook: nbformat.NotebookNode, path: pathlib.Path) -> dict[str, object]:
@@ -301,12 +301,20 @@ def _failure(notebook: nbformat.NotebookNode) -> str:
             if output.output_type == "error":
                 where = f"cell [{cell.execution_count}]"
                 return f"Stopped in {where}: {output.ename}: {output.evalue}"
-        # papermill calls a cell completed in which the kernel died; the kernel never replied.
-        own, times = (cell.metadata.get(name, {}) for name in ("papermill", "execution"))
-        is_unfinished = own.get("status") in ("failed", "running", "pending")
-        if is_unfinished or times and "shell.execute_reply" not in times:
-            return "Not executed to its end."
-    return ""
+    own = [notebook.metadata, *(cell.metadata for cell in notebook.cells)]
+    own = [metadata.get("papermill", {}) for metadata in own]
+    if failure := own[0].get(_FAILURE):
+        return failure
+    unfinished = any(each.get("status") in ("failed", "running", "pending") for each in own[1:])
+    return "Not executed to its end." if unfinished else ""
+
+
+def _note_failure(copy: pathlib.Path, failure: str) -> None:
+    """Notes in an executed copy what papermill does not: that its kernel died."""
+    with contextlib.suppress(OSError, *_DAMAGED):
+        notebook = nbformat.read(copy, as_version=4)
+        notebook.metadata.setdefault("papermill", {})[_FAILURE] = failure
+        files.write_atomic(copy, nbformat.writes(notebook).encode())
 
 
 def _caption(figure: pathlib.Path) -> str:
