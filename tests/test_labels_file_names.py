@@ -2,11 +2,13 @@
 
 import os
 import re
+import socket
 
 import pytest
 
 from crnn_keras.data.issues import write_issues
-from crnn_keras.data.labels import LAYOUTS, read_samples
+from crnn_keras.data.labels import LAYOUTS, Sample, read_samples
+from crnn_keras.images import ImageError
 
 
 @pytest.fixture
@@ -21,6 +23,10 @@ def folder(tmp_path):
         return tmp_path / "set"
 
     return made
+
+
+def _make_socket(path):
+    socket.socket(socket.AF_UNIX).bind(path)
 
 
 def _texts(found):
@@ -173,11 +179,49 @@ def test_links_out_of_the_folder_are_not_followed(folder, tmp_path):
     }
 
 
-def test_a_pipe_is_not_waited_for(folder):
+@pytest.mark.parametrize("make", [os.mkfifo, _make_socket])
+def test_pipes_and_sockets_are_not_waited_for(folder, make, monkeypatch):
     path = folder("tree.png")
-    os.mkfifo(path / "pipe.png")
+    monkeypatch.chdir(path)
+    make("pipe.png")
     (issue,) = read_samples(path).issues
     assert issue.where.endswith("pipe.png") and "neither a file" in issue.reason
+    with pytest.raises(ImageError, match=r"pipe\.png"):
+        Sample(str(path / "pipe.png"), "", "").read()
+    with pytest.raises(ImageError, match=r"pipe\.png"):
+        Sample(str(path / "pipe.png"), "", "", box=(0, 0, 1, 1)).read()
+
+
+def test_names_as_long_as_a_file_system_takes_and_longer(folder):
+    longest = "a" * 251 + ".png"
+    path = folder(longest, "省" * 83 + ".png")
+    found = read_samples(path)
+    assert _texts(found) == ["a" * 251, "省" * 83] and found.issues == []
+    for name in ("a" * 252 + ".png", "省" * 84 + ".png", "a/" * 3000 + "b.png", "a\0.png"):
+        with pytest.raises(ImageError, match="a|省"):
+            Sample(str(path / name), "", "").read()
+    with pytest.raises(ValueError, match="does not exist"):
+        read_samples(path / ("a" * 300))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("two\nlines.png", "line break in label"),
+        ("re\x1b[31md.png", "control character"),
+        ("tab\there.png", None),
+        ("-rf.png", None),
+        ("~.png", None),
+        ("%s {} $HOME.png", None),
+        ("\u202eoak.png", None),
+    ],
+)
+def test_odd_names_cannot_command_a_terminal(folder, name, kind):
+    found = read_samples(folder("tree.png", name))
+    assert [issue.kind for issue in found.issues] == [kind] * bool(kind)
+    assert len(found.samples) == 2 - bool(kind)
+    for where in [item.where for item in [*found.samples, *found.issues]]:
+        assert "\n" not in where and "\x1b" not in where and "\u202e" not in where
 
 
 def test_the_forms_are_documented_where_they_are_chosen():

@@ -223,7 +223,12 @@ def test_a_folder_of_lmdbs_that_are_files(tmp_path):
     _write_lmdb_file(tmp_path / "set" / "a.lmdb", _entries(["one", "two"]))
     _write_lmdb_file(tmp_path / "set" / "b.mdb", _entries(["three"]))
     (tmp_path / "set" / "no.lmdb").write_bytes(b"something else")
+    (tmp_path / "set" / "d").mkdir()
+    (tmp_path / "set" / "d" / "data.mdb").write_bytes(b"damaged" * 2000)
     found = read_samples(tmp_path / "set")
+    assert [(i.kind, i.where) for i in found.issues] == [
+        ("damaged shard", str(tmp_path / "set" / "d"))
+    ]
     assert found.layout == "lmdb" and "a.lmdb, b.mdb, c" in found.description
     assert [s.text for s in found.samples] == ["one", "two", "three", "five"]
     assert len({s.identity for s in found.samples}) == 4

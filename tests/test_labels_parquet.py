@@ -202,7 +202,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("pyarrow")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"pip install 'crnn_keras\[parquet\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'crnn_keras\[parquet\]'"):
         read_samples(tmp_path / "set.parquet")
 
 

@@ -88,7 +88,7 @@ def inspect_file(path: str | os.PathLike) -> Contents:
         `Contents`.
 
     Raises:
-        ImportError: pyarrow is not installed.
+        ModuleNotFoundError: pyarrow is not installed.
         ValueError: the file is missing, no parquet file, damaged, or has two columns of one name.
     """
     _import_pyarrow()
@@ -130,7 +130,7 @@ def read_image(path: str | os.PathLike, key: str) -> bytes:
         Bytes, as they are encoded.
 
     Raises:
-        ImportError: pyarrow is not installed.
+        ModuleNotFoundError: pyarrow is not installed.
         ValueError: there is no such image, or the file is damaged.
     """
     column, row = split_key(key)
@@ -146,7 +146,7 @@ def _import_pyarrow() -> ModuleType:
     try:
         import pyarrow.parquet
     except ImportError:
-        raise ImportError(
+        raise ModuleNotFoundError(
             "Parquet files need pyarrow. Install it: pip install 'crnn_keras[parquet]'"
         ) from None
     return pyarrow

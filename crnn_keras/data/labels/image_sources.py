@@ -38,7 +38,7 @@ def from_span(path: str | os.PathLike, key: str, span: tuple[int, int]) -> bytes
         with open(path, "rb") as file:
             file.seek(header)
             content = file.read(tarfile.BLOCKSIZE + size)
-    except (OSError, OverflowError) as error:
+    except (OSError, ValueError) as error:
         raise ImageError(f"{path}, {key}, cannot be read: {error}") from None
     try:
         member = tarfile.TarInfo.frombuf(content[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")

@@ -26,7 +26,7 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
         `Sample`s and `Issue`s.
 
     Raises:
-        ValueError: there is no LMDB, or it is damaged.
+        ValueError: there is no LMDB, or the only one is damaged.
     """
     found = [source.path] if source.path.is_file() else list(find_lmdbs(source.path))
     if not found:
@@ -35,7 +35,12 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
         names = ", ".join(str(path.relative_to(source.path)) for path in found)
         source.notes.append(f"LMDBs read: {names}")
     for path in found:
-        yield from _rows(path)
+        try:
+            yield from _rows(path)
+        except ValueError as error:
+            if len(found) == 1:
+                raise
+            yield Issue("damaged shard", str(path), str(error))
 
 
 def find_lmdbs(folder: pathlib.Path) -> Iterator[pathlib.Path]:

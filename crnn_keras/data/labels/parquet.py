@@ -36,7 +36,7 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
         `Sample`s and `Issue`s.
 
     Raises:
-        ImportError: pyarrow is not installed.
+        ModuleNotFoundError: pyarrow is not installed.
         ValueError: there is no parquet file, or a folder holds those of several splits; the only
             file is damaged; or the columns are not found.
     """

@@ -28,6 +28,7 @@ from crnn_keras.data.labels import (
 from crnn_keras.data.labels.detect import detect_layout
 from crnn_keras.data.labels.sample import LabelledSet, Sample
 from crnn_keras.data.labels.source import Source
+from crnn_keras.utils.checks import Of, check_arguments
 from crnn_keras.utils.encodings import AUTO, check_encoding
 from crnn_keras.utils.log import printable
 
@@ -56,6 +57,10 @@ _WITH_COLUMNS = ("tsv", "csv", "jsonl", "parquet")
 _WITH_NAMES = ("jsonl", "parquet")
 _WITHOUT_TEXT = ("lmdb", "iiit5k", "parquet", *file_name.LAYOUTS)
 _WITH_IMAGES = ("lmdb", "pairs", "webdataset", *file_name.LAYOUTS)
+
+
+_PATH = Of((str, os.PathLike), "a path")
+_PATH_OR_NONE = Of((str, os.PathLike, type(None)), "a path or None")
 
 
 class SampleStream(collections.abc.Iterator):
@@ -88,6 +93,7 @@ class SampleStream(collections.abc.Iterator):
         return next(self._rows) if item is None else item
 
 
+@check_arguments(path=_PATH, images_folder=_PATH_OR_NONE)
 def stream_samples(
     path: str | os.PathLike,
     *,

@@ -112,7 +112,7 @@ def _end_group(source, file, key, *, group, waiting, done):
         reason = f"{image.name!r} or its text comes more than once. Keep the correct one."
         yield Issue("image named twice", where, reason)
     else:
-        yield _read_group(source, file, image, group[text][0])
+        yield _read_group(source, file, image, member=group[text][0])
     done.add(key)
 
 
@@ -127,7 +127,7 @@ def _name_missing(where, group):
     return Issue("no image", where, f"{names} is neither an image nor a text.")
 
 
-def _read_group(source, file, image, member):
+def _read_group(source, file, image, *, member):
     where = f"{file.name}, {member.name}"
     if image.size > MAX_IMAGE_BYTES:
         reason = f"{image.name!r} has over {MAX_IMAGE_BYTES >> 20} MB. Crop it to one word or line."
