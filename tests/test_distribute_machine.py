@@ -66,9 +66,7 @@ def test_recommendation_follows_the_machine(here, architecture, batch_size, prec
     assert re.search(reason, advice.reason)
 
 
-@pytest.mark.parametrize(
-    ("width", "batch_size"), [(100, 128), (400, 32), (20_000, 1), (2_000_000, 1)]
-)
+@pytest.mark.parametrize(("width", "batch_size"), [(100, 128), (400, 32), (8_192, 1)])
 def test_recommendation_counts_the_pixels_of_long_lines(width, batch_size):
     canvas = Canvas(widths=(width,))
     advice = recommend(a_machine(RTX3050), architecture="paper", canvas=canvas)
@@ -244,7 +242,10 @@ def test_gpus_that_cannot_be_divided_equally_are_refused(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "facts"),
     [
-        ({"local_processes": 0}, "at least one"),
+        ({"local_processes": 0}, "^local_processes is 0.* at least 1"),
+        ({"local_processes": 10**30}, "^local_processes is 10{30}"),
+        ({"first_rank": -1}, "^first_rank is -1"),
+        ({"total_processes": 2.0}, "^total_processes is 2.0"),
         ({"local_processes": 2, "total_processes": 4, "first_rank": 3}, "3 to 4 of 4"),
         ({"local_processes": 1, "total_processes": 2}, "1 of 2 .* coordinator: .*:1234"),
     ],

@@ -11,8 +11,17 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 
 from crnn_keras.char_dict import PROTOCOLS
+from crnn_keras.utils.checks import (
+    COUNT,
+    NATURAL,
+    NOT_NEGATIVE,
+    Number,
+    check_arguments,
+    check_value,
+)
 
 
+@check_arguments(hits=NATURAL, count=COUNT, z=NOT_NEGATIVE)
 def wilson_interval(hits: int, count: int, *, z: float = 1.96) -> tuple[float, float]:
     """Computes the confidence interval of a fraction that was `hits / count` in a sample.
 
@@ -24,9 +33,13 @@ def wilson_interval(hits: int, count: int, *, z: float = 1.96) -> tuple[float, f
     Returns:
         Tuple `(low, high)`, from 0 to 1.
 
+    Raises:
+        ValueError: A number is out of range, such as more hits than trials.
+
     Reference:
         Wilson, 1927, Probable Inference, the Law of Succession, and Statistical Inference.
     """
+    check_value("hits", hits, Number(0, count, is_whole=True))
     fraction = hits / count
     center = fraction + z * z / (2 * count)
     spread = z * math.sqrt(fraction * (1 - fraction) / count + z * z / (4 * count * count))
@@ -81,6 +94,7 @@ class Report:
     one_minus_ned: float
     confusions: collections.Counter[tuple[str, str]]
 
+    @check_arguments(count=NATURAL)
     def worst(self, count: int) -> list[Case]:
         """Returns the cases with the most edits for their length.
 

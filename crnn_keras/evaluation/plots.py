@@ -13,6 +13,8 @@ from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from crnn_keras.utils.checks import COUNT, Number, check_arguments
+from crnn_keras.utils.limits import MAX_CANVAS_HEIGHT
 from crnn_keras.utils.math import ceil_div
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ _STYLE = {
     "ytick.color": INK,
 }
 _BLANK_SIGN = "–"
+_COLUMNS = Number(1, 100, is_whole=True)
+_HEIGHT = Number(1, MAX_CANVAS_HEIGHT, is_whole=True)
 _CHINESE_FONT = pathlib.Path(__file__).parents[1] / "synth" / "assets" / "fonts" / "sans_sc.otf"
 
 
@@ -86,6 +90,7 @@ def _show_gray(axes: Axes, image: GrayImage, **kwargs: Any) -> None:
 
 
 @_styled
+@check_arguments(columns=_COLUMNS)
 def image_grid(images: Sequence[GrayImage], titles: Sequence[str], columns: int = 4) -> Figure:
     """Draws images in rows, each under its title.
 
@@ -263,6 +268,7 @@ def curves(history: Iterable[Mapping[str, float]] | pd.DataFrame) -> Figure:
 
 
 @_styled
+@check_arguments(most=COUNT)
 def confusion_matrix(confusions: Mapping[tuple[str, str], int], most: int = 14) -> Figure:
     """Draws the most frequent confusions: the characters of the labels against the predicted ones.
 
@@ -352,6 +358,7 @@ def histogram(values: Sequence[int], label: str) -> Figure:
 
 
 @_styled
+@check_arguments(most=COUNT)
 def character_frequencies(counts: Mapping[str, int] | pd.Series, most: int = 60) -> Figure:
     """Draws how often each character occurs: a bar each, or a line for many characters.
 
@@ -407,6 +414,7 @@ def _sign(character: str, others: Sequence[str]) -> str:
 
 
 @_styled
+@check_arguments(size=COUNT)
 def coverage(counts: Mapping[str, int], size: int) -> Figure:
     """Draws which fraction of a text the most frequent characters make up.
 
@@ -464,6 +472,7 @@ def label_lengths(table: pd.DataFrame) -> Figure:
 
 
 @_styled
+@check_arguments(canvas_height=_HEIGHT)
 def image_sizes(table: pd.DataFrame, canvas_height: int = 32) -> Figure:
     """Draws the widths and the aspect ratios of images, with the canvases marked.
 
@@ -506,6 +515,7 @@ def _plain_log_ticks(axes: Axes, low: float, high: float) -> None:
 
 
 @_styled
+@check_arguments(columns=_COLUMNS)
 def image_pairs(pairs: Sequence[tuple[GrayImage, GrayImage, str]], columns: int = 3) -> Figure:
     """Draws pairs of images side by side, each pair under its title.
 
@@ -606,6 +616,7 @@ def risk_coverage(
     return figure
 
 
+@check_arguments(canvas_height=_HEIGHT)
 def data_check_figures(check: DataCheck, canvas_height: int = 32) -> list[Figure]:
     """Draws the figures of a data check's page.
 

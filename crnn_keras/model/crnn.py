@@ -20,7 +20,7 @@ from crnn_keras.model.architectures import ARCHITECTURES, find_architecture
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.sizes import BY_CONVOLUTION, check_architecture, measure_architecture
 from crnn_keras.utils import keras_private
-from crnn_keras.utils.checks import SEED, check_value
+from crnn_keras.utils.checks import SEED, check_arguments, check_value
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 EARLIER_CONFIG = (
@@ -264,6 +264,7 @@ def _normalize_and_rectify(x, batch_norm, name):
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
+@check_arguments(seed=SEED)
 def build_crnn(
     char_dict: CharDict,
     canvas: Canvas | None = None,

@@ -27,6 +27,7 @@ from crnn_keras.images import Canvas
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model.architectures import ARCHITECTURES
 from crnn_keras.model.crnn import CRNN
+from crnn_keras.utils.checks import SEED, check_arguments
 
 # The largest probability of a frame that the new characters may have together.
 NEW_PROBABILITY = 1e-5
@@ -34,6 +35,7 @@ HEAD = "logits"
 _logger = logging.getLogger(__name__)
 
 
+@check_arguments(seed=SEED.or_none())
 def load_for_fine_tuning(
     path: str | os.PathLike,
     char_dict: CharDict,

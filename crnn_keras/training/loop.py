@@ -23,11 +23,18 @@ from crnn_keras.training.callbacks import (
 )
 from crnn_keras.training.distribute.group import average_gradients
 from crnn_keras.training.run_state import Progress, RunState, run_variables
-from crnn_keras.training.schedules import make_optimizer, make_schedule
+from crnn_keras.training.schedules import (
+    LEARNING_RATE,
+    MAX_STEPS,
+    STEPS,
+    make_optimizer,
+    make_schedule,
+)
 from crnn_keras.training.settings import data_settings, model_settings
 from crnn_keras.training.stop_signals import StopSignals, TrainingStopped
 from crnn_keras.training.validation import check_batches
 from crnn_keras.utils.backend import keras_defaults
+from crnn_keras.utils.checks import NOT_NEGATIVE, Number, check_arguments, check_value
 from crnn_keras.utils.locks import lock
 from crnn_keras.utils.malloc import tune_malloc
 from crnn_keras.utils.math import ceil_div
@@ -40,6 +47,12 @@ if TYPE_CHECKING:
 _PREFETCHED = 8
 
 
+@check_arguments(
+    epochs=STEPS,
+    steps_per_epoch=Number(0, MAX_STEPS, is_whole=True),
+    learning_rate=LEARNING_RATE,
+    save_minutes=NOT_NEGATIVE,
+)
 @keras_defaults()
 def train(
     model: CRNN,
@@ -114,6 +127,7 @@ def train(
     model.calibration = None
     tune_malloc()
     steps = steps_per_epoch or batches.steps_per_epoch
+    check_value("epochs times the steps of an epoch", epochs * steps, STEPS)
     rate = make_schedule(schedule, learning_rate, epochs * steps)
     model.compile(optimizer=make_optimizer(optimizer, rate), loss=CTCLoss())
     model.optimizer.build(model.trainable_variables)

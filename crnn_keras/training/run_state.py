@@ -18,7 +18,15 @@ import numpy as np
 
 from crnn_keras.training.settings import differing_settings, to_plain
 from crnn_keras.utils import files
-from crnn_keras.utils.checks import NATURAL, NOT_NEGATIVE, TEXT, Of, check_value
+from crnn_keras.utils.checks import (
+    COUNT,
+    NATURAL,
+    NOT_NEGATIVE,
+    TEXT,
+    Of,
+    check_arguments,
+    check_value,
+)
 from crnn_keras.utils.limits import MAX_STATE_JSON_BYTES
 
 if TYPE_CHECKING:
@@ -62,6 +70,7 @@ class Progress:
     seconds: float = 0.0
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
+    @check_arguments(steps=COUNT, epochs=COUNT)
     def describe(self, steps: int, epochs: int) -> str:
         """Tells how far the run is.
 

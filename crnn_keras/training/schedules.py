@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import keras
 
+from crnn_keras.utils.checks import Either, Number, Of, check_arguments
+
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "step", "constant")
 # Their rates do not depend on the number of steps in all.
 ENDLESS_SCHEDULES = ("step", "constant")
+# The backends count steps in 32 bits.
+MAX_STEPS = 2**31 - 1
+STEPS = Number(1, MAX_STEPS, is_whole=True)
+# Far beyond it every training diverges.
+LEARNING_RATE = Number(0, 1_000, above=True)
 
 
+@check_arguments(learning_rate=LEARNING_RATE, total_steps=STEPS)
 def make_schedule(
     schedule: str, learning_rate: float, total_steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule | float:
@@ -25,7 +33,7 @@ def make_schedule(
         A Keras schedule, or a float.
 
     Raises:
-        ValueError: The schedule is unknown.
+        ValueError: The schedule is unknown, or a number is out of range.
     """
     if schedule == "cosine":
         warmup = max(total_steps // 20, 1)
@@ -44,6 +52,9 @@ def make_schedule(
     raise ValueError(f"Schedule {schedule!r} is unknown. Expected one of {SCHEDULES}.")
 
 
+@check_arguments(
+    learning_rate=Either(LEARNING_RATE, Of(keras.optimizers.schedules.LearningRateSchedule))
+)
 def make_optimizer(
     optimizer: str, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
 ) -> keras.optimizers.Optimizer:
@@ -57,7 +68,7 @@ def make_optimizer(
         A Keras optimizer.
 
     Raises:
-        ValueError: The optimizer is unknown.
+        ValueError: The optimizer is unknown, or the learning rate is out of range.
     """
     if optimizer == "adamw":
         return keras.optimizers.AdamW(learning_rate, weight_decay=0.01, global_clipnorm=5.0)

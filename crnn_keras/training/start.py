@@ -10,6 +10,7 @@ from crnn_keras.inference.shipped import shipped_files
 from crnn_keras.model.architectures import ARCHITECTURES
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.training.fine_tuning import load_for_fine_tuning
+from crnn_keras.utils.checks import SEED, check_arguments
 
 if TYPE_CHECKING:
     from crnn_keras.char_dict import CharDict
@@ -49,6 +50,7 @@ def find_short_training(start: str | os.PathLike, images: int, *, steps: int, ba
     )
 
 
+@check_arguments(seed=SEED)
 def make_model(
     start: str | os.PathLike,
     char_dict: CharDict,

@@ -14,7 +14,7 @@ import math
 import numbers
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeAlias, TypeVar
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -118,7 +118,27 @@ class Of:
         return self.name or "of the type " + " or ".join(own.__name__ for own in types)
 
 
-Rule = Number | OneOf | Of
+@dataclass(frozen=True)
+class Either:
+    """Describes a parameter that one of two rules may accept.
+
+    Args:
+        first: A rule.
+        second: Another rule.
+    """
+
+    first: Rule
+    second: Rule
+
+    def accepts(self, value: object) -> bool:
+        """Tells whether one of the rules accepts a value."""
+        return self.first.accepts(value) or self.second.accepts(value)
+
+    def __str__(self) -> str:
+        return f"{self.first}, or {self.second}"
+
+
+Rule: TypeAlias = "Number | OneOf | Of | Either"
 
 COUNT = Number(1, is_whole=True)
 NATURAL = Number(0, is_whole=True)
@@ -146,7 +166,7 @@ def check_value(name: str, value: object, rule: Rule) -> None:
     Args:
         name: Name of the parameter.
         value: Its value.
-        rule: A `Number`, a `OneOf` or an `Of`.
+        rule: A `Number`, a `OneOf`, an `Of` or an `Either`.
 
     Raises:
         ValueError: The rule does not accept the value.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from crnn_keras.evaluation.confidence.measure import Selection, threshold_for
+from crnn_keras.evaluation.confidence.measure import ACCURACY, Selection, threshold_for
 from crnn_keras.evaluation.metrics import evaluate
 from crnn_keras.model.calibration import Calibration, fit_calibration
+from crnn_keras.utils.checks import FLAG, check_arguments
 
 if TYPE_CHECKING:
     from crnn_keras.inference.base import Prediction
@@ -58,6 +59,7 @@ def calibrate(
     return fit_calibration(*zip(*pairs, strict=True))
 
 
+@check_arguments(accuracy=ACCURACY, cautious=FLAG)
 def threshold_for_predictions(
     predictions: Sequence[Prediction],
     targets: Sequence[str],

@@ -12,10 +12,23 @@ from numpy.typing import ArrayLike
 
 from crnn_keras.evaluation.metrics import wilson_interval
 from crnn_keras.model.calibration import check_confidences
+from crnn_keras.utils.checks import (
+    COUNT,
+    FLAG,
+    FRACTION,
+    Either,
+    Number,
+    OneOf,
+    check_arguments,
+)
 from crnn_keras.utils.math import ceil_div
 
 # For each prediction whether it is correct: bools, or 0 and 1.
 Flags: TypeAlias = Sequence[bool] | np.ndarray
+# The fraction of the kept predictions that must be correct: 0.99 is 99 %.
+ACCURACY = Number(0, 1, above=True)
+# Infinity keeps nothing.
+_THRESHOLD = Either(FRACTION, OneOf((math.inf,)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +48,7 @@ class ReliabilityBin:
     interval: tuple[float, float]
 
 
+@check_arguments(bins=COUNT)
 def reliability_bins(
     confidences: ArrayLike, correct: Flags, *, bins: int = 15
 ) -> list[ReliabilityBin]:
@@ -59,8 +73,8 @@ def reliability_bins(
         Nixon et al., 2019, Measuring Calibration in Deep Learning, arXiv 1904.01685.
     """
     confidences, correct = check_confidences(confidences, correct)
-    if bins < 1:
-        raise ValueError(f"Expected at least 1 bin, got {bins}.")
+    # More bins than predictions are as many as these.
+    bins = min(bins, len(correct))
     order = np.argsort(confidences, kind="stable")
     confidences, correct = confidences[order], correct[order]
     ends = ceil_div(len(correct) * np.arange(1, bins + 1), bins)
@@ -80,6 +94,7 @@ def reliability_bins(
     return made
 
 
+@check_arguments(bins=COUNT)
 def expected_calibration_error(confidences: ArrayLike, correct: Flags, *, bins: int = 15) -> float:
     """Computes the ECE: the mean distance between confidence and accuracy.
 
@@ -172,13 +187,15 @@ class Selection:
     count: int
 
 
+@check_arguments(threshold=_THRESHOLD)
 def select(confidences: ArrayLike, correct: Flags, threshold: float) -> Selection:
     """Measures what a threshold keeps of a set, and how much of it is correct.
 
     Args:
         confidences: Floats from 0 to 1, of shape `(n,)`.
         correct: For each, whether the text is correct: bools, or 0 and 1.
-        threshold: The least confidence that is kept, on the scale of `confidences`.
+        threshold: The least confidence that is kept, on the scale of `confidences`: from 0 to 1, or
+            infinity, which keeps nothing.
 
     Returns:
         `Selection`.
@@ -198,6 +215,7 @@ def select(confidences: ArrayLike, correct: Flags, threshold: float) -> Selectio
     )
 
 
+@check_arguments(accuracy=ACCURACY, cautious=FLAG)
 def threshold_for(
     confidences: ArrayLike, correct: Flags, accuracy: float, *, cautious: bool = False
 ) -> Selection:
@@ -229,8 +247,6 @@ def threshold_for(
         >>> threshold_for(confidences, correct, 0.99).threshold
         0.8
     """
-    if not 0 < accuracy <= 1:
-        raise ValueError(f"Accuracy {accuracy} must be above 0 and at most 1; 0.99 is 99 %.")
     confidences, correct = check_confidences(confidences, correct)
     points = (column.tolist() for column in _count_by_threshold(confidences, correct))
     for threshold, count, hits in reversed(list(zip(*points, strict=True))):

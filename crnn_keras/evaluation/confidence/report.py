@@ -10,6 +10,7 @@ import numpy as np
 
 from crnn_keras.evaluation.confidence.labelled import are_correct, calibrate
 from crnn_keras.evaluation.confidence.measure import (
+    ACCURACY,
     ReliabilityBin,
     RiskCoverage,
     Selection,
@@ -20,6 +21,7 @@ from crnn_keras.evaluation.confidence.measure import (
     threshold_for,
 )
 from crnn_keras.model.calibration import Calibration
+from crnn_keras.utils.checks import SEED, check_arguments
 
 if TYPE_CHECKING:
     from crnn_keras.inference.base import Prediction
@@ -66,6 +68,7 @@ class CalibrationReport:
         """Computes risk and coverage by calibrated confidence; the raw one has the same order."""
         return risk_coverage(self.confidences["calibrated"], self.correct)
 
+    @check_arguments(accuracy=ACCURACY)
     def keep(self, accuracy: float) -> Selection:
         """Applies to the second half the threshold that the first half gives.
 
@@ -83,6 +86,7 @@ class CalibrationReport:
         return select(self.confidences["calibrated"], self.correct, threshold)
 
 
+@check_arguments(seed=SEED)
 def evaluate_calibration(
     predictions: Sequence[Prediction],
     targets: Sequence[str],

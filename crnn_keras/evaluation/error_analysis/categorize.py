@@ -18,6 +18,7 @@ from crnn_keras.evaluation.error_analysis.facts import measure_image
 from crnn_keras.evaluation.metrics import Case, Report, evaluate
 from crnn_keras.images import Canvas, ImageError, to_gray
 from crnn_keras.inference.loading import Image, iter_images
+from crnn_keras.utils.checks import COUNT, check_arguments
 
 if TYPE_CHECKING:
     from crnn_keras.data.labels import Sample
@@ -78,6 +79,7 @@ class ErrorAnalysis:
         rows.sort(key=lambda row: -row["errors"])
         return pd.DataFrame(rows).set_index("category")
 
+    @check_arguments(count=COUNT)
     def examples(self, count: int) -> list[tuple[str, Case]]:
         """Selects errors to look at: equally many of each category, spread over the set.
 

@@ -9,6 +9,8 @@ from PIL import Image
 from scipy import ndimage
 
 from crnn_keras.evaluation.error_analysis.baseline import Baseline, find_baseline
+from crnn_keras.utils.checks import Number, check_arguments
+from crnn_keras.utils.limits import MAX_CANVAS_HEIGHT
 
 # Side of the window in pixels in which an edge is compared with its surroundings. An edge of this
 # width is a gradient.
@@ -45,6 +47,7 @@ class ImageFacts:
     baseline: Baseline
 
 
+@check_arguments(canvas_height=Number(1, MAX_CANVAS_HEIGHT, is_whole=True))
 def measure_image(gray: Image.Image, *, canvas_height: int = 32) -> ImageFacts:
     """Measures an image of a word.
 

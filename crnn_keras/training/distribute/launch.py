@@ -12,11 +12,18 @@ import time
 from collections.abc import Sequence
 
 from crnn_keras.training.distribute.group import ADDRESSES, PROCESSES, RANK
+from crnn_keras.utils.checks import Number, check_arguments
 
 LOOPBACK = "127.0.0.1"
+MAX_LOCAL_PROCESSES, MAX_PROCESSES = 1_024, 2**20
 _SECONDS_TO_SAVE = 20
 
 
+@check_arguments(
+    local_processes=Number(1, MAX_LOCAL_PROCESSES, is_whole=True),
+    total_processes=Number(1, MAX_PROCESSES, is_whole=True).or_none(),
+    first_rank=Number(0, MAX_PROCESSES - 1, is_whole=True),
+)
 def launch(
     command: Sequence[str],
     *,
@@ -47,11 +54,10 @@ def launch(
     """
     total_processes = local_processes if total_processes is None else total_processes
     end = first_rank + local_processes
-    if local_processes < 1 or first_rank < 0 or end > total_processes:
+    if end > total_processes:
         raise ValueError(
             f"The processes of this host have the ranks {first_rank} to {end - 1} of "
-            f"{total_processes}. Expected at least one process, and ranks from 0 to "
-            f"{total_processes - 1}."
+            f"{total_processes}. Expected ranks from 0 to {total_processes - 1}."
         )
     elsewhere = total_processes - local_processes
     if coordinator is None and elsewhere:
