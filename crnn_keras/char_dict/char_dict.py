@@ -221,11 +221,17 @@ class CharDict:
                 f"presets {', '.join(PRESETS)}. "
                 "For the characters of a corpus use CharDict.from_corpus."
             )
-        return found._adapt(extra_characters, normalization, fold_case, direction)
+        return found._adapt(
+            extra_characters,
+            normalization=normalization,
+            fold_case=fold_case,
+            direction=direction,
+        )
 
     def _adapt(
         self,
         extra_characters: str,
+        *,
         normalization: str | None,
         fold_case: bool,
         direction: str | None,
@@ -376,7 +382,12 @@ class CharDict:
         characters = corpus.most_frequent(counts, size, min_count=min_count)
         found = cls(characters, **options)
         direction = direction or choose_direction(characters, "the corpus")
-        return found._adapt(extra_characters, normalization, fold_case, direction)
+        return found._adapt(
+            extra_characters,
+            normalization=normalization,
+            fold_case=fold_case,
+            direction=direction,
+        )
 
     @classmethod
     @check_arguments(
