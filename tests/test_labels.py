@@ -231,6 +231,14 @@ def test_paths_that_do_not_exist_or_do_not_have_the_layout(read, tmp_path):
         read_samples(folder, images_folder=tmp_path)
 
 
+@pytest.mark.parametrize("name", ["path", "images_folder"])
+@pytest.mark.parametrize("value", [5, b"labels.tsv", ["labels.tsv"], True])
+def test_what_is_no_path_is_refused_by_name(tmp_path, name, value):
+    (tmp_path / "labels.tsv").write_text("a.png\tone\n")
+    with pytest.raises(ValueError, match=rf"^{name} is .*Expected a path"):
+        read_samples(**{"path": tmp_path / "labels.tsv", name: value})
+
+
 def test_a_folder_is_read_by_its_label_file_or_else_by_its_names(tmp_path):
     (tmp_path / "tree.png").touch()
     assert _pairs(read_samples(tmp_path), tmp_path) == [("tree.png", "tree")]

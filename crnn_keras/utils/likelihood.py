@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import string
 import unicodedata
 
 from crnn_keras.utils.chinese import chinese_ranks
@@ -25,6 +26,8 @@ _HEBREW = "יוהלאתרבשמןםנדחפקעגצטזסךכףץ"
 _THAI = "านร่อก้ิเงัมยลีวดทสตะืปุบคหแู์จพชขใไโ็ผซธถำณภึศษฐฟญๆฉฝฎฏฆ"
 _WESTERN = "éáäöüèóíàçñúâêîôûëïãõßåøæœìòùýðþ"
 _CENTRAL = "ışğąćęłńśźżčďěňřšťůžőűăâîșțşţđáéíóúýäöüôçğıéĺľŕ"
+_TURKISH = "ışüçöğâî"
+_BALTIC_AND_VIETNAMESE = "ėšįųąčęžūāīēļņķđơư\u0301\u0300\u0323\u0309\u0303"
 _HANGUL = (
     "이다는에의을가를로하고은지서도한사기자대인리시어들해나일정부그원제수만과전적아보성스연주상동라구공"
     "장신조국경문화소유세오무관위비계여개방생당안발교회선치우통되모내진양행입간면중마실결재물분있것습니"
@@ -48,8 +51,12 @@ _LETTERS = {
     "arabic": _letters(_ARABIC, 2.0, 0.12),
     "hebrew": _letters(_HEBREW, 2.2, 0.1),
     "thai": _letters(_THAI, 2.8, 0.08),
-    "latin": _letters(_CENTRAL, 5.5, 0.04) | _letters(_WESTERN, 5.0, 0.05),
+    "latin": _letters(_BALTIC_AND_VIETNAMESE, 5.6, 0.04)
+    | _letters(_CENTRAL, 5.5, 0.04)
+    | _letters(_WESTERN, 5.0, 0.05)
+    | _letters(_TURKISH, 5.0, 0.05),
 }
+_LOWER = set(string.ascii_lowercase)
 _ALPHABETS = set(_LETTERS)
 _RANGES = {
     "hanzi": (("\u3400", "\u9fff"), ("\uf900", "\ufaff"), ("\U00020000", "\U0003ffff")),
@@ -132,7 +139,10 @@ def _neighbour_cost(first: str, second: str) -> float:
     if len(pair) == 2 and pair != {"ascii", "latin"}:
         if pair & _ALPHABETS:
             return 5.0
-        return 3.0 if pair == {"hangul", "hanzi"} else 0.0
+        if pair == {"hangul", "hanzi"}:
+            return 3.0
+        # Chinese stands beside capitals on plates and in names; within a word it does not.
+        return 1.5 if first in _LOWER or second in _LOWER else 0.0
     cost = 4.0 if first.islower() and second.isupper() else 0.0
     # Two letters with marks side by side are rare.
     return cost + 2.0 if pair == {"latin"} else cost

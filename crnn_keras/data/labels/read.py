@@ -155,7 +155,7 @@ def read_samples(
     text_column: str | int | None = None,
     encoding: str = AUTO,
 ) -> LabelledSet:
-    """Reads a label file, a folder of images or an LMDB. The images are not opened.
+    """Reads a label file or a folder or file of labelled images. The images are not opened.
 
     | layout | a row, or the files |
     |---|---|
@@ -178,14 +178,15 @@ def read_samples(
     | | one form for all; `file_name/text_number` and its like force one |
 
     Args:
-        path: a label file; a folder with one; a folder of images whose names hold their labels;
-            an LMDB or a folder of LMDBs.
+        path: a label file; a folder with one; a folder of images whose names or whose text files
+            hold their labels; an LMDB, a parquet file or a tar, or a folder of them.
         layout: string, one of `LAYOUTS`, or `"auto"` to detect it. Defaults to `"auto"`.
         images_folder: folder that the paths in the label file start from. Defaults to `None`:
             the label file's own folder.
-        image_column: name of the column or key of a csv, tsv or jsonl that holds the path of the
-            image; or int, the column's index from 0. Two indices are for a table without a
-            header. Defaults to `None`: a column with a known name, or else the first.
+        image_column: name of the column or key of a csv, tsv, jsonl or parquet that holds the
+            image or its path; or int, the index from 0 of a column of a csv or tsv. Two indices are
+            for a table without a header. Defaults to `None`: a column with a known name, or else
+            the first.
         text_column: name or index of the column that holds the text; goes with `image_column`.
             Defaults to `None`: a column with a known name, or else the second.
         encoding: string, encoding of a label file that is text, such as `"cp1251"`. Defaults to
