@@ -9,7 +9,7 @@ from keras import ops
 
 from crnn_keras.model.layers.conv import Conv2D
 from crnn_keras.model.layers.norm import BatchNormalization
-from crnn_keras.utils.checks import COUNT, FRACTION, Either, Of, check_arguments
+from crnn_keras.utils.checks import COUNT, FRACTION, Either, Of, check_value
 
 
 @keras.saving.register_keras_serializable(package="crnn_keras")
@@ -45,8 +45,10 @@ class ResidualConv2D(keras.layers.Layer):
         He et al., 2015, arXiv 1512.03385. The scale of 0: Goyal et al., 2017, arXiv 1706.02677.
     """
 
-    @check_arguments(kernel_size=Either(COUNT, Of((tuple, list))), momentum=FRACTION)
     def __init__(self, kernel_size: int | tuple[int, int] = 3, momentum: float = 0.9, **kwargs):
+        # Not by a decorator: Keras reads the names of the arguments from this function.
+        check_value("kernel_size", kernel_size, Either(COUNT, Of((tuple, list))))
+        check_value("momentum", momentum, FRACTION)
         super().__init__(**kwargs)
         self.kernel_size = kernel_size
         self.momentum = momentum
