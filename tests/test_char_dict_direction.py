@@ -280,3 +280,17 @@ def test_a_saved_reader_keeps_its_direction(tmp_path):
     with pytest.raises(ValueError, match=r"hebrew\.keras.*'visual'.*export_onnx"):
         export_saved_model(tmp_path / "hebrew.keras", tmp_path / "served")
     assert not list(tmp_path.rglob("saved_model.pb"))
+
+
+@pytest.mark.parametrize(
+    "lengths", [[6], [-1], [1.5], ["5"], [None], [True], [], [5, 5], [float("nan")]], ids=repr
+)
+def test_input_lengths_are_numbers_of_frames(lengths):
+    with pytest.raises(ValueError, match="input_lengths is"):
+        best_path(np.zeros((1, 5, 3)), CharDict("ab"), input_lengths=lengths)
+
+
+@pytest.mark.parametrize("delta", [-1, 1.5, "1", True, float("nan"), [1]], ids=repr)
+def test_an_edit_distance_is_a_whole_number(delta):
+    with pytest.raises(ValueError, match="Delta is "):
+        Lexicon(["ab"], CharDict("ab")).candidates("ab", delta)

@@ -13,6 +13,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from crnn_keras.char_dict.normalization import check_normalization, normalize_text
 from crnn_keras.utils import files
+from crnn_keras.utils.checks import FLAG, check_arguments
 from crnn_keras.utils.encodings import AUTO
 
 # Characters that are read at a time, and of the line they end in.
@@ -21,6 +22,7 @@ _CHUNK = 1 << 20
 _JOINERS = "\u200c\u200d"
 
 
+@check_arguments(fold_case=FLAG)
 def corpus_counts(
     paths: str | os.PathLike | Iterable[str | os.PathLike],
     *,

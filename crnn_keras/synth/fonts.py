@@ -88,6 +88,8 @@ def find_fonts(folders: Iterable[str | os.PathLike] | None = None) -> list[str]:
     Raises:
         FontError: One of `folders` does not exist.
     """
+    if isinstance(folders, str | os.PathLike):
+        raise FontError(f"Expected a list of folders, got the one path {str(folders)!r}.")
     extra = [pathlib.Path(folder) for folder in folders or ()]
     for folder in extra:
         if not folder.is_dir():

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import string
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -288,6 +289,9 @@ class WordTexts:
         elif kind < 0.85 and text[-1] in "sS" and len(text) > 2:
             marked = f"{text[:-1]}'{text[-1]}"
         else:
+            # Not between a letter and a mark on it.
+            while unicodedata.category(text[position:][:1] or " ").startswith("M"):
+                position += 1
             marked = text[:position] + _pick(_BETWEEN, rng) + text[position:]
         return marked if len(marked) <= self._max_length else text
 

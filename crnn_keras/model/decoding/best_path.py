@@ -9,6 +9,7 @@ import numpy as np
 
 from crnn_keras.char_dict import BLANK, CharDict
 from crnn_keras.model.decoding.forward import log_normalizer
+from crnn_keras.utils.checks import Number, check_value
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def best_path(
         List of `Decoded`, one for each row.
 
     Raises:
-        ValueError: The number of classes is not that of the char dict, or logits are not finite.
+        ValueError: The number of classes is not that of the char dict, logits are not finite, or
+            `input_lengths` are no numbers of frames.
 
     Example:
 
@@ -69,6 +71,9 @@ def best_path(
         raise ValueError("The logits are not finite: the model's weights or its input are broken.")
     if input_lengths is None:
         input_lengths = [logits.shape[1]] * len(logits)
+    check_value("The number of input_lengths", len(input_lengths), Number(len(logits), len(logits)))
+    for length in input_lengths:
+        check_value("One of input_lengths", length, Number(0, logits.shape[1], is_whole=True))
     logits = logits.astype(np.float32, copy=False)
     classes = logits.argmax(-1)
     # The largest log probability of each frame.

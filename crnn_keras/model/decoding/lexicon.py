@@ -14,6 +14,7 @@ import numpy as np
 from crnn_keras.char_dict import CharDict
 from crnn_keras.model.decoding.best_path import Decoded, best_path
 from crnn_keras.model.decoding.forward import PackedLabels, log_likelihoods, score
+from crnn_keras.utils.checks import NATURAL
 
 # So many skipped words an error names.
 _SHOWN = 5
@@ -105,7 +106,7 @@ class Lexicon:
             List of words, shorter ones first.
 
         Raises:
-            ValueError: Delta is negative.
+            ValueError: Delta is no whole number from 0.
         """
         return [self.words[i] for i in self._near(self.char_dict.normalize(text), delta)]
 
@@ -124,7 +125,7 @@ class Lexicon:
             A `LexiconChoice`. Of equally likely candidates the first in `words` wins.
 
         Raises:
-            ValueError: Delta is negative.
+            ValueError: Delta is no whole number from 0.
         """
         near = self._near(decoded.text, delta)
         scores = score(logits, self._labels, near)
@@ -145,9 +146,9 @@ class Lexicon:
         from rapidfuzz import process
         from rapidfuzz.distance import Levenshtein
 
-        if delta < 0:
+        if not NATURAL.accepts(delta):
             raise ValueError(
-                f"Delta is {delta}. Expected a number of edits, at least 0, or None for all words."
+                f"Delta is {delta!r}. Expected a number of edits from 0, or None for all words."
             )
         bounds = [len(text) - delta, len(text) + delta + 1]
         low, high = np.searchsorted(self._labels.lengths, bounds)
