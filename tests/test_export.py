@@ -370,8 +370,8 @@ def test_onnx_reads_as_the_recognizer_on_200_images(folder, onnx_files, preset, 
 
 def test_onnx_names_bad_images_as_the_recognizer(folder, onnx_files):
     path, exported, _ = onnx_files("words", WORDS)
-    # Only a served image may not have so many pixels.
-    bad = [path for path in sorted((folder / "bad").iterdir()) if path.name != "49 megapixels"]
+    served = ("gif", "49 megapixels")  # bad for a SavedModel only
+    bad = [path for path in sorted((folder / "bad").iterdir()) if path.name not in served]
     ours, theirs = (reader.read(bad) for reader in (exported, Recognizer.load(path)))
     assert ours == theirs
     assert all(p.error for p in ours)
