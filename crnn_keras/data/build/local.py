@@ -200,7 +200,7 @@ def make_set(
     indices = range(len(specification.source))
     missing = [index for index in indices if not _is_done(partial, index, specification.digest)]
     write = functools.partial(_write_shard, digest=specification.digest)
-    _run(write, specification, partial, missing, processes=processes)
+    _run(write, specification, partial, indices=missing, processes=processes)
     with files.atomic(partial / SKIPPED) as skipped:
         skipped.write(issue_line())
         notes = (files.read_json(partial / notes_name(index)) for index in indices)
@@ -271,11 +271,16 @@ def _repair(specification, folder, content, *, processes, are_listed_now):
     for sentence in bad.values():
         print(sentence, flush=True)
     shards = content["shards"]
-    reasons = _run(_repair_shard, specification, folder, list(bad), processes=processes)
+    reasons = _run(_repair_shard, specification, folder, indices=list(bad), processes=processes)
     if not are_listed_now:
         sound = [index for index in range(len(shards)) if index not in bad]
         reasons |= _run(
-            _find_change, specification, folder, sound, processes=processes, doing="comparing"
+            _find_change,
+            specification,
+            folder,
+            indices=sound,
+            processes=processes,
+            doing="comparing",
         )
     if failed := {shards[index]["file"]: reason for index, reason in reasons.items() if reason}:
         raise repair_error(folder, failed)
@@ -309,7 +314,7 @@ def _find_change(index, *, config, folder):
         return index, str(error)
 
 
-def _run(work, specification, folder, indices, *, processes, doing="writing"):
+def _run(work, specification, folder, *, indices, processes, doing="writing"):
     """Works on shards, on several cores if there are enough rows.
 
     Returns:
