@@ -3,8 +3,11 @@
 import doctest
 import io
 import json
+import pathlib
+import re
 import zipfile
 
+import backends
 import keras
 import numpy as np
 import pytest
@@ -205,6 +208,22 @@ def test_code_in_a_config_is_not_run(tmp_path):
             bad.writestr(name, content)
     with pytest.raises(ValueError, match=r"evil\.keras"):
         Recognizer.load(path)
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_threads_and_processes_read_as_one_alone(backend, tmp_path):
+    backends.skip_unless_installed(backend)
+    worker = pathlib.Path(__file__).with_name("recognizer_worker.py")
+    backends.run_worker(backend, worker, tmp_path / "found.json")
+    found = json.loads((tmp_path / "found.json").read_text())
+    texts = found["alone"]
+    assert texts[:2] == ["lantern", "mirror"]
+    assert found["threads"] == [texts[: 1 + job % 8] for job in range(40)]
+    assert found["pickled"] == found["process"] == texts
+    # At once, not after a minute of waiting for threads that are not there.
+    for error in found["forks"]:
+        assert {"spawn", "loky", "OnnxRecognizer"} <= set(re.findall(r"\w+", error))
 
 
 @pytest.mark.parametrize("documented", [BaseRecognizer, Recognizer, load_images])

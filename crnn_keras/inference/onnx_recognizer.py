@@ -71,8 +71,9 @@ class OnnxRecognizer(BaseRecognizer):
             raise ValueError(f"{name} {error}. {_ADVICE}") from None
         super().__init__(*_read_metadata(network, name), cores=cores)
         self._name, self._network, self._given_cores = name, network, cores
-        self._sizes = set()
-        self._largest_batch = self._measure(1, self.canvas.widths[-1]).largest_batch
+        self._cost = self._measure(1, self.canvas.widths[-1])
+        self._sizes: set[tuple[int, int]] = set()
+        self._largest_batch = self._cost.largest_batch
         self._open()
         _LIVING.add(self)
         _check_inputs_and_outputs(self._opened[0], self.canvas, self.char_dict, name=name)
@@ -144,19 +145,29 @@ class OnnxRecognizer(BaseRecognizer):
         self._opened, self._opening = None, threading.Lock()
 
     def _measure(self, batch, width):
-        """Raises a ValueError if a batch would cost more than the bounds of so many images."""
+        """Returns the `Cost` of a batch of canvases; that of one is checked."""
         shape = batch, self.canvas.height, width, 1
         try:
-            cost = measure(self._network.nodes, self._network.weights, {INPUT: shape}).check(batch)
+            cost = measure(self._network.nodes, self._network.weights, {INPUT: shape})
+            return cost.check() if batch == 1 else cost
         except ValueError as error:
             raise ValueError(f"{self._name} {error}. {_ADVICE}") from None
+
+    def _check_size(self, batch, width):
+        """Raises a ValueError if a batch costs more than as many canvases one by one."""
+        if (batch, width) in self._sizes:
+            return
+        cost = self._measure(batch, width)
+        if any(found > batch * one for found, one in zip(cost, self._cost, strict=True)):
+            raise ValueError(
+                f"{self._name} would compute {cost.values:,} numbers of {batch} images {width} "
+                f"pixels wide, over {batch} times {self._cost.values:,}. {_ADVICE}"
+            )
         self._sizes.add((batch, width))
-        return cost
 
     def _run(self, session, canvases):
         self._check_canvases(canvases)
-        if (len(canvases), canvases.shape[2]) not in self._sizes:
-            self._measure(len(canvases), canvases.shape[2])
+        self._check_size(len(canvases), canvases.shape[2])
         try:
             (logits,) = session.run([OUTPUT], {INPUT: canvases})
         except Exception as error:  # ONNX Runtime's errors have no class in common.

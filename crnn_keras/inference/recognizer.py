@@ -21,6 +21,8 @@ from crnn_keras.utils.checks import Of, check_arguments
 SHIPPED = shipped_files(".keras")
 
 _ADVICE = "Expected a .keras file that crnn_keras.train or Recognizer.save wrote."
+# The process in which a network was loaded first; its threads are not copied by a fork.
+_FIRST_PROCESS: list[int] = []
 # One for each model, which several recognizers may share.
 _LOCKS: weakref.WeakKeyDictionary[CRNN, threading.RLock] = weakref.WeakKeyDictionary()
 
@@ -46,13 +48,13 @@ class Recognizer(BaseRecognizer):
 
     @check_arguments(model=Of(CRNN))
     def __init__(self, model: CRNN):
+        _check_process()
         self.model = model
         super().__init__(model.char_dict, model.canvas, model.calibration)
         cost = measure_architecture(model.architecture, self.canvas, self.char_dict.num_classes)
         self._largest_batch = cost.largest_batch
         # Keras empties a model's variables while it runs on JAX, where others would miss them.
         self._lock = _LOCKS.setdefault(model, threading.RLock())
-        self._process = os.getpid()
 
     @property
     def calibration(self) -> Calibration | None:
@@ -78,7 +80,9 @@ class Recognizer(BaseRecognizer):
         Raises:
             ValueError: The file does not exist, holds no model of crnn_keras, is damaged, or would
                 take more memory than a model needs. Nothing in the file is executed.
+            RuntimeError: This process was forked from one that has loaded a recognizer.
         """
+        _check_process()
         path = find_file(path, SHIPPED, advice=_ADVICE)
         registered = keras.saving.get_registered_name(CRNN)
         try:
@@ -115,18 +119,25 @@ class Recognizer(BaseRecognizer):
 
     def predict_logits(self, canvases: np.ndarray) -> np.ndarray:
         self._check_canvases(canvases)
-        if self._process != os.getpid():
-            raise RuntimeError(
-                "This process was forked from the one that loaded the recognizer, whose threads "
-                "were not copied: the network would wait for them forever. Start processes by "
-                "spawn (multiprocessing.get_context('spawn')) or by loky, or use OnnxRecognizer, "
-                "which can be forked."
-            )
+        _check_process()
         # Few sizes of batches: JAX compiles for each size once.
         size = 1 << (len(canvases) - 1).bit_length()
         padded = np.concatenate([canvases, np.repeat(canvases[:1], size - len(canvases), axis=0)])
         with self._lock:
             return self.model.predict_on_batch(padded)[: len(canvases)]
+
+
+def _check_process():
+    """Raises a RuntimeError in a fork of the process that loaded a network first."""
+    if not _FIRST_PROCESS:
+        _FIRST_PROCESS.append(os.getpid())
+    if _FIRST_PROCESS[0] != os.getpid():
+        raise RuntimeError(
+            "This process was forked from one that has loaded a Recognizer, whose threads were not "
+            "copied: the network would wait for them forever. Start processes by spawn "
+            "(multiprocessing.get_context('spawn')) or by loky, or use OnnxRecognizer, which "
+            "multiprocessing may fork."
+        )
 
 
 def _rebuild(config, weights):

@@ -47,31 +47,23 @@ class Cost(NamedTuple):
     operations: int
     weights: int = 0
 
-    def check(self, batch: int = 1) -> Cost:
-        """Checks the cost.
-
-        Args:
-            batch: Number of images in the batch. Defaults to `1`.
+    def check(self) -> Cost:
+        """Checks the cost of one image.
 
         Returns:
             The same `Cost`.
 
         Raises:
-            ValueError: The cost is over the bounds of so many images. The message completes a
-                sentence that begins with the network's name.
+            ValueError: It is over a bound. The message completes a sentence that begins with the
+                network's name.
         """
         for found, most, what in (
-            (self.weights, MAX_MODEL_WEIGHTS, "have {:,} weights, over {:,}"),
-            (self.values, batch * MAX_MODEL_VALUES, "compute {:,} numbers of {images}, over {:,}"),
-            (
-                self.operations,
-                batch * MAX_MODEL_OPERATIONS,
-                "compute {:,} products of {images}, over {:,}",
-            ),
+            (self.weights, MAX_MODEL_WEIGHTS, "have {:,} weights"),
+            (self.values, MAX_MODEL_VALUES, "compute {:,} numbers of an image"),
+            (self.operations, MAX_MODEL_OPERATIONS, "compute {:,} products of an image"),
         ):
             if found > most:
-                images = "an image" if batch == 1 else f"{batch} images"
-                raise ValueError("would " + what.format(found, most, images=images))
+                raise ValueError(f"would {what.format(found)}, over {most:,}")
         return self
 
     @property
