@@ -13,6 +13,7 @@ from crnn_keras.data.labels import read_samples
 from crnn_keras.data.records import SIDECAR, RecordError, open_records
 from crnn_keras.data.records.splits import SPLITS
 from crnn_keras.images import Canvas
+from crnn_keras.utils.checks import COUNT, FRACTION, SEED, check_arguments
 from crnn_keras.utils.encodings import AUTO
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
+@check_arguments(batch_size=COUNT, seed=SEED, augment=FRACTION, random_erasing=FRACTION)
 def open_batches(
     folder: str | os.PathLike,
     *,

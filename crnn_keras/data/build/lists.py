@@ -20,7 +20,15 @@ from crnn_keras.data.records.sample_list import (
 from crnn_keras.data.records.sidecar import check_listed
 from crnn_keras.images import ImageError
 from crnn_keras.utils import files
-from crnn_keras.utils.checks import INTEGER, NOT_NEGATIVE, SEED, Of, check_arguments, check_value
+from crnn_keras.utils.checks import (
+    INTEGER,
+    NATURAL,
+    NOT_NEGATIVE,
+    SEED,
+    Of,
+    check_arguments,
+    check_value,
+)
 
 LISTS = "lists.json"
 SKIPPED = "skipped.tsv"
@@ -193,10 +201,12 @@ class ListedSource:
         """Returns the number of shards."""
         return len(self._lists)
 
+    @check_arguments(index=NATURAL)
     def shard_rows(self, index: int) -> range:
         """Returns the rows of a shard, counted from 0 within its list."""
         return range(self._lists[index]["rows"])
 
+    @check_arguments(index=NATURAL)
     def records(self, index: int) -> Iterator[Record | Issue]:
         """Opens the images of a shard.
 
@@ -216,6 +226,7 @@ class ListedSource:
             except ImageError as error:
                 yield Issue("unreadable image", sample.where, f"{error}.")
 
+    @check_arguments(index=NATURAL)
     def first_change(self, index: int) -> str | None:
         """Finds the first image of a shard that is another one than when it was listed.
 

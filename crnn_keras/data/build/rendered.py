@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from crnn_keras.data.build.lists import PER_SHARD
 from crnn_keras.data.records.record import Record, make_record
 from crnn_keras.synth import Recipe
-from crnn_keras.utils.checks import INTEGER, check_arguments
+from crnn_keras.utils.checks import INTEGER, NATURAL, check_arguments
 from crnn_keras.utils.math import ceil_div
 
 
@@ -60,11 +60,13 @@ class RenderedSource:
         """Returns the number of shards."""
         return ceil_div(self.rows, self.per_shard)
 
+    @check_arguments(index=NATURAL)
     def shard_rows(self, index: int) -> range:
         """Returns the rows of a shard, counted from 0 over all shards."""
         first = index * self.per_shard
         return range(first, min(first + self.per_shard, self.rows))
 
+    @check_arguments(index=NATURAL)
     def records(self, index: int) -> Iterator[Record]:
         """Renders the rows of a shard.
 
@@ -81,5 +83,6 @@ class RenderedSource:
             source = f"rendered {row}, seed {self.recipe.seed}"
             yield make_record(encoded, text, source, decode=False)
 
+    @check_arguments(index=NATURAL)
     def first_change(self, index: int) -> None:
         """Returns None: the recipe decides the images, and its fingerprint the specification."""

@@ -9,12 +9,13 @@ from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels import check_label
 from crnn_keras.data.records.shard import write_shard
 from crnn_keras.data.records.sidecar import shard_name
-from crnn_keras.utils.checks import Number, check_value
+from crnn_keras.utils.checks import NATURAL, Number, check_arguments, check_value
 
 if TYPE_CHECKING:
     from crnn_keras.data.build.specification import Specification
 
 
+@check_arguments(index=NATURAL)
 def make_shard(specification: Specification, index: int) -> tuple[bytes, dict]:
     """Makes one shard: a pure function, so that any process on any machine makes the same.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from crnn_keras.images import to_gray
+from crnn_keras.utils.checks import INTEGER, check_arguments
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -55,10 +56,12 @@ class BaseRecords(abc.ABC):
         """
         yield from self
 
+    @check_arguments(index=INTEGER)
     def describe(self, index: int) -> str:
         """Names a record for messages, such as `"data/x/records/train, record 7"`."""
         return f"{self.folder}, record {index}"
 
+    @check_arguments(index=INTEGER)
     def image(self, index: int) -> Image.Image:
         """Reads the image at an index, as a gray Pillow image."""
         return to_gray(self[index].encoded)

@@ -11,6 +11,7 @@ import numpy as np
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.records.base import BaseRecords
 from crnn_keras.data.records.record import Record
+from crnn_keras.utils.checks import INTEGER, check_arguments
 
 
 class ConcatRecords(BaseRecords):
@@ -65,6 +66,7 @@ class ConcatRecords(BaseRecords):
         for records in self.sets:
             yield from records.iter_checked()
 
+    @check_arguments(index=INTEGER)
     def describe(self, index: int) -> str:
         records, index = self._locate(index)
         return records.describe(index)

@@ -189,6 +189,7 @@ class Records(BaseRecords):
     def __len__(self) -> int:
         return len(self._payloads)
 
+    @check_arguments(index=INTEGER)
     def payload(self, index: int) -> bytes:
         """Reads the serialised `tf.train.Example` at an index and verifies its checksum.
 
