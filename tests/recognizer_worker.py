@@ -23,7 +23,7 @@ def texts_of(recognizer, images):
 
 
 def read_in_threads(recognizers, images):
-    """Reads as many images as the job's number says, and a few of them again, in each of 40 jobs."""
+    """Reads one to eight images in each of 40 jobs."""
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         jobs = [
             pool.submit(texts_of, recognizers[job % len(recognizers)], images[: 1 + job % 8])

@@ -353,9 +353,11 @@ def test_metadata_twice_or_of_another_encoding_is_refused():
     twice.metadata_props.append(twice.metadata_props[0])
     with pytest.raises(ValueError, match=r"odd\.onnx .*twice"):
         load(twice)
-    content = model().SerializeToString().replace(b"0123456789", b"012345678\xff")
-    with pytest.raises(ValueError, match=r"odd\.onnx .*damaged"):
-        OnnxRecognizer(content, "odd.onnx")
+    for text in (b"0123456789", b"logits", b"Expand", b"small", b"\x12\x01b"):
+        assert text in model().SerializeToString()
+        content = model().SerializeToString().replace(text, text[:-1] + b"\xff")
+        with pytest.raises(ValueError, match=r"odd\.onnx .*damaged"):
+            OnnxRecognizer(content, "odd.onnx")
 
 
 def test_bytes_behind_or_within_a_file_do_not_reach_the_runtime():

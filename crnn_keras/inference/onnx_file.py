@@ -108,13 +108,10 @@ def read_onnx(content: bytes) -> Network:
     model = _message_class()()
     try:
         model.ParseFromString(content)
-        return _read_model(model)
-    except message.DecodeError as error:
+    except (message.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"is not an ONNX file, or it is damaged: {error}") from None
-    except UnicodeDecodeError:
-        raise ValueError(
-            "is not an ONNX file, or it is damaged: it has names that are no text"
-        ) from None
+    _check_text(model)
+    return _read_model(model)
 
 
 def _read_model(model):
@@ -135,6 +132,18 @@ def _read_model(model):
     if model.ByteSize() < size:
         raise ValueError("has parts other than a network: functions, subgraphs or the like")
     return Network(model.SerializeToString(), metadata, weights, nodes)
+
+
+def _check_text(part):
+    """Raises a ValueError if a name is no text: protobuf gives bytes, the runtime an error."""
+    for field, value in part.ListFields():
+        is_one = isinstance(value, int | float | str | bytes | message.Message)
+        values = [value] if is_one else value
+        if field.message_type is not None:
+            for inner in values:
+                _check_text(inner)
+        elif field.type == field.TYPE_STRING and any(isinstance(text, bytes) for text in values):
+            raise ValueError("is not an ONNX file, or it is damaged: a name is no text")
 
 
 def _read_node(node):

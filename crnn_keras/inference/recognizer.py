@@ -21,6 +21,8 @@ from crnn_keras.utils.checks import Of, check_arguments
 SHIPPED = shipped_files(".keras")
 
 _ADVICE = "Expected a .keras file that crnn_keras.train or Recognizer.save wrote."
+# Number of characters that an error of Keras keeps.
+_SHOWN = 500
 # The process in which a network was loaded first; its threads are not copied by a fork.
 _FIRST_PROCESS: list[int] = []
 # One for each model, which several recognizers may share.
@@ -92,7 +94,11 @@ class Recognizer(BaseRecognizer):
         try:
             model = keras.models.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # Keras raises whatever its parts raise on damaged files.
-            raise ValueError(f"{path} cannot be loaded, it is damaged: {error}") from error
+            # It shows whole weights.
+            reason = f"{error!s:.{_SHOWN}}"
+            raise ValueError(
+                f"{path} cannot be loaded, it is damaged: {reason} {_ADVICE}"
+            ) from error
         return cls(model)
 
     def save(self, path: str | os.PathLike) -> None:
