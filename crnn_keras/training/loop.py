@@ -33,7 +33,7 @@ from crnn_keras.training.schedules import (
 from crnn_keras.training.settings import data_settings, model_settings
 from crnn_keras.training.stop_signals import StopSignals, TrainingStopped
 from crnn_keras.training.validation import check_batches
-from crnn_keras.utils.backend import keras_defaults
+from crnn_keras.utils.backend import check_backend, keras_defaults
 from crnn_keras.utils.checks import NOT_NEGATIVE, Number, check_arguments, check_value
 from crnn_keras.utils.locks import lock
 from crnn_keras.utils.malloc import tune_malloc
@@ -121,6 +121,7 @@ def train(
         >>> history[0]["steps"]
         2
     """
+    check_backend()
     folder = pathlib.Path(folder)
     for data in (batches, validation):
         check_batches(model, data)

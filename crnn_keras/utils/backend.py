@@ -7,8 +7,50 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterator
 from types import ModuleType
+
+# What models are trained on. Keras has others, which can only compute.
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def check_backend() -> None:
+    """Raises a ValueError that says where the backend comes from, unless it is in `BACKENDS`."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend not in BACKENDS:
+        raise ValueError(
+            f"The backend of Keras is {backend!r}. Expected one of {', '.join(BACKENDS)}. "
+            f"{_where_keras_is_set_up()}"
+        )
+
+
+def import_keras() -> None:
+    """Imports Keras; if it cannot start, the error says what is set up, where, and what to do.
+
+    Raises:
+        ValueError: `keras.json`, or the backend that it or KERAS_BACKEND names, cannot be used.
+    """
+    try:
+        import keras  # noqa: F401
+    except Exception as error:  # A `keras.json` that holds no object is an AttributeError.
+        raise ValueError(
+            f"Keras cannot start: {type(error).__name__}: {error}. Expected one of the backends "
+            f"{', '.join(BACKENDS)}, installed (pip install 'crnn_keras[jax]' or "
+            f"'crnn_keras[torch]'), and a keras.json as Keras writes it. {_where_keras_is_set_up()}"
+        ) from error
+    check_backend()
+
+
+def _where_keras_is_set_up() -> str:
+    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+    path = os.path.join(home, "keras.json")
+    return (
+        f"It is set up by KERAS_BACKEND ({os.environ.get('KERAS_BACKEND') or 'not set'}) and by "
+        f"{path} ({'there' if os.path.exists(path) else 'not there'}), which may be removed."
+    )
 
 
 @functools.cache

@@ -9,14 +9,18 @@ def import_keras_quietly() -> None:
 
     The lines come from C++ straight to file descriptor 2, before any setting is read. They are
     shown if the import fails.
+
+    Raises:
+        ValueError: See `import_keras`.
     """
     with tempfile.TemporaryFile() as kept:
         stderr = os.dup(2)
         os.dup2(kept.fileno(), 2)
         try:
-            import keras
+            from crnn_keras.utils.backend import import_keras, tensorflow_for_input
 
-            from crnn_keras.utils.backend import tensorflow_for_input
+            import_keras()
+            import keras
 
             tf = tensorflow_for_input()
             # It warns about a new graph for each of a few sizes of batches.
