@@ -15,8 +15,9 @@ from crnn_keras.notebook.practice import write_practice_set
 
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 LETTERS = CharDict.from_preset("alphanumeric36")
-# Issues of the whole set, not of a row: which characters 110 words have is random.
+# Issues of the whole set, not of a row: it is small, and which characters it has is random.
 OF_THE_SET = {"characters never trained", "unused characters", "rare characters"}
+OF_THE_SET |= {"few training images", "few images to measure"}
 # Each fault by its line of train.tsv.
 ERRORS = {
     4: "empty label",
