@@ -1,5 +1,6 @@
 """Hypothesis strategies that damage a sound file: bytes, text, JSON and archives."""
 
+import copy
 import io
 import json
 import struct
@@ -60,6 +61,9 @@ _ODD += [
     [1, "1", None],
 ]
 
+# Copies: what is drawn may be changed again.
+_odd = st.sampled_from(_ODD).map(copy.deepcopy)
+
 
 @st.composite
 def damaged_bytes(draw, seeds, pieces=()):
@@ -96,13 +100,13 @@ def damaged_json(draw, seeds):
         parent, key = places[draw(st.integers(0, len(places) - 1))]
         kind = draw(st.integers(0, 4))
         if kind <= 2:
-            parent[key] = draw(st.sampled_from(_ODD) | st.integers() | st.floats() | st.text())
+            parent[key] = draw(_odd | st.integers() | st.floats() | st.text())
         elif kind == 3:
             del parent[key]
         elif isinstance(parent, dict):
-            parent[draw(st.text(max_size=8))] = draw(st.sampled_from(_ODD))
+            parent[draw(st.text(max_size=8))] = draw(_odd)
         else:
-            parent.insert(key, draw(st.sampled_from(_ODD)))
+            parent.insert(key, draw(_odd))
     return json.dumps(tree).encode("utf-8", "backslashreplace")
 
 

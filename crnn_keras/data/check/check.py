@@ -18,6 +18,7 @@ from crnn_keras.data.check.report import DataCheck
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.sample import Sample
 from crnn_keras.images import Canvas
+from crnn_keras.utils.checks import COUNT, check_arguments
 from crnn_keras.utils.parallel import parallel_map
 from crnn_keras.utils.progress import ProgressLine
 
@@ -27,6 +28,7 @@ _CHUNK = 128
 _NUMBERS = ("width", "height", "canvas_width", "inner_width", "frames", "frames_needed", "length")
 
 
+@check_arguments(processes=COUNT.or_none())
 def check_splits(
     splits: dict[str, list[Sample]],
     char_dict: CharDict,
@@ -66,7 +68,7 @@ def check_splits(
     >>> char_dict = CharDict.from_preset("alphanumeric36")
     >>> check = check_splits(splits, char_dict, Canvas(), issues=found.issues)
     >>> check.table()["kind"].tolist()
-    ['unknown character', 'rare characters']
+    ['unknown character', 'few training images', 'few images to measure', 'rare characters']
     """
     samples = [(name, sample) for name, split in splits.items() for sample in split]
     issues, usable, facts = list(issues), [], []

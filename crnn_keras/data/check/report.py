@@ -17,6 +17,7 @@ from crnn_keras.data.check.image_checks import PAIRED
 from crnn_keras.data.check.kinds import ADVICE
 from crnn_keras.data.issues import SEVERITIES, Issue
 from crnn_keras.images import to_gray
+from crnn_keras.utils.checks import COUNT, check_arguments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -184,6 +185,7 @@ class DataCheck:
         columns |= {"total": [total[c] for c in order], "in char dict": [c in known for c in order]}
         return pd.DataFrame(columns)
 
+    @check_arguments(most=COUNT)
     def pairs(
         self, kinds: Collection[str] = PAIRED, most: int = 12
     ) -> list[tuple[Image.Image, Image.Image, str]]:
