@@ -10,23 +10,30 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from crnn_keras.images import PIXELS_PER_FRAME, Canvas
-from crnn_keras.utils.checks import COUNT, FLAG, FRACTION, Number, Rule, check_value
-from crnn_keras.utils.limits import MAX_MODEL_OPERATIONS, MAX_MODEL_VALUES, MAX_MODEL_WEIGHTS
+from crnn_keras.utils.checks import FLAG, FRACTION, Number, Rule, check_value
+from crnn_keras.utils.limits import (
+    MAX_CANVAS_WIDTH,
+    MAX_MODEL_OPERATIONS,
+    MAX_MODEL_VALUES,
+    MAX_MODEL_WEIGHTS,
+)
 from crnn_keras.utils.math import ceil_div
 
 # The residual layers of a convolution are named by a letter each.
 _RESIDUALS = Number(0, 26, is_whole=True)
+_PIXELS = Number(1, MAX_CANVAS_WIDTH, is_whole=True)
+_UNITS = Number(1, MAX_MODEL_WEIGHTS, is_whole=True)
 BY_CONVOLUTION: dict[str, Rule] = {
-    "filters": COUNT,
-    "kernel_sizes": COUNT,
-    "strides": COUNT,
-    "pool_sizes": COUNT,
+    "filters": _UNITS,
+    "kernel_sizes": _PIXELS,
+    "strides": _PIXELS,
+    "pool_sizes": _PIXELS,
     "residuals": _RESIDUALS,
     "batch_norm": FLAG,
 }
 _PAIRS = ("strides", "pool_sizes")
 _OTHERS: dict[str, Rule] = {
-    "frame_kernel_width": COUNT,
+    "frame_kernel_width": Number(1, MAX_CANVAS_WIDTH, is_whole=True),
     "frame_batch_norm": FLAG,
     "dropout": FRACTION,
 }
@@ -89,7 +96,7 @@ def check_architecture(architecture: Mapping[str, Any]) -> dict[str, Any]:
     for name, rule in BY_CONVOLUTION.items():
         values = _to_list(name, architecture[name])
         for index, value in enumerate(values):
-            is_pair = name in _PAIRS or name == "kernel_sizes" and not COUNT.accepts(value)
+            is_pair = name in _PAIRS or name == "kernel_sizes" and isinstance(value, list | tuple)
             place = f"{name}[{index}]"
             values[index] = _to_pair(place, value) if is_pair else value
             for number in values[index] if is_pair else [value]:
@@ -100,7 +107,7 @@ def check_architecture(architecture: Mapping[str, Any]) -> dict[str, Any]:
         checked[name] = architecture[name]
     checked["lstm_units"] = _to_list("lstm_units", architecture["lstm_units"])
     for index, units in enumerate(checked["lstm_units"]):
-        check_value(f"lstm_units[{index}]", units, COUNT)
+        check_value(f"lstm_units[{index}]", units, _UNITS)
 
     lengths = {name: len(checked[name]) for name in BY_CONVOLUTION}
     if len(set(lengths.values())) > 1 or not checked["filters"]:

@@ -10,7 +10,7 @@ from crnn_keras.inference.shipped import shipped_files
 from crnn_keras.model.architectures import ARCHITECTURES
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.training.fine_tuning import load_for_fine_tuning
-from crnn_keras.utils.checks import SEED, check_arguments
+from crnn_keras.utils.checks import COUNT, NATURAL, SEED, check_arguments
 
 if TYPE_CHECKING:
     from crnn_keras.char_dict import CharDict
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LEARN_NOTHING = 30_000
 
 
+@check_arguments(images=NATURAL, steps=COUNT, batch=COUNT)
 def find_short_training(start: str | os.PathLike, images: int, *, steps: int, batch: int) -> str:
     """Describes why a training is too short to learn to read.
 

@@ -12,6 +12,7 @@ from crnn_keras.char_dict import frames_needed
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels import image_sources
 from crnn_keras.images import PIXELS_PER_FRAME, read_file
+from crnn_keras.utils.checks import NATURAL, check_arguments
 from crnn_keras.utils.log import printable
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class LabelledSet:
         return "\n".join(lines)
 
 
+@check_arguments(frames=NATURAL)
 def check_label(
     text: str, char_dict: CharDict, frames: int, *, where: str, canvas: Canvas | None = None
 ) -> Issue | None:
