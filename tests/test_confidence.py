@@ -71,7 +71,9 @@ def test_a_calibration_goes_through_json():
     assert again == calibration
 
 
-@pytest.mark.parametrize("slope", [0, -1.0, math.nan, math.inf, "1", None, True, 10**400])
+@pytest.mark.parametrize(
+    "slope", [0, -1.0, math.nan, math.inf, "1", b"1", None, True, 10**400, [1]]
+)
 def test_invalid_slopes_are_refused(slope):
     with pytest.raises(ValueError, match="slope"):
         Calibration(slope=slope)

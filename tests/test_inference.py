@@ -1,8 +1,12 @@
 """Images become predictions in order, by windows and threads; the network has no weights."""
 
+import collections
+import io
 import itertools
+import os
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -261,3 +265,218 @@ def test_decoding_names_rows_by_their_position_and_refuses_a_foreign_lexicon():
     assert [p.source for p in recognizer.decode(logits)] == ["#0", "#1"]
     with pytest.raises(ValueError, match=r"Lexicon\(1 words.*CharDict\(10"):
         recognizer.decode(logits, lexicon=OTHERS)
+
+
+class Broken:
+    """An image whose bytes cannot be had."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def read(self):
+        raise self.error
+
+
+class Text:
+    """A file that was opened as text."""
+
+    def read(self):
+        return "no bytes"
+
+
+def png():
+    buffer = io.BytesIO()
+    Image.fromarray(gray(3)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+NO_IMAGES = {
+    "None": None,
+    "int": 3,
+    "float": 3.5,
+    "bool": True,
+    "list": [],
+    "nested": [gray(3), gray(4)],
+    "tuple": (png(),),
+    "dict": {"image": png()},
+    "set": {"a.png"},
+    "object": object(),
+    "type": Canvas,
+    "function": gray,
+    "empty path": "",
+    "NUL": "a\0.png",
+    "surrogate": "\udc80.png",
+    "long name": "a" * 300 + ".png",
+    "long path": "a/" * 5000 + ".png",
+    "folder": os.curdir,
+    "text": Text(),
+    "raises": Broken(RuntimeError("gone")),
+    "raises KeyError": Broken(KeyError("gone")),
+    "raises ZeroDivisionError": Broken(ZeroDivisionError()),
+    "raises StopIteration": Broken(StopIteration()),
+    "float array": np.zeros((20, 30)),
+    "int array": np.zeros((20, 30), int),
+    "bool array": np.zeros((20, 30), bool),
+    "object array": np.array([["a.png", None], [1, 2]], object),
+    "str array": np.array(["a.png", "b.png"]),
+    "complex array": np.zeros((20, 30), complex),
+    "0-d": np.array(3, np.uint8),
+    "1-d": np.zeros(30, np.uint8),
+    "4-d": np.zeros((1, 20, 30, 1), np.uint8),
+    "two channels": np.zeros((20, 30, 2), np.uint8),
+    "empty array": np.zeros((0, 30), np.uint8),
+    "str scalar": np.str_("missing.png"),
+    "int scalar": np.uint8(3),
+    "bytes": b"no image",
+    "bytearray": bytearray(b"no image"),
+    "closed": io.BytesIO(),
+}
+NO_IMAGES["closed"].close()
+
+
+@pytest.mark.parametrize("name", NO_IMAGES)
+@pytest.mark.parametrize("of", [list, tuple, iter, collections.deque])
+def test_what_is_no_image_has_an_error_at_its_place(name, of):
+    images = [gray(1), NO_IMAGES[name], gray(2)]
+    one, none, two = GrayRecognizer(Canvas()).read(of(images))
+    assert (one.text, none.text, two.text) == ("1", None, "2")
+    assert none.error and none.confidence == 0
+
+
+def test_a_full_memory_is_not_taken_for_a_bad_image():
+    with pytest.raises(MemoryError):
+        GrayRecognizer(Canvas()).read([Broken(MemoryError())])
+
+
+@pytest.mark.parametrize("form", [bytes, bytearray, memoryview, np.bytes_])
+def test_the_bytes_of_an_image_may_have_any_form(form):
+    (alone,) = GrayRecognizer(Canvas()).read(form(png()))
+    assert [p.text for p in GrayRecognizer(Canvas()).read([form(png())] * 2)] == ["3", "3"]
+    assert (alone.text, alone.source) == ("3", "#0")
+
+
+def test_a_path_may_have_any_form(tmp_path):
+    class Own(os.PathLike):
+        def __fspath__(self):
+            return os.fsencode(tmp_path / "a.png")
+
+    (tmp_path / "a.png").write_bytes(png())
+    path = tmp_path / "a.png"
+    for form in (path, str(path), np.str_(path), Own()):
+        for images in (form, [form]):
+            (prediction,) = GrayRecognizer(Canvas()).read(images)
+            assert (prediction.text, prediction.source) == ("3", str(path))
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        list,
+        tuple,
+        iter,
+        collections.deque,
+        lambda images: dict(enumerate(images)).values(),
+        lambda images: (image for image in images),
+        lambda images: map(lambda image: image, images),
+        lambda images: np.array([*images, None], object)[:-1],
+        lambda images: pd.Series(images, index=[7, 5]),
+    ],
+    ids=["list", "tuple", "iter", "deque", "values", "generator", "map", "array", "series"],
+)
+def test_images_may_come_in_anything_that_has_an_order(of, tmp_path):
+    (tmp_path / "a.png").write_bytes(png())
+    for images in ([str(tmp_path / "a.png"), png()], [png(), "missing.png"]):
+        expected = [p.text for p in GrayRecognizer(Canvas()).read(images)]
+        assert [p.text for p in GrayRecognizer(Canvas()).read(of(images))] == expected
+
+
+def test_an_array_of_names_is_a_list_of_images():
+    predictions = GrayRecognizer(Canvas()).read(np.array(["a.png", "b.png"]))
+    assert [p.source for p in predictions] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize(
+    ("images", "kind"),
+    [
+        ({"a.png", "b.png"}, "set"),
+        (frozenset(["a.png"]), "frozenset"),
+        ({"a.png": 1}, "dict"),
+        ({"a.png": 1}.keys(), "dict_keys"),
+        (None, "NoneType"),
+        (3, "int"),
+        (3.5, "float"),
+        (True, "bool"),
+        (object(), "object"),
+        (gray, "function"),
+        ("", "empty"),
+    ],
+)
+@pytest.mark.parametrize("read", ["read", "stream", "load_images", "iter_images"])
+def test_what_holds_no_images_is_refused_by_name(images, kind, read):
+    recognizer = GrayRecognizer(Canvas())
+    call = {
+        "read": recognizer.read,
+        "stream": recognizer.stream,
+        "load_images": lambda images: load_images(images, Canvas()),
+        "iter_images": iter_images,
+    }[read]
+    with pytest.raises(ValueError, match=kind):
+        call(images)
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "a\0b", "\udc80", "a/" * 5000])
+def test_a_path_that_no_file_can_have_is_one_bad_image(path):
+    (prediction,) = GrayRecognizer(Canvas()).read(path)
+    assert prediction.text is None and prediction.error and prediction.source == path
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("batch_size", [0, -1, 1.5, True, None, "4", float("nan"), float("inf"), [4]]),
+        ("delta", [-1, 0.5, float("nan"), float("inf"), True, "1", [1]]),
+        ("tta_views", [0, 2, 4, -1, 3.0, True, None, "3", float("nan")]),
+    ],
+)
+@pytest.mark.parametrize("images", [[], [gray(1)], "no_such.png"], ids=["none", "one", "path"])
+def test_wrong_numbers_are_refused_by_name_and_by_the_call(name, values, images):
+    recognizer = GrayRecognizer(Canvas())
+    for value in values:
+        for call in (recognizer.read, recognizer.stream):
+            with pytest.raises(ValueError, match=f"^{name} is "):
+                call(images, **{name: value})
+    assert not recognizer.batches
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, None, "4"])
+def test_wrong_numbers_of_the_steps_are_refused_by_name(value):
+    window = load_images([gray(1)], Canvas())
+    with pytest.raises(ValueError, match="^batch_size is "):
+        window.batches(value)
+    if value != 0:
+        with pytest.raises(ValueError, match="^start is "):
+            load_images([gray(1)], Canvas(), start=value)
+        with pytest.raises(ValueError, match="^start is "):
+            iter_images([], start=value)
+    if value is not None:
+        with pytest.raises(ValueError, match="^cores is "):
+            BaseRecognizer(DIGITS, Canvas(), cores=value)
+
+
+def test_numbers_of_numpy_are_numbers():
+    recognizer, images = GrayRecognizer(Canvas()), [gray(1)] * 3
+    options = {"batch_size": np.int64(2), "delta": np.uint8(1)}
+    assert recognizer.read(images, **options) == recognizer.read(images)
+
+
+def test_what_does_not_belong_together_is_refused():
+    recognizer = GrayRecognizer(Canvas())
+    logits = recognizer.predict_logits(np.zeros((2, 32, 100, 1), np.uint8))
+    for options in ({"sources": ["a"]}, {"lexicon": [None] * 3}, {"sources": []}):
+        with pytest.raises(ValueError, match="2 images"):
+            recognizer.decode(logits, **options)
+    with pytest.raises(ValueError, match="^delta is "):
+        recognizer.decode(logits, delta=-1)
+    for lexicon in ({Lexicon(["1"], DIGITS)}, {"a": 1}, "12", 3):
+        with pytest.raises(ValueError, match="lexicon"):
+            recognizer.stream([gray(1)], lexicon=lexicon)

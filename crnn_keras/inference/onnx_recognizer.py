@@ -101,7 +101,8 @@ class OnnxRecognizer(BaseRecognizer):
         return cls(content, str(path), cores=cores)
 
     def __reduce__(self):
-        return _reopen, (self._network.content, self._name, self._given_cores, self.calibration)
+        make = functools.partial(type(self), cores=self._given_cores)
+        return make, (self._network.content, self._name), {"calibration": self.calibration}
 
     def predict_logits(self, canvases: np.ndarray) -> np.ndarray:
         return self._run(self._sessions()[0], canvases)
@@ -221,13 +222,6 @@ def _open_session(content, name, cores):
         raise ValueError(
             f"{name} is not an ONNX file, or it is damaged: {error} {_ADVICE}"
         ) from error
-
-
-def _reopen(content, name, cores, calibration):
-    """Makes an `OnnxRecognizer` of what its `__reduce__` gave."""
-    recognizer = OnnxRecognizer(content, name, cores=cores)
-    recognizer.calibration = calibration
-    return recognizer
 
 
 def _read_metadata(network: Network, name):

@@ -277,7 +277,7 @@ def _matmul(inputs):
     return [Tensor.make(shape)], math.prod(shape) * left.shape[-1]
 
 
-def _windows(sizes, kernel, strides, pads, auto_pad, dilations):
+def _windows(sizes, kernel, *, strides, pads, auto_pad, dilations=(1, 1)):
     """Returns the height and width of the output of a convolution or a pooling."""
     if not len(sizes) == len(kernel) == len(strides) == len(dilations) == len(pads) / 2 == 2:
         raise ValueError("a convolution over other axes than height and width")
@@ -317,7 +317,8 @@ def _conv(
         or tuple(kernel_shape or kernel_sizes) != tuple(kernel_sizes)
     ):
         raise _Failure
-    found = _windows(sizes, kernel_sizes, strides, pads, auto_pad, dilations)
+    options = {"strides": strides, "pads": pads, "auto_pad": auto_pad, "dilations": dilations}
+    found = _windows(sizes, kernel_sizes, **options)
     shape = batch, filters, *found
     return [Tensor.make(shape)], math.prod(shape) * own * math.prod(kernel_sizes)
 
@@ -325,7 +326,7 @@ def _conv(
 def _max_pool(inputs, *, kernel_shape, strides=(1, 1), pads=(0, 0, 0, 0), auto_pad=b"NOTSET"):
     (data,) = inputs
     batch, channels, *sizes = data.shape
-    found = _windows(sizes, kernel_shape, strides, pads, auto_pad, (1, 1))
+    found = _windows(sizes, kernel_shape, strides=strides, pads=pads, auto_pad=auto_pad)
     shape = batch, channels, *found
     return [Tensor.make(shape)], math.prod(shape) * math.prod(kernel_shape)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from crnn_keras.utils.checks import Number, check_value
 
 # Confidences are float32. A value of 1 was rounded from within half of the last step below 1.
 EDGE = 2.0**-25
@@ -49,13 +50,8 @@ class Calibration:
     def __post_init__(self) -> None:
         for name in ("slope", "offset"):
             value = getattr(self, name)
-            try:
-                number = float(value)
-            except (TypeError, ValueError, OverflowError):
-                number = math.nan
-            if isinstance(value, str | bool) or not math.isfinite(number):
-                raise ValueError(f"The {name} of a calibration is {value!r}, no finite number.")
-            object.__setattr__(self, name, number)
+            check_value(f"The {name} of a calibration", value, Number())
+            object.__setattr__(self, name, float(value))
         if self.slope <= 0:
             raise ValueError(
                 f"The slope of a calibration is {self.slope}. Expected one above 0: with another, "
@@ -99,7 +95,7 @@ class Calibration:
         """
         if not isinstance(config, dict) or set(config) != {"slope", "offset"}:
             raise ValueError(
-                f"A calibration has a slope and an offset, got {config!r}. "
+                f"A calibration has a slope and an offset, got {config!r:.200}. "
                 "Expected what Calibration.get_config gives."
             )
         return cls(**config)
