@@ -146,7 +146,7 @@ def test_notebook_has_the_form_of_the_house(path):
     assert code[0].metadata.get("tags") == ["parameters"]
     parameters = code[0].source.splitlines()
     # Those of notebook 02, which reads labels and renders words.
-    assert len(parameters) <= 17 and all("  # " in line for line in parameters)
+    assert len(parameters) <= 14 and all("  # " in line for line in parameters)
     assert f'this_run = notebook.start("{path.stem}", run)' in code[1].source
     assert "this_run.finish(" in code[-1].source
     for index, cell in enumerate(code):
