@@ -2,7 +2,8 @@
 
 The file is parsed by protobuf, with the few messages that `export_onnx` writes; the package `onnx`
 is not needed. A file that has anything else is refused: other operators, subgraphs, functions,
-weights in other files. ONNX Runtime gets the bytes of what was checked, not those of the file.
+weights in other files. So is one that protobuf would write in another way, which two readers might
+understand differently.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Network(NamedTuple):
     """What an ONNX file holds.
 
     Args:
-        content: The bytes of the file as ONNX Runtime may read them.
+        content: The bytes of the file.
         metadata: Dict that the file carries under the key `METADATA`.
         weights: Sizes of the weights by their names, with the values of those that may be shapes.
         nodes: The operators, in the order in which they run.
@@ -111,10 +112,10 @@ def read_onnx(content: bytes) -> Network:
     except (message.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"is not an ONNX file, or it is damaged: {error}") from None
     _check_text(model)
-    return _read_model(model)
+    return _read_model(model, content)
 
 
-def _read_model(model):
+def _read_model(model, content):
     graph = model.graph
     if len(graph.node) > MAX_MODEL_OPERATORS:
         raise ValueError(f"has {len(graph.node):,} operators, over {MAX_MODEL_OPERATORS:,}")
@@ -127,11 +128,14 @@ def _read_model(model):
         raise ValueError("has two values of one name")
     _check_versions(model.opset_import)
     metadata = _read_metadata(model.metadata_props)
-    size = model.ByteSize()
+    # What is left out is in none of the messages above.
     model.DiscardUnknownFields()
-    if model.ByteSize() < size:
-        raise ValueError("has parts other than a network: functions, subgraphs or the like")
-    return Network(model.SerializeToString(), metadata, weights, nodes)
+    if model.SerializeToString() != content:
+        raise ValueError(
+            "has parts other than a network (functions, subgraphs, ...), or is written in another "
+            "way than ONNX writes"
+        )
+    return Network(content, metadata, weights, nodes)
 
 
 def _check_text(part):
@@ -139,11 +143,20 @@ def _check_text(part):
     for field, value in part.ListFields():
         is_one = isinstance(value, int | float | str | bytes | message.Message)
         values = [value] if is_one else value
-        if field.message_type is not None:
+        if field.name == "initializer":
+            # Not by their fields, of which one holds the numbers: it would be copied.
+            names = [text for tensor in values for text in (tensor.name, tensor.doc_string)]
+            _check_names(names)
+        elif field.message_type is not None:
             for inner in values:
                 _check_text(inner)
-        elif field.type == field.TYPE_STRING and any(isinstance(text, bytes) for text in values):
-            raise ValueError("is not an ONNX file, or it is damaged: a name is no text")
+        elif field.type == field.TYPE_STRING:
+            _check_names(values)
+
+
+def _check_names(names):
+    if any(isinstance(name, bytes) for name in names):
+        raise ValueError("is not an ONNX file, or it is damaged: a name is no text")
 
 
 def _read_node(node):
@@ -171,14 +184,14 @@ def _read_weights(tensor):
     shape = tuple(tensor.dims)
     count = math.prod(shape)
     dtype = np.dtype(_TYPES[tensor.data_type])
-    if any(size < 0 for size in shape) or count * dtype.itemsize != len(tensor.raw_data):
-        raise ValueError(
-            f"is damaged: weights of shape {list(shape)} with {len(tensor.raw_data):,} bytes"
-        )
+    # Once: protobuf makes a copy of it each time.
+    raw = tensor.raw_data
+    if any(size < 0 for size in shape) or count * dtype.itemsize != len(raw):
+        raise ValueError(f"is damaged: weights of shape {list(shape)} with {len(raw):,} bytes")
     if count > MAX_MODEL_WEIGHTS:
         raise ValueError(f"has {count:,} weights in one tensor, over {MAX_MODEL_WEIGHTS:,}")
     is_index = dtype in (np.int32, np.int64)
-    values = np.frombuffer(tensor.raw_data, dtype.newbyteorder("<")) if is_index else None
+    values = np.frombuffer(raw, dtype.newbyteorder("<")) if is_index else None
     return Tensor(shape, None if values is None else values.astype(np.int64).reshape(shape))
 
 
