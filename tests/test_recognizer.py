@@ -1,8 +1,10 @@
 """`Recognizer` reads images of any form, is saved with its calibration, loads no foreign file."""
 
+import concurrent.futures
 import doctest
 import io
 import json
+import os
 import pathlib
 import re
 import zipfile
@@ -27,6 +29,7 @@ from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.decoding import Lexicon
+from crnn_keras.model.saving import save_model
 
 WORDS = ["lantern", "Mirror", "4711", "OCEAN"]
 
@@ -208,6 +211,23 @@ def test_code_in_a_config_is_not_run(tmp_path):
             bad.writestr(name, content)
     with pytest.raises(ValueError, match=r"evil\.keras"):
         Recognizer.load(path)
+
+
+def test_two_that_save_one_file_leave_a_whole_one(tmp_path):
+    models = [build_crnn(CharDict.from_preset("digits"), seed=seed) for seed in (1, 2)]
+    path = tmp_path / "model.keras"
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(save_model, models * 4, [path] * 8))
+    assert os.listdir(tmp_path) == ["model.keras"]
+    loaded = Recognizer.load(path).model.get_weights()[0]
+    assert any(np.array_equal(loaded, model.get_weights()[0]) for model in models)
+
+
+@pytest.mark.parametrize("name", ["model", "model.h5", "model.keras.zip"])
+def test_a_name_that_keras_does_not_take_is_refused(name, shipped, tmp_path):
+    with pytest.raises(ValueError, match=rf"{name} .*\.keras"):
+        shipped.save(tmp_path / "new" / name)
+    assert not os.listdir(tmp_path)
 
 
 @pytest.mark.backends

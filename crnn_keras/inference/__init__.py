@@ -5,9 +5,12 @@
 | `loading` | `load_images`: images of any form to canvases, in a `Window` |
 | `base` | `BaseRecognizer`: `read`, and its steps `predict_logits` and `decode`; `Prediction` |
 | `recognizer` | `Recognizer`: a `.keras` file on Keras |
+| `keras_file` | what is checked of a stranger's `.keras` file before Keras loads it |
 | `onnx_recognizer` | `OnnxRecognizer`: an `.onnx` file on ONNX Runtime, without Keras |
+| `onnx_file` | what is checked of a stranger's `.onnx` file before ONNX Runtime opens it |
+| `onnx_sizes` | what a run of an `.onnx` file would cost |
 | `export` | `export_onnx`, `export_saved_model` |
-| `shipped` | the files of the readers that come with the package |
+| `shipped` | where a reader's file lies: those that come with the package, and others |
 
 The names are loaded when they are first used: `OnnxRecognizer` imports no Keras.
 """

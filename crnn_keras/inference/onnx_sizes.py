@@ -331,11 +331,13 @@ def _max_pool(inputs, *, kernel_shape, strides=(1, 1), pads=(0, 0, 0, 0), auto_p
     return [Tensor.make(shape)], math.prod(shape) * math.prod(kernel_shape)
 
 
-def _lstm(inputs, *, hidden_size, direction=b"forward", activations=None):
+def _lstm(inputs, *, hidden_size, direction=b"forward", activations=()):
     data, kernel, recurrent, *_ = inputs
     frames, batch, features = data.shape
     directions = {b"forward": 1, b"reverse": 1, b"bidirectional": 2}.get(direction, 0)
     expected = (directions, 4 * hidden_size, features), (directions, 4 * hidden_size, hidden_size)
+    if not set(activations).issubset((b"Sigmoid", b"Tanh")):
+        raise ValueError(f"the activations {activations}")
     if (kernel.shape, recurrent.shape) != expected:
         raise ValueError(f"weights of shape {kernel.shape} and {recurrent.shape}")
     steps = frames * directions * batch

@@ -4,6 +4,7 @@
 |---|---|
 | `crnn` | `CRNN`, `build_crnn`: canvases to logits |
 | `architectures` | the networks' sizes as plain lists |
+| `sizes` | checks these lists, and what a network of them costs |
 | `layers` | Keras' layers with fast paths on processors |
 | `ctc` | `CTCLoss`, `CTCLayer`, `ctc_loss` on every backend |
 | `decoding` | logits to text: best path, lexicon, the forward sum in NumPy |

@@ -18,13 +18,14 @@ def save_model(model: CRNN, path: str | os.PathLike) -> None:
     """Saves a reader with its char dict, its canvas and its calibration.
 
     The file is complete or not there: an earlier file of this name is replaced only after the new
-    one has reached the disk.
+    one has reached the disk. Of two writers at once, the last one wins.
 
     Args:
         model: A `CRNN`. Its optimizer is not saved.
         path: File to write. The name ends in `.keras`. Missing folders are created.
 
     Raises:
+        ValueError: The name has another end.
         OSError: The disk is full, or the file cannot be written for another reason.
 
     Example:
@@ -34,19 +35,22 @@ def save_model(model: CRNN, path: str | os.PathLike) -> None:
         >>> save_model(model, "data/mine/model.keras")
     """
     path = pathlib.Path(path)
-    # Keras looks at the end of the name.
-    temporary = path.with_name("part-" + path.name)
+    if path.suffix != ".keras":
+        raise ValueError(f"{path} does not end in .keras. Expected a name such as model.keras.")
     path.parent.mkdir(parents=True, exist_ok=True)
+    # A folder of its own, since Keras looks at the end of the file's name.
+    folder = files.temporary_path(path)
+    temporary = folder / path.name
     size = sum(weight.numpy().nbytes for weight in model.weights)
     try:
         with files.explain_full_disk(path.name, path.parent, size), _without_optimizer(model):
+            folder.mkdir()
             model.save(temporary)
             files.sync(temporary)
             os.replace(temporary, path)
             files.sync(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        files.remove(folder)
 
 
 @contextlib.contextmanager
