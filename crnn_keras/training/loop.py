@@ -153,7 +153,7 @@ def train(
             epochs=epochs,
             steps=steps,
         )
-        _train_run(model, run, callbacks, save_minutes)
+        _train_run(model, run, callbacks=callbacks, save_minutes=save_minutes)
     return progress.history
 
 
@@ -178,7 +178,7 @@ def _load_progress(state, model, *, steps, epochs):
     return progress
 
 
-def _train_run(model, run, callbacks, save_minutes):
+def _train_run(model, run, *, callbacks, save_minutes):
     """Trains what is left of a run, and writes its model and its history."""
     with (
         StopSignals() as signals,
