@@ -65,6 +65,11 @@ def test_the_decorator_checks_positions_and_names_and_keeps_the_signature():
     assert sample.__doc__ == "Docstring." and sample.__name__ == "sample"
 
 
+def test_numbers_of_numpy_become_plain_ones():
+    (size, rate) = sample(np.uint8(2), rate=np.float64(0.5))
+    assert (size, rate) == (2, 0.5) and (type(size), type(rate)) == (int, float)
+
+
 def test_a_rule_for_a_missing_parameter_is_an_error_at_once():
     with pytest.raises(TypeError, match="sample has no parameter steps"):
         check_arguments(steps=COUNT)(sample)

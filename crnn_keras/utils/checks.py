@@ -191,7 +191,8 @@ def check_arguments(
 ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
     """Makes a decorator that checks the arguments of each call by rules.
 
-    A default that a call does not pass is not checked.
+    A default that a call does not pass is not checked. The function gets Python's own numbers for
+    NumPy's, which are not what JSON, or Keras in its own types, computes with.
 
     Args:
         **rules: A rule for each parameter to check, by the parameter's name.
@@ -205,15 +206,22 @@ def check_arguments(
 
     def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         names = list(inspect.signature(function).parameters)
+
+        def check(name: str, value: object) -> object:
+            if name not in rules:
+                return value
+            check_value(name, value, rules[name])
+            is_scalar = isinstance(value, numbers.Real) and hasattr(value, "item")
+            return value.item() if is_scalar else value
+
         if unknown := sorted(rules.keys() - set(names)):
             raise TypeError(f"{function.__qualname__} has no parameter {', '.join(unknown)}.")
 
         @functools.wraps(function)
         def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-            for name, value in (*zip(names, args, strict=False), *kwargs.items()):
-                if name in rules:
-                    check_value(name, value, rules[name])
-            return function(*args, **kwargs)
+            plain = [check(name, value) for name, value in zip(names, args, strict=False)]
+            named = {name: check(name, value) for name, value in kwargs.items()}
+            return function(*plain, *args[len(plain) :], **named)
 
         checked.argument_rules = rules
         return checked
