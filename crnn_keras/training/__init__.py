@@ -16,8 +16,9 @@
 | `distribute` | several devices or processes train one model |
 
 A run folder holds `model.keras` (the model after the newest complete epoch), `history.csv` (a line
-for each epoch) and `state/000012/` (everything that the next step depends on; the newest state and
-the one before).
+for each epoch) and `state/000012/` (everything that the next step depends on, with a checksum over
+all of it; the newest state and the one before). One process trains in it, which `.<name>.lock`
+beside it tells.
 """
 
 from crnn_keras.training.fine_tuning import load_for_fine_tuning, with_char_dict
