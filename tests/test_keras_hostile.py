@@ -337,6 +337,7 @@ def test_damaged_weights_give_a_named_error_or_load(write, members):
 # What a process may take, which no test of this process could tell after one that took more.
 
 
+@pytest.mark.slow
 def test_hostile_files_take_little_memory_and_time(tmp_path, write_weights, write_config):
     bomb = replace(shape=(700_000_000,), chunks=(10_000_000,), compression="gzip")
     high = {"mode": "stretch", "height": 1_600_000, "widths": [100]}
@@ -370,6 +371,7 @@ def test_the_number_of_weights_is_known_before_a_layer_is_built(name):
     assert cost.values > 0 and cost.operations > cost.weights
 
 
+@pytest.mark.slow
 def test_a_model_that_was_compiled_and_trained_loads(tmp_path):
     from crnn_keras.model.ctc import CTCLoss
 
