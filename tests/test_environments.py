@@ -127,7 +127,6 @@ UNUSABLE = {
     "unknown backend": ('{"backend": "theano"}', None, "theano"),
     "backend of another type": ('{"backend": 3}', None, "3"),
     "unknown backend in the environment": ("{}", "caffe", "caffe"),
-    "backend that only computes": ("{}", "numpy", "'numpy'"),
     "backend that is not installed": ('{"backend": "openvino"}', None, "openvino"),
     "no object": ("[]", None, "AttributeError"),
     "a number": ("3", None, "AttributeError"),

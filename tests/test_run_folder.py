@@ -218,6 +218,14 @@ def test_wrong_settings_are_refused_by_name_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_backend_that_cannot_train_is_named(tmp_path, monkeypatch, word_sets, char_dict):
+    model = build_crnn(char_dict)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
+    with pytest.raises(ValueError, match="'numpy'. Expected one of tensorflow, jax, torch"):
+        start(word_sets, tmp_path / "run", model)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_steps_beyond_what_backends_count_are_refused(tmp_path, word_sets):
     with pytest.raises(ValueError, match=r"epochs times .* is 2147483648\..* 2,147,483,647"):
         start(word_sets, tmp_path / "run", epochs=2**16, steps_per_epoch=2**15)

@@ -11,12 +11,12 @@ import os
 from collections.abc import Iterator
 from types import ModuleType
 
-# What models are trained on. Keras has others, which can only compute.
+# What models are trained on. Keras has others, on which a model can only read.
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def check_backend() -> None:
-    """Raises a ValueError that says where the backend comes from, unless it is in `BACKENDS`."""
+    """Raises a ValueError that names the backend of Keras unless models are trained on it."""
     import keras
 
     backend = keras.backend.backend()
@@ -41,7 +41,6 @@ def import_keras() -> None:
             f"{', '.join(BACKENDS)}, installed (pip install 'crnn_keras[jax]' or "
             f"'crnn_keras[torch]'), and a keras.json as Keras writes it. {_where_keras_is_set_up()}"
         ) from error
-    check_backend()
 
 
 def _where_keras_is_set_up() -> str:
