@@ -13,8 +13,8 @@ ENDLESS_SCHEDULES = ("step", "constant")
 # The backends count steps in 32 bits.
 MAX_STEPS = 2**31 - 1
 STEPS = Number(1, MAX_STEPS, is_whole=True)
-# Far beyond it every training diverges.
-LEARNING_RATE = Number(0, 1_000, above=True)
+# What float32 holds, in which every backend keeps it.
+LEARNING_RATE = Number(0, 3.4e38, above=True)
 
 
 @check_arguments(learning_rate=LEARNING_RATE, total_steps=STEPS)
