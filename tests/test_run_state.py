@@ -299,6 +299,14 @@ def test_state_that_is_no_dict_is_damaged(two_states, content):
     assert load(two_states) == 5
 
 
+def test_state_of_brackets_of_any_depth_is_damaged(two_states):
+    file = two_states / "state" / "000002" / "state.json"
+    sound = file.read_text().rstrip().removesuffix("}")
+    for depth in range(1, 1200, 7):
+        file.write_text(f'{sound}, "more": {"[" * depth}{"]" * depth}}}')
+        assert load(two_states) == 5
+
+
 def test_state_that_is_too_long_or_no_file_is_not_read(two_states, monkeypatch):
     file = two_states / "state" / "000002" / "state.json"
     monkeypatch.setattr(run_state_module, "MAX_STATE_JSON_BYTES", 700)

@@ -249,7 +249,11 @@ def _read_state(folder):
         )
         if checksum is None and found in _WITHOUT_CHECKSUM:
             raise ValueError(other_version)
-    if checksum != _checksum(state):
+    try:
+        is_sound = checksum == _checksum(state)
+    except RecursionError:  # Brackets as deep as can just be read.
+        is_sound = False
+    if not is_sound:
         raise _DamagedError("the checksum of state.json does not hold", other_version)
     if other_version:
         raise ValueError(other_version)
