@@ -399,7 +399,7 @@ TARGETS = {
 if "webdataset" in LAYOUTS:
     TARGETS["webdataset"] = Target(_bytes_of(_tar_seeds), _read_tar)
 if "parquet" in LAYOUTS:
-    TARGETS["parquet"] = Target(_bytes_of(_parquet_seeds), _read_parquet, cost=2)
+    TARGETS["parquet"] = Target(_bytes_of(_parquet_seeds), _read_parquet, cost=50)
 for _layout in _LABELS:
     if _layout in (*LAYOUTS, "auto"):
         TARGETS[f"labels {_layout}"] = Target(
