@@ -342,8 +342,10 @@ def _parse(content):
 
     def integer(octets):
         """Reads unsigned integers from the last axis."""
-        weights = tf.constant([256**power for power in range(octets.shape[-1])], tf.int64)
-        return tf.reduce_sum(octets * tf.where(is_little, weights, weights[::-1]), axis=-1)
+        powers = [256**power for power in range(octets.shape[-1])]
+        # Reversed here: reversed slices of a constant make TensorFlow's optimizer complain.
+        weights = tf.where(is_little, *(tf.constant(p, tf.int64) for p in (powers, powers[::-1])))
+        return tf.reduce_sum(octets * weights, axis=-1)
 
     start = integer(_octets(content, 4, 4))
     length = _length(content)
@@ -364,7 +366,12 @@ def _turn_upright(gray, orientation):
     def is_one_of(*values):
         return tf.reduce_any(orientation == tf.constant(values, tf.int64))
 
-    gray = tf.cond(orientation >= 5, lambda: tf.transpose(gray), lambda: gray)
+    # As floats: oneDNN transposes no integers, and says so in the log.
+    gray = tf.cond(
+        orientation >= 5,
+        lambda: tf.cast(tf.transpose(tf.cast(gray, tf.float32)), tf.int32),
+        lambda: gray,
+    )
     gray = tf.cond(is_one_of(2, 3, 6, 7), lambda: gray[:, ::-1], lambda: gray)
     return tf.cond(is_one_of(3, 4, 7, 8), lambda: gray[::-1], lambda: gray)
 
