@@ -30,7 +30,7 @@ def test_a_width_is_a_whole_number_within_its_bound(value):
             make_canvas(mode, value)
 
 
-@pytest.mark.parametrize("value", [100, "100", None, {100: 1}, {100}, iter([100]), 1.5], ids=str)
+@pytest.mark.parametrize("value", [100, "100", None, {100: 1}, {100}, iter([100]), 1.5], ids=type)
 def test_widths_are_a_list(value):
     with pytest.raises(ValueError, match="widths"):
         Canvas(widths=value)

@@ -611,3 +611,14 @@ def test_launch_passes_on_the_exit_code_of_a_script(folder):
 
 def test_launch_refuses_numbers_that_do_not_fit(run, folder):
     assert "3" in refused(run, "launch", "--local-processes", "2", "--first-rank", "3", "script.py")
+
+
+def test_check_names_the_bad_rows_of_a_set_that_is_too_small_to_split(run, folder):
+    (folder / "few.csv").write_text('word.png,Hello, world\nword.png,word\nword.png,"\n')
+    code, out, _ = run("check", "few.csv", "--characters", "labels")
+    assert code == SOME_UNUSABLE
+    rows = [line.split() for line in out.splitlines()]
+    counts = {" ".join(row[1:3]): row for row in rows if row[:1] in (["error"], ["warning"])}
+    assert counts["too many"][3:5] == ["columns", "1"]
+    assert counts["quotation mark"][3:5] == ["missing", "1"]
+    assert counts["empty split"][3] == "3"  # the third row names a file that is missing

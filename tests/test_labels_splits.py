@@ -267,3 +267,11 @@ def test_labels_without_a_usable_row_name_the_first_issue(tmp_path):
     path.write_text("")
     with pytest.raises(ValueError, match=r"labels\.tsv"):
         read_splits(path, FRACTIONS, seed=0)
+
+
+def test_an_empty_split_is_an_error_unless_it_is_allowed():
+    fractions = {"train": 0.5, "test": 0.5}
+    with pytest.raises(ValueError, match="1 samples are too few: the split"):
+        split_samples(_samples(1), fractions, 0)
+    splits = split_samples(_samples(1), fractions, 0, allow_empty=True)
+    assert sorted(map(len, splits.values())) == [0, 1]

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         from crnn_keras.data.check import check_splits
         from crnn_keras.evaluation import plots
 
-        found, splits, char_dict, canvas = read_labels(options)
+        found, splits, char_dict, canvas = read_labels(options, allow_empty=True)
         print(found.summary(), char_dict, canvas, sep="\n")
         check = check_splits(splits, char_dict, canvas, issues=found.issues)
     print(_format(check.counts()))

@@ -118,11 +118,14 @@ def fractions_of(options: argparse.Namespace) -> dict[str, float]:
     return {"train": train, "validation": options.validation_split, "test": options.test_split}
 
 
-def read_labels(options: argparse.Namespace) -> tuple[LabelledSet, Splits, CharDict, Canvas]:
+def read_labels(
+    options: argparse.Namespace, *, allow_empty: bool = False
+) -> tuple[LabelledSet, Splits, CharDict, Canvas]:
     """Reads the labels that the options name.
 
     Args:
         options: What `add_label_options`, `add_split_options` and `add_model_options` read.
+        allow_empty: Whether a split may be empty. Defaults to `False`.
 
     Returns:
         The set, its samples by split, and the char dict and the canvas to check it against.
@@ -137,6 +140,7 @@ def read_labels(options: argparse.Namespace) -> tuple[LabelledSet, Splits, CharD
         options.seed,
         validation_labels=options.validation_labels,
         test_labels=options.test_labels,
+        allow_empty=allow_empty,
         **source_options(options),
     )
     char_dict = CharDict.from_source(

@@ -53,7 +53,6 @@ _PREFETCHED = 8
     learning_rate=LEARNING_RATE,
     save_minutes=NOT_NEGATIVE,
 )
-@keras_defaults()
 def train(
     model: CRNN,
     batches: Batches,
@@ -129,20 +128,20 @@ def train(
     tune_malloc()
     steps = steps_per_epoch or batches.steps_per_epoch
     check_value("epochs times the steps of an epoch", epochs * steps, STEPS)
-    rate = make_schedule(schedule, learning_rate, epochs * steps)
-    model.compile(optimizer=make_optimizer(optimizer, rate), loss=CTCLoss())
-    model.optimizer.build(model.trainable_variables)
-    settings = {
-        "epochs": epochs,
-        "steps_per_epoch": steps,
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "learning_rate": learning_rate,
-        **data_settings(batches, validation),
-        **model_settings(model, folder),
-    }
-    # By its real path: a symbolic link to the folder is the same folder.
-    with lock(os.path.realpath(folder), "the run folder"):
+    # The folder by its real path: a symbolic link to it is the same folder.
+    with keras_defaults(), lock(os.path.realpath(folder), "the run folder"):
+        rate = make_schedule(schedule, learning_rate, epochs * steps)
+        model.compile(optimizer=make_optimizer(optimizer, rate), loss=CTCLoss())
+        model.optimizer.build(model.trainable_variables)
+        settings = {
+            "epochs": epochs,
+            "steps_per_epoch": steps,
+            "optimizer": optimizer,
+            "schedule": schedule,
+            "learning_rate": learning_rate,
+            **data_settings(batches, validation),
+            **model_settings(model, folder),
+        }
         state = RunState(folder, settings)
         progress = _load_progress(state, model, steps=steps, epochs=epochs)
         run = TrainingRun(

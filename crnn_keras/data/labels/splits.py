@@ -7,14 +7,18 @@ from collections.abc import Iterable
 
 from crnn_keras.data.labels.read import read_samples
 from crnn_keras.data.labels.sample import LabelledSet, Sample
-from crnn_keras.utils.checks import SEED, check_arguments
+from crnn_keras.utils.checks import FLAG, SEED, check_arguments
 from crnn_keras.utils.encodings import AUTO
 from crnn_keras.utils.hashing import assign_split, check_fractions
 
 
-@check_arguments(seed=SEED)
+@check_arguments(seed=SEED, allow_empty=FLAG)
 def split_samples(
-    samples: Iterable[Sample], fractions: dict[str, float], seed: int
+    samples: Iterable[Sample],
+    fractions: dict[str, float],
+    seed: int,
+    *,
+    allow_empty: bool = False,
 ) -> dict[str, list[Sample]]:
     """Splits samples, each by a hash of its own name.
 
@@ -25,12 +29,14 @@ def split_samples(
         samples: iterable of `Sample`s.
         fractions: dict of `split: fraction`, for example `{"train": 0.8, "test": 0.2}`.
         seed: int; the same seed gives the same splits.
+        allow_empty: bool, whether a split with a fraction above 0 may be empty. Defaults to
+            `False`.
 
     Returns:
         Dict of `split: list of Samples`, each in the order of `samples`.
 
     Raises:
-        ValueError: a split with a fraction above 0 would be empty.
+        ValueError: a split with a fraction above 0 would be empty, and `allow_empty` is False.
 
     Example:
 
@@ -44,7 +50,7 @@ def split_samples(
     for sample in samples:
         splits[assign_split(sample.identity, fractions, seed)].append(sample)
     for name, fraction in fractions.items():
-        if fraction > 0 and not splits[name]:
+        if fraction > 0 and not splits[name] and not allow_empty:
             count = sum(map(len, splits.values()))
             raise ValueError(
                 f"{count} samples are too few: the split {name!r} with a fraction of {fraction} "
@@ -53,7 +59,7 @@ def split_samples(
     return splits
 
 
-@check_arguments(seed=SEED)
+@check_arguments(seed=SEED, allow_empty=FLAG)
 def read_splits(
     labels: str | os.PathLike,
     fractions: dict[str, float],
@@ -66,6 +72,7 @@ def read_splits(
     image_column: str | int | None = None,
     text_column: str | int | None = None,
     encoding: str = AUTO,
+    allow_empty: bool = False,
 ) -> tuple[LabelledSet, dict[str, list[Sample]]]:
     """Reads the label sources of a run and assigns their images to splits.
 
@@ -84,6 +91,8 @@ def read_splits(
         image_column: see `read_samples`; of every source. Defaults to `None`.
         text_column: see `read_samples`; of every source. Defaults to `None`.
         encoding: see `read_samples`; of every source. Defaults to `"auto"`.
+        allow_empty: bool, see `split_samples`; `check_splits` names the splits that are empty.
+            Defaults to `False`.
 
     Returns:
         Tuple of a `LabelledSet` of all sources, and a dict of `split: list of Samples`.
@@ -115,7 +124,7 @@ def read_splits(
         if source
     }
     rest = {split: fraction for split, fraction in fractions.items() if split not in own}
-    splits = split_samples(first.samples, rest, seed)
+    splits = split_samples(first.samples, rest, seed, allow_empty=allow_empty)
     splits |= {split: found.samples for split, found in own.items()}
     order = dict.fromkeys([*fractions, *splits])
     return _join([first, *own.values()]), {split: splits[split] for split in order}
