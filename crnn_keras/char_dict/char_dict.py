@@ -308,10 +308,11 @@ class CharDict:
         check_normalization(normalization)
         if isinstance(texts, str):
             raise ValueError(f"Expected a list of labels, got the one string {_shorten(texts)!r}.")
-        normalized = set()
+        # In the order of the labels: a set would have another in each process.
+        normalized = {}
         for index, text in enumerate(texts):
             check_value(f"Label #{index}", text, TEXT)
-            normalized.add(normalize_text(text, normalization, fold_case))
+            normalized[normalize_text(text, normalization, fold_case)] = None
         if direction is None:
             direction = choose_direction(normalized, "labels")
         found = set()
