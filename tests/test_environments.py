@@ -8,7 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from backends import PACKAGES, environment_of, skip_unless_installed
+from backends import environment_of, skip_unless_installed
 
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import Canvas
@@ -98,14 +98,14 @@ ODD = {
     "float16": (json.dumps(FIRST), {}),
     "float64": (json.dumps(DOUBLE), {}),
     "broken": ('{"floatx": ', {}),
-    "x64": ("{}", {"JAX_ENABLE_X64": "1"}),
     "x64 float64": (json.dumps(DOUBLE), {"JAX_ENABLE_X64": "1"}),
 }
 CASES = [
-    *((backend, odd) for backend in PACKAGES for odd in ("float16", "float64")),
+    ("tensorflow", "float16"),
     ("tensorflow", "broken"),
-    ("jax", "x64"),
+    ("jax", "float16"),
     ("jax", "x64 float64"),
+    ("torch", "float64"),
 ]
 
 
