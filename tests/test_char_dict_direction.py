@@ -215,9 +215,9 @@ def test_a_word_list_is_read_in_the_order_of_reading():
 @pytest.mark.parametrize("unit", ["ع", "עa1 ", "(ע", "ע%1", "[(", "\u05b8", "ש\u05b8"])
 def test_long_texts_take_a_time_that_grows_with_their_length(unit):
     text = "ש" + unit * (20_000 // len(unit))
-    begin = time.perf_counter()
+    begin = time.process_time()
     to_logical(to_visual(text, "visual"), "visual")
-    assert time.perf_counter() - begin < 3
+    assert time.process_time() - begin < 3
 
 
 def test_characters_that_unicode_does_not_know_do_no_harm():

@@ -87,11 +87,11 @@ def write_weights(write, members):
 
 
 def assert_refused(path, match=""):
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with pytest.raises(ValueError, match=rf"odd\.keras .*{match}") as caught:
         Recognizer.load(path)
     assert "Recognizer.save" in str(caught.value)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
 
 
@@ -386,7 +386,7 @@ def test_a_model_that_was_compiled_and_trained_loads(tmp_path):
 
 
 def test_a_network_that_is_too_large_is_refused_before_it_is_built():
-    start = time.perf_counter()
+    start = time.process_time()
     for change, what in (
         ({"lstm_units": [20_000]}, "weights"),
         ({"filters": [2000, *CUSTOM["filters"][1:]]}, "numbers"),
@@ -394,7 +394,7 @@ def test_a_network_that_is_too_large_is_refused_before_it_is_built():
         canvas = Canvas("keep", 512, (8192,))
         with pytest.raises(ValueError, match=f"would .*[0-9,]{{9,}} {what}"):
             CRNN(DIGITS, canvas, **{**CUSTOM, **change})
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("path", ["a" * 300 + ".keras", "a\0b.keras", "", ".", None, 3, b"x"])

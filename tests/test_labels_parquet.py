@@ -217,6 +217,7 @@ def test_an_image_that_is_far_too_large_is_named(tmp_path):
         Sample(str(tmp_path / "set.parquet"), "a", "", key="image[0]").read()
 
 
+@pytest.mark.slow
 def test_a_file_that_unpacks_to_far_too_much_is_refused(tmp_path):
     """One image of 20 MB is named by a dictionary for each of 3,000 rows."""
     image = pa.DictionaryArray.from_arrays(pa.array([0] * 3000), pa.array([bytes(20_000_000)]))

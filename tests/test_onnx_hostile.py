@@ -224,10 +224,10 @@ VAST = {
 @pytest.mark.parametrize("name", VAST)
 def test_a_file_that_would_compute_too_much_is_refused_before_it_runs(name):
     content = VAST[name].SerializeToString()
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with pytest.raises(ValueError, match=r"odd\.onnx would compute [0-9,]{9,} (numbers|products)"):
         OnnxRecognizer(content, "odd.onnx")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 

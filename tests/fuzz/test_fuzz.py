@@ -6,6 +6,7 @@ import pytest
 from fuzz_targets import TARGETS, read
 from hypothesis import HealthCheck, given, settings
 
+pytestmark = pytest.mark.slow
 EXAMPLES = 200
 _counts = collections.Counter()
 
