@@ -159,6 +159,23 @@ def png_of_size():
 
 
 @pytest.fixture
+def tree(tmp_path):
+    """Function `({name: content})`: a folder with these files; content None is an image."""
+
+    def made(contents):
+        for name, content in contents.items():
+            path = tmp_path / "set" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if content is None:
+                Image.new("L", (20, 10)).save(path, "PNG")
+            else:
+                path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return tmp_path / "set"
+
+    return made
+
+
+@pytest.fixture
 def rendered(char_dict):
     """Specification of 40 rendered words in shards of ten."""
     recipe = synth.Recipe(fonts=tuple(synth.bundled_fonts()[:3]), seed=5)

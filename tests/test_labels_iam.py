@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from PIL import Image
 
 from crnn_keras.data.labels import read_samples
 
@@ -20,23 +19,6 @@ a01-000u-00 ok 154 19 408 746 1661 89 A|MOVE|to|stop|Mr.|Gaitskell|from
 a01-000u-01 err 156 19 395 932 1850 105 nominating|any|more|Labour|life|Peers
 """
 SENTENCES = "a01-000u-s00-00 0 ok 154 19 408 746 1661 89 A|MOVE|to|stop\n"
-
-
-@pytest.fixture
-def tree(tmp_path):
-    """Function `({name: content})`: a folder with these files; content None is an image."""
-
-    def made(contents):
-        for name, content in contents.items():
-            path = tmp_path / "iam" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if content is None:
-                Image.new("L", (20, 10)).save(path)
-            else:
-                path.write_text(content, encoding="utf-8")
-        return tmp_path / "iam"
-
-    return made
 
 
 @pytest.mark.parametrize(

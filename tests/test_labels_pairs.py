@@ -18,21 +18,6 @@ def _png(shade=0):
     return buffer.getvalue()
 
 
-@pytest.fixture
-def tree(tmp_path):
-    """Function `({name: content})`: a folder with these files; names of images need no content."""
-
-    def made(contents):
-        for name, content in contents.items():
-            path = tmp_path / "set" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            content = _png() if content is None else content
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return tmp_path / "set"
-
-    return made
-
-
 def _pairs(found, folder):
     return [(s.image.removeprefix(f"{folder}/"), s.text) for s in found.samples]
 
