@@ -6,7 +6,6 @@ Reference:
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 
@@ -14,7 +13,6 @@ from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.jsonl import check_values
 from crnn_keras.data.labels.sample import Sample
 from crnn_keras.data.labels.source import Source
-from crnn_keras.utils import files
 
 
 class _Pairs(list):
@@ -33,11 +31,7 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
     Raises:
         ValueError: the file is not a JSON object.
     """
-    text, source.encoding = files.read_text(source.path, source.asked_encoding)
-    try:
-        pairs = json.loads(text, object_pairs_hook=_Pairs)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{source.path} is not JSON: {error}") from None
+    pairs = source.read_json(object_pairs_hook=_Pairs)
     if not isinstance(pairs, _Pairs):
         raise ValueError(f'{source.path} is not an object. Expected {{"img.jpg": "text", ...}}.')
     folder, seen = _find_folder(source, pairs), set()

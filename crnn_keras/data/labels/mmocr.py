@@ -8,7 +8,6 @@ Reference:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
@@ -16,7 +15,6 @@ from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.jsonl import check_values
 from crnn_keras.data.labels.sample import Sample
 from crnn_keras.data.labels.source import Source
-from crnn_keras.utils import files
 
 # How a list begins.
 START = re.compile(r'\s*\{\s*"(?:metainfo|data_list)"\s*:')
@@ -34,11 +32,7 @@ def rows(source: Source) -> Iterator[Sample | Issue]:
     Raises:
         ValueError: the file is not JSON, or holds no `data_list`.
     """
-    text, source.encoding = files.read_text(source.path, source.asked_encoding)
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{source.path} is not JSON: {error}") from None
+    content = source.read_json()
     entries = content.get("data_list") if isinstance(content, dict) else None
     if not isinstance(entries, list):
         raise ValueError(

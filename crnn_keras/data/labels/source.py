@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import pathlib
 import re
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.sample import Sample
@@ -70,6 +72,24 @@ class Source:
     def where(self, line: int | str) -> str:
         """Returns the name of a line of the label file, for messages."""
         return f"{self.path}, line {line}"
+
+    def read_json(self, **options: object) -> Any:
+        """Reads the label file as one JSON value, and notes its encoding.
+
+        Args:
+            **options: options of `json.loads`.
+
+        Returns:
+            Plain data. The whole file is held in memory.
+
+        Raises:
+            ValueError: the file is not JSON, or in no encoding that can be told.
+        """
+        text, self.encoding = files.read_text(self.path, self.asked_encoding)
+        try:
+            return json.loads(text, **options)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{self.path} is not JSON: {error}") from None
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """Reads the lines of the label file that are not blank.
