@@ -54,7 +54,11 @@ def _check(path, content, labels, *, header=0, unquote=None, **options):
         written = labels[number - 1]
         if written is not None:
             whole = written.strip()
-            assert sample in (whole, unquote(whole) if unquote else whole)
+            expected = {whole, unquote(whole) if unquote else whole}
+            # Where every row of many ends with the same empty columns, they are no label's.
+            if "empty column" in found.description:
+                expected.add(whole.rstrip(" ,;|"))
+            assert sample in expected
 
 
 def _plain(label):
@@ -72,6 +76,19 @@ def test_rows_of_a_csv_that_quotes_nothing(tmp_path, separator, lines):
     _check(tmp_path / "l.csv", content, labels, unquote=_plain)
     content[0] = f"image{separator}text"
     _check(tmp_path / "l.csv", content, labels, header=1, unquote=_plain)
+
+
+@pytest.mark.parametrize(
+    "rows, padding, is_padded",
+    [(1, 1, False), (9, 1, False), (10, 1, True), (1, 2, False), (1, 4, False), (2, 2, True)],
+)
+def test_few_rows_that_end_with_separators_may_be_labels(tmp_path, rows, padding, is_padded):
+    path = tmp_path / "l.csv"
+    table = [f"{i}.png,a{',' * padding}" for i in range(rows)]
+    path.write_text("\n".join(["image,text", *table]) + "\n")
+    found = read_samples(path)
+    assert [sample.text for sample in found.samples] == ["a"] * rows * is_padded
+    assert len(found.issues) == rows * (not is_padded)
 
 
 @ROWS

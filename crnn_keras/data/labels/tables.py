@@ -27,9 +27,9 @@ from crnn_keras.utils.limits import MAX_LABEL_CHARACTERS
 _DELIMITERS = {",": "commas", ";": "semicolons", "|": "bars", "\t": "tabs"}
 # Rows that are looked at before the first is yielded.
 _LOOKED_AT = 100
-# So many rows with one empty column at their end have it for another reason than a comma that ends
-# each label.
-_NO_CHANCE = 10
+# So many rows with one empty column at their end, or with several, have them for another reason
+# than commas that end each label.
+_NO_CHANCE, _NO_CHANCE_OF_SEVERAL = 10, 2
 # What Excel writes for itself into the first line.
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.I)
 _OTHER_DELIMITER = re.compile(rf"\.(?:{SUFFIX_PATTERN})\s*[,;|\t]", re.I)
@@ -278,12 +278,13 @@ def _decides(row):
 def _padding(source, data, width):
     """Returns how many empty columns every row has at its end, as Excel writes them.
 
-    A single one is a comma that ends a label, unless there are too many rows for that.
+    Otherwise they are commas that end labels, unless there are too many rows for that.
     """
     extra = [len(row.cells) - width for row in data]
     padding = min(extra, default=0)
     is_empty = not any(cell.strip() for row in data for cell in row.cells[width : width + padding])
-    if padding < (1 if len(extra) >= _NO_CHANCE else 2) or not is_empty:
+    enough = _NO_CHANCE if padding == 1 else _NO_CHANCE_OF_SEVERAL
+    if padding < 1 or len(extra) < enough or not is_empty:
         return 0
     source.notes.append(f"each row ends with {padding} empty column{'s'[: padding > 1]}")
     return padding
