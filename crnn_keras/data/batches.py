@@ -6,7 +6,7 @@ sees what an unbroken run would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,16 +65,23 @@ class Batches:
         protocol: string, the rule by which labels are compared: `"exact"`, or `"alphanumeric"`,
             that of the field's benchmarks, with which records of `Hello!` train a model to read
             `hello`. Defaults to `"exact"`.
+        replay: records of another task that come again while this one is learned, so that it is not
+            forgotten (experience replay). They are no part of `texts` and of an epoch's count.
+            Defaults to `None`.
+        replay_fraction: float from 0 to 1, their fraction of each training batch, rounded to whole
+            images. A batch of a canvas width that `replay` lacks has none. Defaults to `0.0`.
 
     Attributes:
         texts: list of the usable labels.
         labels: int32 array `(images, longest label)` of ids, padded with 0.
         widths: int array `(images,)`, the canvas width of each image in pixels.
-        skipped: list of `Issue`s, one for each record that is in no batch.
+        skipped: list of `Issue`s, one for each record that is in no batch, those of `replay` last.
+        replayed: int, images of `replay` in a batch.
 
     Raises:
         ValueError: no record is usable, the processes do not divide the batch, the protocol is
-            unknown, or a number is not allowed; the message names it.
+            unknown, a batch would have no image of one of both kinds, or a number is not allowed;
+            the message names it.
 
     Example:
 
@@ -108,8 +115,15 @@ class Batches:
         cache_bytes: int = 2**30,
         shard: tuple[int, int] = (0, 1),
         protocol: str = "exact",
+        replay: BaseRecords | None = None,
+        replay_fraction: float = 0.0,
     ):
-        for name, value in {"augment": augment, "random_erasing": random_erasing}.items():
+        fractions = {
+            "augment": augment,
+            "random_erasing": random_erasing,
+            "replay_fraction": replay_fraction,
+        }
+        for name, value in fractions.items():
             # True and False are all and none.
             check_value(name, int(value) if isinstance(value, bool) else value, FRACTION)
         self._rows = _rows_of_shard(batch_size, shard)
@@ -129,7 +143,24 @@ class Batches:
         self._positions: list[int] = []
         self.widths = np.array(self._take_records())
         self.labels = _pad([char_dict.encode(text) for text in self.texts])
-        self._plan = BatchPlan(self.widths, batch_size, seed=seed, shuffle=shuffle)
+        self.replay_fraction = float(replay_fraction)
+        self.replayed = _count_replayed(batch_size, replay_fraction, has_replay=replay is not None)
+        own = batch_size - self.replayed
+        self._plan = BatchPlan(self.widths, own, seed=seed, shuffle=shuffle)
+        self.replay: Batches | None = None
+        if replay is not None:
+            self.replay = Batches(
+                replay,
+                char_dict,
+                canvas,
+                batch_size=self.replayed,
+                seed=seed,
+                shuffle=shuffle,
+                cache_bytes=cache_bytes,
+                protocol=protocol,
+            )
+            self.skipped += self.replay.skipped
+            self._replay_plans = dict(_plan_each_width(self.replay))
 
     def _take_records(self) -> list[int]:
         """Sorts the records into `texts` and `skipped`; returns the usable ones' canvas widths."""
@@ -169,8 +200,8 @@ class Batches:
             epoch: int, from 0.
 
         Returns:
-            int array `(steps_per_epoch, batch_size)` of positions in `texts`. The last batch of a
-            canvas width is filled up with the first records of that width.
+            int array `(steps_per_epoch, batch_size - replayed)` of positions in `texts`. The last
+            batch of a canvas width is filled up with the first records of that width.
         """
         return self._plan.epoch(epoch)
 
@@ -188,13 +219,31 @@ class Batches:
         Raises:
             ValueError, OSError: a record cannot be read; the message names its file.
         """
-        names = []
-        for index in dict.fromkeys(self._plan.step(step).tolist()):
-            position = self._positions[index]
-            source = self.records[position].source
-            where = f"{self.records.describe(position)} ({source})"
-            names.append(f"{where}, label {self.texts[index]!r}")
-        return names
+        return [batches._describe(index) for batches, index in dict.fromkeys(self._members(step))]
+
+    def _describe(self, index):
+        position = self._positions[index]
+        where = f"{self.records.describe(position)} ({self.records[position].source})"
+        return f"{where}, label {self.texts[index]!r}"
+
+    def _members(self, step):
+        """Returns the images of a training step: pairs of the `Batches` that have them and indices.
+
+        The rows are in random order, so that each process of a group has images of both kinds.
+        """
+        own = self._plan.step(step)
+        if self.replay is None:
+            return [(self, index) for index in own.tolist()]
+        width = self.widths[own[0]]
+        if width in self._replay_plans:
+            chosen, plan = self._replay_plans[width]
+            replayed = chosen[plan.step(step)]
+        else:
+            own, replayed = np.resize(own, self.batch_size), np.array([], int)
+        members = [(self, index) for index in own.tolist()]
+        members += [(self.replay, index) for index in replayed.tolist()]
+        order = np.random.default_rng([self.seed, 9, step]).permutation(len(members))
+        return [members[row] for row in order]
 
     @check_arguments(start_step=NATURAL)
     def train_dataset(self, start_step: int = 0) -> tf.data.Dataset:
@@ -208,7 +257,7 @@ class Batches:
             `(batch, longest label)` padded with 0. `batch` is `batch_size` divided by the number of
             processes.
         """
-        return self._dataset(self._plan, self._rows, start_step)
+        return self._dataset(self._members, self._rows, start_step)
 
     def iter_once(self) -> Iterator[tuple[np.ndarray, np.ndarray, list[int]]]:
         """Goes through every record once, in order of canvas width.
@@ -222,23 +271,34 @@ class Batches:
         seen = set()
         # Not shuffled: the records that fill up a batch must have come in an earlier one.
         plan = BatchPlan(self.widths, self.batch_size)
-        batches = self._dataset(plan, slice(0, self.batch_size), 0, stop=plan.steps_per_epoch)
-        batches = batches.as_numpy_iterator()
+        batches = self._dataset(
+            lambda step: [(self, index) for index in plan.step(step).tolist()],
+            slice(0, self.batch_size),
+            0,
+            stop=plan.steps_per_epoch,
+        ).as_numpy_iterator()
         for chosen, (canvases, labels) in zip(plan.epoch(0), batches, strict=True):
             fresh = [int(index) for index in dict.fromkeys(chosen) if index not in seen]
             seen.update(fresh)
             yield canvases, labels, fresh
 
-    def _dataset(self, plan, rows, start, *, stop=None):
+    def _dataset(
+        self,
+        members: Callable[[int], list[tuple[Batches, int]]],
+        rows: slice,
+        start: int,
+        *,
+        stop: int | None = None,
+    ) -> tf.data.Dataset:
         """Returns a dataset of the batches' rows from one step to another (None: without end)."""
         tf = tensorflow_for_input()
         count = rows.stop - rows.start
         width = self.canvas.widths[0] if len(self.canvas.widths) == 1 else None
         steps = tf.data.Dataset.from_generator(
-            lambda: self._steps(plan, rows, start, stop=stop),
+            lambda: self._steps(members, rows, start, stop=stop),
             output_signature=(
                 tf.TensorSpec((count, self.canvas.height, width, 1), tf.uint8),
-                tf.TensorSpec((count, self.labels.shape[1]), tf.int32),
+                tf.TensorSpec((count, self._longest_label()), tf.int32),
                 tf.TensorSpec((), tf.int64),
             ),
         )
@@ -257,13 +317,19 @@ class Batches:
 
         return steps.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
-    def _steps(self, plan, rows, start, *, stop):
+    def _longest_label(self):
+        return max(batches.labels.shape[1] for batches in (self, self.replay) if batches)
+
+    def _steps(self, members, rows, start, *, stop):
         """Yields canvases that are not augmented, labels and step."""
         step = start
         while stop is None or step < stop:
-            chosen = plan.step(step)[rows]
-            canvases = np.stack([self._canvas(index) for index in chosen])
-            yield canvases, self.labels[chosen], np.int64(step)
+            chosen = members(step)[rows]
+            canvases = np.stack([batches._canvas(index) for batches, index in chosen])
+            labels = np.full((len(chosen), self._longest_label()), BLANK, np.int32)
+            for row, (batches, index) in zip(labels, chosen, strict=True):
+                row[: batches.labels.shape[1]] = batches.labels[index]
+            yield canvases, labels, np.int64(step)
             step += 1
 
     def _canvas(self, index):
@@ -300,6 +366,33 @@ def _rows_of_shard(batch_size, shard):
         )
     rows = batch_size // processes
     return slice(rank * rows, (rank + 1) * rows)
+
+
+def _plan_each_width(batches):
+    """Yields each canvas width, the images that have it, and a plan over them alone."""
+    for width in np.unique(batches.widths):
+        members = np.flatnonzero(batches.widths == width)
+        plan = BatchPlan(
+            batches.widths[members], batches.batch_size, seed=batches.seed, shuffle=batches.shuffle
+        )
+        yield width, (members, plan)
+
+
+def _count_replayed(batch_size, fraction, *, has_replay):
+    """Returns how many images of a batch are replayed."""
+    count = round(batch_size * fraction)
+    if has_replay != (fraction > 0):
+        found = "records to replay, but" if has_replay else "no records to replay, and"
+        raise ValueError(
+            f"There are {found} replay_fraction is {fraction}. Expected both, `replay` and a "
+            "fraction above 0, or neither."
+        )
+    if has_replay and not 0 < count < batch_size:
+        raise ValueError(
+            f"replay_fraction {fraction} of a batch of {batch_size} are {count} images. Expected "
+            f"from 1 to {batch_size - 1}: take another fraction or a larger batch."
+        )
+    return count
 
 
 def _pad(ids):

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-@check_arguments(batch_size=COUNT, seed=SEED, augment=FRACTION, random_erasing=FRACTION)
+@check_arguments(
+    batch_size=COUNT,
+    seed=SEED,
+    augment=FRACTION,
+    random_erasing=FRACTION,
+    replay_fraction=FRACTION,
+)
 def open_batches(
     folder: str | os.PathLike,
     *,
@@ -31,6 +37,9 @@ def open_batches(
     seed: int = 0,
     augment: float = 0.0,
     random_erasing: float = 0.0,
+    protocol: str = "exact",
+    replay: str | os.PathLike | None = None,
+    replay_fraction: float = 0.0,
 ) -> tuple[Batches, Batches]:
     """Opens the records of a run to train on and to validate on.
 
@@ -42,6 +51,10 @@ def open_batches(
         seed: Of the order and the augmentation. Defaults to `0`.
         augment: Strength from 0 to 1 of the augmentation, see `Batches`. Defaults to `0.0`.
         random_erasing: Fraction of images that lose a strip, see `Batches`. Defaults to `0.0`.
+        protocol: The rule by which labels are compared, see `Batches`. Defaults to `"exact"`.
+        replay: Folder of a set that comes again while this one is learned, see `Batches`. Defaults
+            to `None`.
+        replay_fraction: Its fraction of each training batch. Defaults to `0.0`.
 
     Returns:
         The `Batches` to train on, shuffled and augmented, and those to validate on.
@@ -60,8 +73,10 @@ def open_batches(
     folder = pathlib.Path(folder)
     train, validation = (open_records(folder / name) for name in ("train", "validation"))
     char_dict, canvas = _checked_against(train)
-    settings = {"batch_size": batch_size, "seed": seed}
+    settings = {"batch_size": batch_size, "seed": seed, "protocol": protocol}
     changes = {"shuffle": True, "augment": augment, "random_erasing": random_erasing}
+    if replay:
+        changes |= {"replay": open_records(replay), "replay_fraction": replay_fraction}
     return (
         Batches(train, char_dict, canvas, **settings, **changes),
         Batches(validation, char_dict, canvas, **settings),

@@ -68,6 +68,13 @@ def data_settings(batches: Batches, validation: Batches) -> dict[str, Any]:
     Returns:
         Plain dict.
     """
+    # Missing rather than None, so that runs without replay continue from states of before.
+    replay = {}
+    if batches.replay is not None:
+        replay = {
+            "replay": batches.replay.records.fingerprint[:16],
+            "replay_fraction": batches.replay_fraction,
+        }
     return {
         "batch_size": batches.batch_size,
         "seed": batches.seed,
@@ -77,6 +84,7 @@ def data_settings(batches: Batches, validation: Batches) -> dict[str, Any]:
         "protocol": batches.protocol,
         "records": batches.records.fingerprint[:16],
         "validation": validation.records.fingerprint[:16],
+        **replay,
     }
 
 
