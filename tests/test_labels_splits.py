@@ -1,12 +1,14 @@
 """Splits of samples by a hash of their names, and splits with labels of their own."""
 
+import collections
+import logging
 import re
 import subprocess
 import sys
 
 import pytest
 
-from crnn_keras.data.labels import Sample, assign_split, read_splits, split_samples
+from crnn_keras.data.labels import Sample, assign_split, make_folds, read_splits, split_samples
 
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -146,9 +148,136 @@ def test_a_split_is_the_same_for_the_same_seed_only():
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_an_empty_split_is_an_error(count):
-    with pytest.raises(ValueError, match=rf"{count} samples.*fraction of 0\."):
+def test_fewer_images_than_splits_are_an_error_that_says_how_many_are_needed(count):
+    with pytest.raises(ValueError, match=rf"^{count} images.*train, validation, test.*least 3 "):
         split_samples(_samples(count), FRACTIONS, seed=0)
+    splits = split_samples(_samples(count), FRACTIONS, seed=0, allow_empty=True)
+    assert sum(map(len, splits.values())) == count
+
+
+def _sizes(splits):
+    return {name: len(split) for name, split in splits.items()}
+
+
+@pytest.mark.parametrize(
+    ("count", "least", "train"),
+    [(3, 1, 1), (4, 1, 2), (9, 1, 7), (10, 2, 6), (24, 4, 16), (25, 5, 13), (60, 5, 40)],
+)
+def test_no_split_of_a_small_set_has_too_few_and_the_training_keeps_most(count, least, train):
+    samples = _samples(count)
+    for seed in range(50):
+        splits = split_samples(samples, FRACTIONS, seed)
+        sizes = _sizes(splits)
+        assert min(sizes.values()) >= least and sizes["train"] >= train, (seed, sizes)
+        assert sizes["train"] == max(sizes.values())
+        assert sorted(s.image for split in splits.values() for s in split) == sorted(
+            s.image for s in samples
+        )
+
+
+def test_images_moved_to_a_small_split_depend_on_names_and_seed_alone():
+    samples = _samples(30)
+    splits = split_samples(samples, FRACTIONS, 0)
+    assert _sizes(splits) == {"train": 20, "validation": 5, "test": 5}
+    other = split_samples(samples[::-1], FRACTIONS, 0)
+    assert {n: split[::-1] for n, split in other.items()} == splits
+    assert split_samples(samples, FRACTIONS, 1) != splits
+
+
+def test_what_the_hash_put_into_a_small_split_stays_there():
+    samples = _samples(40)
+    for seed in range(20):
+        splits = split_samples(samples, FRACTIONS, seed)
+        for name in ("validation", "test"):
+            hashed = {s for s in samples if assign_split(s.identity, FRACTIONS, seed) == name}
+            assert hashed <= set(splits[name])
+
+
+def test_most_images_keep_their_split_when_one_joins_a_small_set():
+    moved = 0
+    for seed in range(50):
+        before = split_samples(_samples(30), FRACTIONS, seed)
+        after = split_samples(_samples(31), FRACTIONS, seed)
+        moved += sum(len(set(before[name]) - set(after[name])) for name in FRACTIONS)
+    assert moved < 50
+
+
+def test_samples_of_one_image_stay_together_when_they_are_moved():
+    samples = [Sample(f"images/{i // 3}.png", str(i), f"line {i}") for i in range(36)]
+    splits = split_samples(samples, FRACTIONS, 3)
+    images = [{s.image for s in split} for split in splits.values()]
+    assert sum(map(len, images)) == 12 and set.union(*images) == {s.image for s in samples}
+    assert [len(own) >= 2 for own in images] == [True] * 3
+
+
+def test_a_split_without_a_fraction_gets_no_image():
+    fractions = {"train": 0.9, "validation": 0.1, "test": 0}
+    sizes = _sizes(split_samples(_samples(20), fractions, 0))
+    assert sizes["test"] == 0 and sizes["validation"] >= 5
+
+
+def test_the_largest_split_gives_whatever_its_name():
+    sizes = _sizes(split_samples(_samples(100), {"train": 0.01, "test": 0.99}, 0))
+    assert sizes == {"train": 5, "test": 95}
+
+
+def test_moved_images_are_counted_in_the_log(caplog):
+    with caplog.at_level(logging.INFO, "crnn_keras"):
+        split_samples(_samples(30), FRACTIONS, 0)
+        assert [r.getMessage() for r in caplog.records] == [
+            "30 images make small splits: moved by count 2 to validation (now 5)."
+        ]
+        caplog.clear()
+        split_samples(_samples(300), FRACTIONS, 0)
+    assert not caplog.records
+
+
+def test_each_image_is_tested_in_one_fold():
+    samples = _samples(61)
+    found = make_folds(samples, 5, seed=0)
+    assert [list(fold) for fold in found] == [["train", "validation", "test"]] * 5
+    assert sorted(len(fold["test"]) for fold in found) == [12, 12, 12, 12, 13]
+    tested = collections.Counter(s for fold in found for s in fold["test"])
+    assert tested == dict.fromkeys(samples, 1)
+    for fold in found:
+        images = [s.image for split in fold.values() for s in split]
+        assert sorted(images) == sorted(s.image for s in samples)
+        assert len(fold["validation"]) >= 5 and len(fold["train"]) > 30
+
+
+def test_folds_depend_on_names_and_seed_alone():
+    samples = _samples(40)
+    found, other = make_folds(samples, 4, seed=2), make_folds(samples[::-1], 4, seed=2)
+    for fold, same in zip(found, other, strict=True):
+        assert fold == {name: split[::-1] for name, split in same.items()}
+    assert make_folds(samples, 4, seed=3) != found
+
+
+def test_samples_of_one_image_are_in_one_fold():
+    samples = [Sample(f"images/{i // 4}.png", str(i), f"line {i}") for i in range(44)]
+    found = make_folds(samples, 3, seed=0)
+    assert sorted(len(fold["test"]) for fold in found) == [12, 16, 16]
+    for fold in found:
+        images = [{s.image for s in split} for split in fold.values()]
+        assert sum(map(len, images)) == 11
+
+
+@pytest.mark.parametrize(("count", "folds"), [(0, 2), (2, 2), (3, 2), (4, 5)])
+def test_too_few_images_for_folds_are_an_error(count, folds):
+    with pytest.raises(ValueError, match=f"^{count} images are too few for {folds} folds"):
+        make_folds(_samples(count), folds, seed=0)
+
+
+@pytest.mark.parametrize(("count", "folds"), [(3, 3), (4, 2), (5, 5)])
+def test_the_fewest_images_that_make_folds(count, folds):
+    found = make_folds(_samples(count), folds, seed=0)
+    assert all(split for fold in found for split in fold.values())
+
+
+@pytest.mark.parametrize("folds", [0, 1, 2.5, "5", None, True])
+def test_folds_are_at_least_two(folds):
+    with pytest.raises(ValueError, match="folds is"):
+        make_folds(_samples(9), folds, seed=0)
 
 
 @pytest.fixture
@@ -267,11 +396,3 @@ def test_labels_without_a_usable_row_name_the_first_issue(tmp_path):
     path.write_text("")
     with pytest.raises(ValueError, match=r"labels\.tsv"):
         read_splits(path, FRACTIONS, seed=0)
-
-
-def test_an_empty_split_is_an_error_unless_it_is_allowed():
-    fractions = {"train": 0.5, "test": 0.5}
-    with pytest.raises(ValueError, match="1 samples are too few: the split"):
-        split_samples(_samples(1), fractions, 0)
-    splits = split_samples(_samples(1), fractions, 0, allow_empty=True)
-    assert sorted(map(len, splits.values())) == [0, 1]

@@ -11,7 +11,7 @@
 | `parquet`, `webdataset`, `lmdb` | layouts that hold the images too; `shards` of the first two |
 | `synth90k`, `iiit5k`, `svt`, `icdar`, `paddleocr`, `doctr`, `mmocr`, `iam` | of data sets |
 | `lexicon` | lists of words that belong to single images |
-| `splits` | `read_splits`, `split_samples`: train, validation and test |
+| `splits` | `read_splits`, `split_samples`: train, validation and test; `make_folds` |
 
 To add a layout:
 
@@ -31,7 +31,7 @@ To add a layout:
 from crnn_keras.data.labels.lexicon import read_lexicon
 from crnn_keras.data.labels.read import LAYOUTS, SampleStream, read_samples, stream_samples
 from crnn_keras.data.labels.sample import LabelledSet, Sample, check_label
-from crnn_keras.data.labels.splits import assign_split, read_splits, split_samples
+from crnn_keras.data.labels.splits import assign_split, make_folds, read_splits, split_samples
 
 __all__ = [
     "LAYOUTS",
@@ -40,6 +40,7 @@ __all__ = [
     "SampleStream",
     "assign_split",
     "check_label",
+    "make_folds",
     "read_lexicon",
     "read_samples",
     "read_splits",
