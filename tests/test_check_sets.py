@@ -166,9 +166,11 @@ def test_splits_that_are_too_small_say_what_follows():
         ("split validation", "few images to measure"),
         ("split test", "empty split"),
     ]
-    assert "58 images" in found["split train"].reason
-    assert 'start = "words"' in found["split train"].reason
-    assert "98 percentage points" in found["split validation"].reason
+    train, validation = (found[f"split {name}"].reason for name in ("train", "validation"))
+    for fact in ("58 images", "1,000", "fine-tune --labels PATH --run mine", 'start = "words"'):
+        assert fact in train
+    for fact in ("validation has 1 image:", "98 percentage points", "--folds 5"):
+        assert fact in validation
     assert {issue.severity for issue in found.values()} == {"warning"}
 
 

@@ -59,9 +59,10 @@ ADVICE = {
     "invisible character": "Remove it, unless the script needs it: no model can see it.",
     # The set as a whole.
     "empty split": "Add images to it, or give it a larger fraction.",
-    "few training images": 'Fine-tune a shipped reader (start = "words") instead of training from '
-    "fresh weights, and add images, for example rendered ones.",
-    "few images to measure": "Measure on more images, or state the interval beside the accuracy.",
+    "few training images": "crnn-keras fine-tune --labels PATH --run mine does so; notebook 04 "
+    'with start = "words".',
+    "few images to measure": "Give folds=5 (crnn-keras fine-tune --labels PATH --run mine --folds "
+    "5), so that every image is tested once, or more images.",
     "labels hardly differ": "Were labels taken from names such as IMG_0001.jpg? Write what each "
     "image shows.",
     "labels are numbers of classes": "Nothing, if the images show these numbers; else write "

@@ -43,15 +43,15 @@ def find_small_splits(sizes: Mapping[str, int]) -> list[Issue]:
             issues.append(make_issue("empty split", where, f"{name} has no usable row"))
         elif name == TRAINING and size < FEW_TO_TRAIN:
             fact = (
-                f"{counted(size, 'image')} to train on: from fresh weights at least "
-                f"{FEW_TO_TRAIN:,} are needed, better ten times as many"
+                f"{counted(size, 'image')} to train on: begin from a shipped reader. Fresh weights "
+                f"need at least {FEW_TO_TRAIN:,}, better ten times as many"
             )
             issues.append(make_issue("few training images", where, fact))
         elif name != TRAINING and size < FEW_TO_MEASURE:
             points = 98 / math.sqrt(size)
             fact = (
-                f"{counted(size, 'image')} in {name}: a word accuracy measured on them may be "
-                f"wrong by {points:.0f} percentage points (95 % interval at 50 %)"
+                f"the {name} has {counted(size, 'image')}: a word accuracy measured on so few may "
+                f"be wrong by {points:.0f} percentage points (95 % interval at 50 %)"
             )
             issues.append(make_issue("few images to measure", where, fact))
     return issues
