@@ -41,6 +41,8 @@ lint: install  ## Check the style
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
+# The run that the notebooks have by default: keep_outputs.py takes no other.
+notebooks: RUN = lesson
 notebooks: walkthrough  ## Run the walkthrough and keep its outputs in notebooks/
 	$(PY) tests/keep_outputs.py reports/$(RUN)
 

@@ -1,6 +1,6 @@
 """Copies the outputs of executed notebooks into `notebooks/`, without what differs in each run.
 
-python tests/keep_outputs.py reports/walkthrough
+python tests/keep_outputs.py reports/lesson
 """
 
 import os

@@ -257,6 +257,13 @@ def test_figures_are_kept_small_and_shown(tmp_path, monkeypatch):
     assert (image.format, image.mode) == ("PNG", "P")
 
 
+def test_a_caption_describes_a_figure_instead_of_its_title(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = NotebookRun("02_prepare_data", "mine").show(Figure(), "pairs", caption="Pairs of é")
+    path = tmp_path / "reports/mine/figures/02_prepare_data_pairs.png"
+    assert shown.alt == PIL.Image.open(path).info["Title"] == "Pairs of é"
+
+
 @pytest.mark.parametrize(("title", "text"), [("Loss (&é)", "Loss (&é)"), ("", "loss curves")])
 def test_a_figure_is_described_by_its_title_or_its_name(tmp_path, monkeypatch, title, text):
     shown = shown_figure(tmp_path, monkeypatch, title)

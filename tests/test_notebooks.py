@@ -355,9 +355,9 @@ def test_the_exercises_of_notebook_04_can_be_done_as_written(workspace, run_cell
 
 
 def test_the_exercise_of_notebook_07_can_be_done_as_written(workspace, run_cells, capsys):
-    run_cells("07_chinese", run="walkthrough", lines=200, epochs=1)
+    run_cells("07_chinese", run="lesson", lines=200, epochs=1)
     capsys.readouterr()
-    start = "data/walkthrough/chinese/train/model.keras"
+    start = "data/lesson/chinese/train/model.keras"
     run_cells("07_chinese", run="chinese_200", size=200, start=start, lines=200, epochs=1)
     assert "100 characters stay, 100 are new, 0 are dropped" in capsys.readouterr().out
 
@@ -371,7 +371,7 @@ def test_papermill_passes_text_too(workspace):
         kernel_name="python3",
         progress_bar=False,
     )
-    results = json.loads((workspace / "reports/walkthrough/results.json").read_text())
+    results = json.loads((workspace / "reports/lesson/results.json").read_text())
     sizes = results["02_prepare_data"]
     total = sum(sizes[f"{split}_records"] for split in ("train", "validation", "test"))
     assert total == 300 and sizes["test_records"] > sizes["validation_records"]

@@ -14,6 +14,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from crnn_keras.cli.main import make_parser
+from crnn_keras.notebook import walkthrough
+
 ROOT = pathlib.Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
@@ -373,3 +376,11 @@ def test_a_function_takes_at_most_three_arguments_by_position(path):
             given = [a.arg for a in node.args.posonlyargs + node.args.args]
             given = [argument for argument in given if argument not in ("self", "cls")]
             assert len(given) <= 3, f"{name}, line {node.lineno}: {node.name} takes {given}"
+
+
+def test_a_student_in_lab_does_not_write_into_the_run_of_the_walkthrough():
+    runs = {walkthrough.read_parameters(path)["run"] for path in NOTEBOOKS}
+    makefile = (ROOT / "Makefile").read_text()
+    assert runs == {"lesson"} and "notebooks: RUN = lesson" in makefile
+    options = make_parser().parse_args(["walkthrough"])
+    assert options.run == "walkthrough" == re.search(r"^RUN \?= (\w+)$", makefile, re.MULTILINE)[1]

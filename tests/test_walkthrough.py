@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -249,3 +250,58 @@ def test_a_kernel_that_dies_is_an_error_too(notebooks, tmp_path):
     assert "reports/mine/05_five.ipynb" in str(caught.value)
     page = (tmp_path / "reports/mine/index.html").read_text()
     assert "Its kernel ended" in page and "<td>stopped</td>" in page
+
+
+@pytest.fixture
+def committed(notebooks):
+    """Folder of notebooks that are committed to Git; a function runs Git in it."""
+    if not shutil.which("git"):
+        pytest.skip("git is missing")
+
+    def git(*words):
+        own = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *own, *words], cwd=notebooks, check=True, capture_output=True)
+
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "notebooks")
+    return notebooks
+
+
+def test_defaults_that_were_saved_in_lab_are_named(committed, tmp_path, capsys):
+    changed = CELL.replace("epochs = 4", "epochs = 2").replace("False", "True") + "\nnew = 1"
+    changed = changed.replace('"walkthrough"', '"mine"')
+    path = write_notebook(committed / "04_four.ipynb", changed, "epochs, clean")
+    found = walkthrough.edited_parameters(path)
+    assert found.pop("run") == "run = 'mine' here, 'walkthrough' committed"
+    lines = ["epochs = 2 here, 4 committed", "clean = True here, False committed"]
+    assert list(found.values()) == lines
+    assert walkthrough.edited_parameters(committed / "01_one.ipynb") == {}
+    # What is passed is no default.
+    walkthrough.run_notebooks("x", {"clean": "yes"}, ["1", "4"], notebooks=committed)
+    shown = [line for line in capsys.readouterr().err.splitlines() if "committed" in line]
+    assert shown == [f"04_four: {lines[0]}"]
+    assert (tmp_path / "reports/x/index.html").read_text().count(f"{lines[0]}.") == 1
+
+
+@pytest.mark.parametrize("reason", ["no repository", "no commit", "no git", "no notebook there"])
+def test_without_a_committed_notebook_nothing_is_compared(notebooks, monkeypatch, reason):
+    if reason != "no repository" and not shutil.which("git"):
+        pytest.skip("git is missing")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(notebooks.parent.parent))
+    path = notebooks / "04_four.ipynb"
+    own = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    steps = {
+        "no commit": [["init"]],
+        "no git": [["init"], ["add", "."], [*own, "commit", "-m", "x"]],
+        "no notebook there": [["init"], ["add", "."], [*own, "commit", "-m", "x"]],
+    }
+    if reason == "no notebook there":
+        path.write_text("{}")
+    for words in steps.get(reason, []):
+        subprocess.run(["git", *words], cwd=notebooks, check=True, capture_output=True)
+    write_notebook(path, CELL.replace("4", "5"))
+    if reason == "no git":
+        assert walkthrough.edited_parameters(path)
+        monkeypatch.setenv("PATH", str(notebooks))
+    assert walkthrough.edited_parameters(path) == {}

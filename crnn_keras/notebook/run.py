@@ -65,21 +65,21 @@ class NotebookRun:
         """Returns the folder of what people read: executed notebooks, figures, `results.json`."""
         return pathlib.Path("reports") / self.name
 
-    def show(self, figure: Figure, name: str) -> IPython.display.Image:
+    def show(self, figure: Figure, name: str, *, caption: str = "") -> IPython.display.Image:
         """Saves a figure in the run's reports and shows it.
-
-        The figure's title becomes the image's alternative text, and its caption on the run's page.
 
         Args:
             figure: A matplotlib `Figure`.
             name: Name of the image, without suffix.
+            caption: The image's alternative text, and its caption on the run's page. Defaults to
+                `""`: the figure's title.
 
         Returns:
             The image, for Jupyter to show.
         """
         from IPython.display import Image
 
-        title = _title(figure) or name.replace("_", " ")
+        title = caption or _title(figure) or name.replace("_", " ")
         saved, content = io.BytesIO(), io.BytesIO()
         figure.savefig(saved, format="png")
         info = PIL.PngImagePlugin.PngInfo()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,9 @@ Parameters = Mapping[str, object]
 
 # What nbformat raises of a file that is no notebook, or of one half written.
 _DAMAGED = (ValueError, KeyError, AttributeError, TypeError, nbformat.ValidationError)
-_FAILURE = "failure"
+_FAILURE, _EDITED = "failure", "edited"
+# Git answers at once, unless its folder is on a disk that is away.
+_GIT_SECONDS = 10
 # Fewer images than this make an interval too wide to compare readers by.
 _FEW_IMAGES = 100
 
@@ -86,7 +89,7 @@ def assign_parameters(
     Raises:
         ParameterError: No notebook has a parameter of that name, or the value cannot be converted.
     """
-    defaults = {path: _defaults(path) for path in notebooks}
+    defaults = {path: read_parameters(path) for path in notebooks}
     known = sorted(set().union(*defaults.values()))
     check_names(parameters, known, "The notebooks have")
     return {
@@ -104,8 +107,9 @@ def run_notebooks(
 ) -> pathlib.Path:
     """Runs notebooks with papermill; the executed copies go to `reports/<run>/`.
 
-    What the notebooks print goes to stderr. The page about the run is written at the end, and if a
-    notebook fails.
+    What the notebooks print goes to stderr. A default that is not the committed one, such as a
+    value that was saved in JupyterLab, is in force and is named on stderr and on the page. The page
+    about the run is written at the end, and if a notebook fails.
 
     Args:
         run: Name of the run.
@@ -133,9 +137,13 @@ def run_notebooks(
     for path, own in assigned.items():
         started = time.monotonic()
         print(f"== {path.name}", file=sys.stderr, flush=True)
-        named = {"run": run} if _defaults(path).get("run", run) != run else {}
+        named = {"run": run} if read_parameters(path).get("run", run) != run else {}
+        edited = edited_parameters(path)
+        edited = [line for name, line in edited.items() if name not in own.keys() | {"run"}]
+        for line in edited:
+            print(f"{path.stem}: {line}", file=sys.stderr, flush=True)
         try:
-            _execute(path, folder / path.name, own | named)
+            _execute(path, folder / path.name, own | named, edited=edited)
         except NotebookError as error:
             # The page is a help; what failed is the notebook.
             with contextlib.suppress(OSError):
@@ -145,6 +153,58 @@ def run_notebooks(
         print(f"== {path.name} took {seconds:.0f} s", file=sys.stderr, flush=True)
     write_page(folder)
     return folder
+
+
+def read_parameters(path: pathlib.Path) -> dict[str, object]:
+    """Reads the parameters of a notebook and their defaults.
+
+    Args:
+        path: Path of the notebook.
+
+    Returns:
+        Dict of `name: default`; empty if it has no cell of parameters.
+
+    Raises:
+        ValueError: The file is no notebook, or its parameters are no literals.
+    """
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except _DAMAGED as error:
+        raise ValueError(f"{path} is not a notebook: {' '.join(str(error).split())}") from None
+    defaults = _defaults(notebook)
+    if defaults is None:
+        raise ValueError(f"{path}: the cell of parameters assigns something other than literals.")
+    return defaults
+
+
+def edited_parameters(path: pathlib.Path) -> dict[str, str]:
+    """Compares the defaults of a notebook with those that are committed to Git.
+
+    Args:
+        path: Path of the notebook.
+
+    Returns:
+        Dict of `name: sentence` such as `"batch_size = 32 here, 64 committed"` for each default
+        that differs; empty if Git does not know the notebook.
+    """
+    command = ["git", "-C", str(path.parent), "cat-file", "blob", f"HEAD:./{path.name}"]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            check=True,
+            timeout=_GIT_SECONDS,
+            # What is not on this disk is not fetched.
+            env=os.environ | {"GIT_NO_LAZY_FETCH": "1"},
+        )
+        committed = _defaults(nbformat.reads(done.stdout.decode(), as_version=4)) or {}
+    except (OSError, subprocess.SubprocessError, *_DAMAGED):
+        return {}
+    return {
+        name: f"{name} = {value!r} here, {committed[name]!r} committed"
+        for name, value in read_parameters(path).items()
+        if name in committed and committed[name] != value
+    }
 
 
 def result_table(folder: str | os.PathLike) -> list[tuple[str, str]]:
@@ -239,32 +299,31 @@ def _result_rows(results: Mapping[str, Mapping], path: pathlib.Path) -> list[tup
     return rows
 
 
-def _defaults(path: pathlib.Path) -> dict[str, object]:
-    """Parameters of a notebook and their defaults."""
-    try:
-        cells = nbformat.read(path, as_version=4).cells
-    except _DAMAGED as error:
-        raise ValueError(f"{path} is not a notebook: {' '.join(str(error).split())}") from None
-    tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
-    defaults = read_defaults(tagged[0]) if tagged else {}
-    if defaults is None:
-        raise ValueError(f"{path}: the cell of parameters assigns something other than literals.")
-    return defaults
+def _defaults(notebook: nbformat.NotebookNode) -> dict[str, object] | None:
+    """Parameters of a notebook and their defaults; None if they are no literals."""
+    tagged = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    return read_defaults(tagged[0]) if tagged else {}
 
 
-def _execute(path: pathlib.Path, copy: pathlib.Path, parameters: Parameters) -> None:
+def _execute(
+    path: pathlib.Path, copy: pathlib.Path, parameters: Parameters, *, edited: Sequence[str]
+) -> None:
     try:
         with lock(copy, "the executed notebook"):
-            papermill.execute_notebook(
-                path,
-                copy,
-                parameters,
-                kernel_name="python3",
-                progress_bar=False,
-                stdout_file=sys.stderr,
-                # Without what it says about loopback TCP at its start and about its end.
-                extra_arguments=["--log-level=CRITICAL"],
-            )
+            try:
+                papermill.execute_notebook(
+                    path,
+                    copy,
+                    parameters,
+                    kernel_name="python3",
+                    progress_bar=False,
+                    stdout_file=sys.stderr,
+                    # Without what it says about loopback TCP at its start and about its end.
+                    extra_arguments=["--log-level=CRITICAL"],
+                )
+            finally:
+                if edited:
+                    _note(copy, **{_EDITED: edited})
     except papermill.PapermillExecutionError as error:
         cell = f"[{error.exec_count}] ({error.source.strip().partition(chr(10))[0]})"
         raise NotebookError(
@@ -273,7 +332,7 @@ def _execute(path: pathlib.Path, copy: pathlib.Path, parameters: Parameters) -> 
         ) from error
     except (nbclient.exceptions.DeadKernelError, NoSuchKernel) as error:
         failure = f"Its kernel ended or cannot be started, as when memory is short. {error}"
-        _note_failure(copy, failure)
+        _note(copy, **{_FAILURE: failure})
         raise NotebookError(f"{path.name} stopped. {failure} The executed copy: {copy}.") from error
 
 
@@ -291,6 +350,7 @@ def _describe(notebook: nbformat.NotebookNode, path: pathlib.Path) -> dict[str, 
         "parameters": ", ".join(f"{k} = {v!r}" for k, v in own.get("parameters", {}).items()),
         "figures": [{"file": figure.name, "caption": _caption(figure)} for figure in figures],
         "failure": failure,
+        "edited": [str(line) for line in own.get(_EDITED, ())],
     }
 
 
@@ -309,11 +369,11 @@ def _failure(notebook: nbformat.NotebookNode) -> str:
     return "Not executed to its end." if unfinished else ""
 
 
-def _note_failure(copy: pathlib.Path, failure: str) -> None:
-    """Notes in an executed copy what papermill does not: that its kernel died."""
+def _note(copy: pathlib.Path, **facts: object) -> None:
+    """Notes in an executed copy what papermill does not, such as that its kernel died."""
     with contextlib.suppress(OSError, *_DAMAGED):
         notebook = nbformat.read(copy, as_version=4)
-        notebook.metadata.setdefault("papermill", {})[_FAILURE] = failure
+        notebook.metadata.setdefault("papermill", {}).update(facts)
         files.write_atomic(copy, nbformat.writes(notebook).encode())
 
 
