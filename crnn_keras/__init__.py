@@ -43,6 +43,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "synth.style": ["Style"],
         "data.labels.read": ["read_samples"],
         "data.labels.splits": ["read_splits"],
+        "data.labels.write": ["write_labels"],
         "data.check.check": ["check_splits"],
         "data.records.manifest": ["open_records"],
         "data.batches": ["Batches"],
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from crnn_keras.data.check.check import check_splits as check_splits
     from crnn_keras.data.labels.read import read_samples as read_samples
     from crnn_keras.data.labels.splits import read_splits as read_splits
+    from crnn_keras.data.labels.write import write_labels as write_labels
     from crnn_keras.data.open import open_batches as open_batches
     from crnn_keras.data.records.manifest import open_records as open_records
     from crnn_keras.evaluation.confidence.labelled import calibrate as calibrate

@@ -130,6 +130,8 @@ _LABELS = {
     "paddleocr": 'a.png\tone\n["b.png", "c.png"]\ttwo\n',
     "synth90k": "./1/2/3_one_0.jpg 0\n./1/2/4_two_1.jpg 1\n",
     "doctr": '{"a.png": "one", "b/c.png": "two words"}',
+    "label_studio": '[{"id": 1, "data": {"ocr": "a.png"}, "annotations": [{"result": [{"type": '
+    '"textarea", "value": {"text": ["one"]}}]}]}, {"image": "b.png", "text": "two"}]',
     "svt": "<tagset><image><imageName>a.png</imageName><lex>ONE,TWO</lex><taggedRectangles>"
     '<taggedRectangle x="1" y="2" width="9" height="8"><tag>ONE</tag></taggedRectangle>'
     "</taggedRectangles></image></tagset>",
@@ -139,6 +141,7 @@ _LABELS = {
 }
 _NAMES = {
     "doctr": "labels.json",
+    "label_studio": "label_studio.json",
     "svt": "test.xml",
     "iam": "words.txt",
     "synth90k": "annotation.txt",
@@ -150,7 +153,7 @@ def _label_inputs(layout):
     encodings = ("utf-8", "utf-8-sig", "utf-16", "gb18030")
     seeds = [text.encode(encoding) for encoding in encodings] + [(text * 20).encode()]
     damaged = mutations.damaged_bytes(seeds, [line.encode() for line in text.splitlines()])
-    if layout == "doctr":
+    if layout in ("doctr", "label_studio"):
         return damaged | mutations.damaged_json([json.loads(text)])
     return damaged
 

@@ -18,6 +18,7 @@ ADVICE = {
     "quotation mark missing": "Put the label in quotation marks, as its data set does.",
     "not JSON": "Write one JSON object a line.",
     "label is not text": "Write the label as text.",
+    "no annotation": "Label the task, or leave it out of the export.",
     "overlong label": "Correct the row: is a line break or a quotation mark missing?",
     "control character": "Write the label again, or state the encoding of the file.",
     "not UTF-8": "Rename the file, or write the label again, in UTF-8.",

@@ -10,6 +10,8 @@
 | `sample_txt`, `tables`, `jsonl`, `file_name`, `pairs` | layouts of one's own labels |
 | `parquet`, `webdataset`, `lmdb` | layouts that hold the images too; `shards` of the first two |
 | `synth90k`, `iiit5k`, `svt`, `icdar`, `paddleocr`, `doctr`, `mmocr`, `iam` | of data sets |
+| `label_studio` | of Label Studio |
+| `write` | `write_labels`: tables, pairs, lists and JSON for other tools |
 | `lexicon` | lists of words that belong to single images |
 | `splits` | `read_splits`, `split_samples`: train, validation and test; `make_folds` |
 
@@ -32,9 +34,11 @@ from crnn_keras.data.labels.lexicon import read_lexicon
 from crnn_keras.data.labels.read import LAYOUTS, SampleStream, read_samples, stream_samples
 from crnn_keras.data.labels.sample import LabelledSet, Sample, check_label
 from crnn_keras.data.labels.splits import assign_split, make_folds, read_splits, split_samples
+from crnn_keras.data.labels.write import WRITABLE, write_labels
 
 __all__ = [
     "LAYOUTS",
+    "WRITABLE",
     "LabelledSet",
     "Sample",
     "SampleStream",
@@ -46,4 +50,5 @@ __all__ = [
     "read_splits",
     "split_samples",
     "stream_samples",
+    "write_labels",
 ]

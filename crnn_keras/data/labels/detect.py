@@ -7,7 +7,17 @@ import os
 import pathlib
 import re
 
-from crnn_keras.data.labels import file_name, iam, icdar, lmdb, mmocr, pairs, parquet, webdataset
+from crnn_keras.data.labels import (
+    file_name,
+    iam,
+    icdar,
+    label_studio,
+    lmdb,
+    mmocr,
+    pairs,
+    parquet,
+    webdataset,
+)
 from crnn_keras.data.labels.sample_txt import PATH_THEN_LABEL
 from crnn_keras.data.labels.source import IMAGE_COLUMNS, SUFFIX_PATTERN, TEXT_COLUMNS, Source
 from crnn_keras.data.labels.tables import SEPARATOR_LINE
@@ -29,6 +39,7 @@ _NAMES = {
     "paddleocr": r"rec_gt.*\.txt|labels\.txt",
     "doctr": r"labels\.json",
     "mmocr": r"textrecog_.*\.json",
+    "label_studio": r"project-\d+-at-.*\.json|label_studio.*\.json",
     "iam": r"words\.txt|lines\.txt|sentences\.txt",
 }
 _BY_SUFFIX = {
@@ -41,7 +52,7 @@ _BY_SUFFIX = {
     **dict.fromkeys(webdataset.TAR_SUFFIXES, "webdataset"),
     ".xml": "svt",
 }
-_BINARY = ("iiit5k", "svt", "doctr", "mmocr", "lmdb", "parquet", "webdataset")
+_BINARY = ("iiit5k", "svt", "doctr", "mmocr", "label_studio", "lmdb", "parquet", "webdataset")
 # Layouts that read all of a folder.
 _WHOLE_FOLDERS = (*file_name.LAYOUTS, "pairs", "lmdb", "parquet", "webdataset")
 _SYNTH90K = re.compile(r".*[0-9]+_[^_/\\]+_([0-9]+)\.\w+\s+\1")
@@ -225,6 +236,8 @@ def _detect_json(path, encoding):
         start = file.read(_WIDTH)
     if mmocr.START.match(start):
         return "mmocr", "it begins with metainfo or data_list"
+    if label_studio.START.match(start):
+        return "label_studio", "it is a list of objects"
     lines = [line for line in start.splitlines() if not line.isspace()]
     several = len(lines) > 1 and all(map(_is_object, lines[:2]))
     return ("jsonl", "each line is an object") if several else ("doctr", "it ends in .json")

@@ -14,6 +14,7 @@ from crnn_keras.data.labels import (
     icdar,
     iiit5k,
     jsonl,
+    label_studio,
     lmdb,
     mmocr,
     paddleocr,
@@ -45,6 +46,7 @@ _ROWS = {
     "paddleocr": paddleocr.rows,
     "doctr": doctr.rows,
     "mmocr": mmocr.rows,
+    "label_studio": label_studio.rows,
     "iam": iam.rows,
     "pairs": pairs.rows,
     "parquet": parquet.rows,
@@ -105,8 +107,8 @@ def stream_samples(
 ) -> SampleStream:
     """Reads a label source row by row: memory does not grow with the label file.
 
-    Only the lexicon of Synth90k, the .mat of IIIT5K, the XML of SVT and the JSON of docTR are held
-    in memory. The images are not opened.
+    Only the lexicon of Synth90k, the .mat of IIIT5K, the XML of SVT and the JSON of docTR, MMOCR
+    and Label Studio are held in memory. The images are not opened.
 
     Args:
         path: see `read_samples`.
@@ -170,6 +172,7 @@ def read_samples(
     | `paddleocr` | `train_data/word_001.jpg<tab>text`, `["a.jpg", "b.jpg"]<tab>text` |
     | `doctr` | `labels.json`: `{"img.jpg": "text"}`, images in `images/` |
     | `mmocr` | `{"data_list": [{"img_path": "a.jpg", "instances": [{"text": "word"}]}]}` |
+    | `label_studio` | Label Studio's export as JSON, one text an image, or as JSON-MIN |
     | `iam` | IAM's `words.txt` or `lines.txt`, its images in `words/`, `lines/`, flat or beside |
     | `pairs` | `line_1.png` and `line_1.gt.txt`, or `line_1.txt` |
     | `parquet` | of Hugging Face: a column of images, one of texts; a file or a folder of shards |
