@@ -103,15 +103,12 @@ def _image_key(values: dict[str, Any]) -> str | None:
 
 def _annotated(task, name, where):
     """Returns what the annotations of a task say: its texts, or an `Issue`."""
-    annotations = [a for a in task.get("annotations") or [] if isinstance(a, dict)]
-    annotations = [a for a in annotations if not a.get("was_cancelled")]
+    annotations = [a for a in _dicts(task.get("annotations")) if not a.get("was_cancelled")]
     annotations = [a for a in annotations if a.get("ground_truth") is True] or annotations
     found = []
     for annotation in annotations:
-        results = annotation.get("result")
-        results = [r for r in results if isinstance(r, dict)] if isinstance(results, list) else []
-        values = [r.get("value") for r in results if r.get("type") == "textarea"]
-        values = [value for value in values if isinstance(value, dict)]
+        results = _dicts(annotation.get("result"))
+        values = _dicts([r.get("value") for r in results if r.get("type") == "textarea"])
         if len(values) > 1 or any(map(_is_box, values)):
             return _boxes(name, where)
         found += [value.get("text", "") for value in values]
@@ -122,6 +119,11 @@ def _annotated(task, name, where):
         reason = f"{name!r} has annotations that differ: {found!r:.200}. Keep the correct one."
         return Issue("conflicting labels", where, reason)
     return found[0]
+
+
+def _dicts(value):
+    """Returns the objects of a list of JSON; none if it is no list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _is_box(value):
