@@ -332,14 +332,14 @@ def test_state_of_an_earlier_format_is_named_at_once(two_states, caplog, found):
     state = files.read_json(file)
     state.pop("checksum")
     file.write_text(json.dumps({**state, "format": found}))
-    with pytest.raises(ValueError, match=f"000002 has the format {found}, expected 3"):
+    with pytest.raises(ValueError, match=f"000002 has the format {found}, expected 4"):
         load(two_states)
     assert not caplog.messages
 
 
 def test_state_of_a_later_format_is_named_rather_than_the_one_before_continued(two_states):
-    reseal(two_states, lambda state: state.update(format=4))
-    with pytest.raises(ValueError, match="000002 has the format 4, expected 3"):
+    reseal(two_states, lambda state: state.update(format=5))
+    with pytest.raises(ValueError, match="000002 has the format 5, expected 4"):
         load(two_states)
 
 
@@ -350,7 +350,7 @@ def test_settings_take_the_numbers_of_numpy(tmp_path):
     assert RunState(tmp_path, now).load(plain_variables()) == Progress(1)
 
 
-OWN = ", the run's own model.keras"
+OWN, OWN_LAST = ", the run's own model.keras", ", the run's own last.keras"
 
 
 @pytest.mark.parametrize(
@@ -366,6 +366,9 @@ OWN = ", the run's own model.keras"
         ("reader a", "reader a" + OWN, True),
         ("reader a" + OWN, "reader b", False),
         ("reader a", "reader b" + OWN, False),
+        ("reader a" + OWN_LAST, "reader b" + OWN_LAST, True),
+        ("reader a" + OWN_LAST, "reader b" + OWN, False),
+        ("reader a" + OWN_LAST, "reader a" + OWN, True),
     ],
 )
 def test_reader_that_a_run_began_with(saved, now, same):
@@ -387,7 +390,7 @@ def test_settings_that_differ_are_named_with_both_values(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [lambda state: state.pop("format"), lambda s: s.update(format=4)]
+    "change", [lambda state: state.pop("format"), lambda s: s.update(format=5)]
 )
 def test_state_of_another_version_is_refused(tmp_path, change):
     state, variables = saved_once(tmp_path)
@@ -396,7 +399,7 @@ def test_state_of_another_version_is_refused(tmp_path, change):
     change(content)
     files.write_json(file, content)
     found = content.get("format")
-    with pytest.raises(ValueError, match=f"{state.folder}/000001 .*{found}.* 3:.*model.keras"):
+    with pytest.raises(ValueError, match=f"{state.folder}/000001 .*{found}.* 4:.*model.keras"):
         RunState(tmp_path, {"seed": 1}).load(variables)
 
 

@@ -171,7 +171,8 @@ def test_history_file_has_a_line_for_each_epoch_and_every_column(finished):
 
 def test_run_folder_holds_the_model_the_history_and_the_last_two_states(finished):
     folder, _, _ = finished
-    assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "model.keras", "state"]
+    names = ["history.csv", "last.keras", "model.keras", "state"]
+    assert sorted(path.name for path in folder.iterdir()) == names
     states = sorted(path.name for path in (folder / "state").iterdir())
     assert states == ["000004", "000005"]
 
@@ -200,7 +201,7 @@ def test_finished_run_is_not_trained_again(finished, sixteen, char_dict, capsys)
     again, same = run(sixteen, folder, char_dict)
     assert same == history
     assert_same(arrays_of(again.weights), before)
-    assert f"{folder} continues after epoch 4 of 4" in capsys.readouterr().out
+    assert f"{folder} has ended after epoch 4 of 4. Nothing is trained." in capsys.readouterr().out
 
 
 def test_run_with_a_damaged_newest_state_still_ends_with_the_same_weights(

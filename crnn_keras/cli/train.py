@@ -66,6 +66,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="the largest; to fine-tune: 0.0005 (%(default)s)",
     )
     parser.add_argument(
+        "--patience",
+        type=number(NATURAL),
+        default=0,
+        metavar="EPOCHS",
+        help="without a better validation, after which the training ends; 0: never (%(default)s)",
+    )
+    parser.add_argument(
         "--precision",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
         default="float32",
@@ -122,6 +129,7 @@ def run(options: argparse.Namespace) -> int:
             optimizer=options.optimizer,
             schedule=options.schedule,
             learning_rate=options.learning_rate,
+            patience=options.patience,
         )
     print(format_table([_SHOWN, *([row[name] for name in _SHOWN] for row in history)]))
     print(f"model: {folder / 'model.keras'}")

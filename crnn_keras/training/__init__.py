@@ -10,19 +10,20 @@
 | `stop_signals` | Ctrl-C and SIGTERM, kept until the running step is done |
 | `bad_batches` | errors that name the images of a step |
 | `validation` | `validate`: a set read once and compared with its labels |
-| `history` | `history.csv` |
+| `history` | `history.csv`, and which epoch is the best |
+| `best_weights` | the weights of the best epoch, a part of the state |
 | `fine_tuning` | a trained model to begin from, with other characters or another canvas |
 | `start` | `make_model`: the model that a training starts from, by name or path |
 | `distribute` | several devices or processes train one model |
 
-A run folder holds `model.keras` (the model after the newest complete epoch), `history.csv` (a line
+A run folder holds `model.keras` (the best epoch), `last.keras` (the newest), `history.csv` (a line
 for each epoch) and `state/000012/` (everything that the next step depends on, with a checksum over
 all of it; the newest state and the one before). One process trains in it, which `.<name>.lock`
 beside it tells.
 """
 
 from crnn_keras.training.fine_tuning import load_for_fine_tuning, with_char_dict
-from crnn_keras.training.history import HISTORY_COLUMNS, write_history
+from crnn_keras.training.history import HISTORY_COLUMNS, best_epoch, write_history
 from crnn_keras.training.loop import train
 from crnn_keras.training.run_state import Progress, RunState, run_variables
 from crnn_keras.training.schedules import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
@@ -36,6 +37,7 @@ __all__ = [
     "Progress",
     "RunState",
     "TrainingStopped",
+    "best_epoch",
     "load_for_fine_tuning",
     "make_optimizer",
     "make_schedule",

@@ -21,7 +21,8 @@ from crnn_keras.training.bad_batches import (
     describe_nan_weights,
     explain_input_errors,
 )
-from crnn_keras.training.history import write_history
+from crnn_keras.training.best_weights import BestWeights
+from crnn_keras.training.history import best_epoch, write_history
 from crnn_keras.training.run_state import Progress, RunState, run_variables
 from crnn_keras.training.stop_signals import StopSignals, TrainingStopped
 from crnn_keras.training.validation import validate
@@ -44,8 +45,11 @@ class TrainingRun:
         validation: `Batches` to measure on.
         state: The `RunState` to save to.
         progress: The `Progress` of the newest state. The callbacks keep it up to date.
+        best: The `BestWeights` of the newest state. The callbacks keep them up to date.
         epochs: Number of epochs in all.
         steps: Steps in an epoch.
+        patience: Number of epochs without a better validation after which the training ends; 0:
+            never.
 
     Attributes:
         epoch_started: When the running epoch began, on the clock of `time.monotonic`. Time before
@@ -56,8 +60,10 @@ class TrainingRun:
     validation: Batches
     state: RunState
     progress: Progress
+    best: BestWeights
     epochs: int
     steps: int
+    patience: int
     epoch_started: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +79,27 @@ class TrainingRun:
         """Returns how many steps of this epoch are done. 0 means that none is."""
         return self.progress.step - self.epoch * self.steps
 
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Returns whether too many epochs have passed since the best one."""
+        without_gain = self.epoch - best_epoch(self.progress.history)
+        return 0 < self.patience <= without_gain
+
+    @property
+    def is_over(self) -> bool:
+        """Returns whether nothing is left to train."""
+        return self.epoch >= self.epochs or self.is_out_of_patience
+
+    def describe_patience(self) -> str:
+        """Tells why the training ends before its last epoch, and what was best."""
+        best = best_epoch(self.progress.history)
+        row = self.progress.history[best - 1]
+        return (
+            f"no better validation in {self.epoch - best} epochs, where `patience` is "
+            f"{self.patience}. The best was epoch {best}: word accuracy "
+            f"{row['word_accuracy']:.2%}, validation loss {row['loss']:.3f}."
+        )
+
     def save(self, model: CRNN) -> None:
         """Saves the state as it is after the last step.
 
@@ -85,20 +112,26 @@ class TrainingRun:
         """
         self.progress.seconds = time.monotonic() - self.epoch_started
         try:
-            self.state.save(run_variables(model), self.progress)
+            self.state.save([*run_variables(model), *self.best.variables], self.progress)
         except FloatingPointError as error:
             last = self.progress.step - 1
             raise self.explain_nan(describe_nan_weights(str(error), self.batches, last)) from None
 
     def write_outputs(self, model: CRNN) -> None:
-        """Writes what a user wants of a run: `history.csv` and `model.keras`.
+        """Writes what a user wants of a run: `history.csv`, `last.keras` and `model.keras`.
+
+        All of it follows from the state. What a kill has left unwritten is written when the run
+        continues.
 
         Args:
-            model: The model after the last complete epoch.
+            model: The model as it is after the last step. It keeps its weights.
         """
         folder = self.state.folder.parent
         write_history(folder / "history.csv", self.progress.history)
-        save_model(model, folder / "model.keras")
+        if not self.steps_done:
+            save_model(model, folder / "last.keras")
+        with self.best.within(model):
+            save_model(model, folder / "model.keras")
 
     def explain_nan(self, found: str) -> FloatingPointError:
         """Returns the error of numbers that are not finite, with what to do.
@@ -273,11 +306,15 @@ class Validate(_RunCallback):
         }
         run.progress.history.append(row)
         run.epoch_started = time.monotonic()
+        is_best = best_epoch(run.progress.history) == run.epoch
+        if is_best:
+            run.best.keep(self.model)
         logs.update({f"val_{name}": row[name] for name in _VALIDATION_LOGS})
         print(
             f"epoch {epoch + 1:3d} of {run.epochs}: training loss {row['train_loss']:7.3f}, "
             f"validation loss {loss:7.3f}, word accuracy {row['word_accuracy']:7.2%}, "
-            f"character accuracy {row['character_accuracy']:7.2%}, {row['seconds']:.0f} s",
+            f"character accuracy {row['character_accuracy']:7.2%}, {row['seconds']:.0f} s"
+            + (", the best so far" if is_best else ""),
             flush=True,
         )
 
@@ -310,7 +347,7 @@ class StopOnSignal(_RunCallback):
 
 
 class SaveState(_RunCallback):
-    """Saves the state every few minutes and, with the model and the history, after each epoch.
+    """Saves the state every few minutes and, with the models and the history, after each epoch.
 
     Args:
         run: The `TrainingRun`.
@@ -334,6 +371,15 @@ class SaveState(_RunCallback):
     def _save(self):
         self.run.save(self.model)
         self._saved = time.monotonic()
+
+
+class StopWithoutGain(_RunCallback):
+    """Ends the training after too many epochs without a better validation."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.run.is_out_of_patience:
+            self.model.stop_training = True
+            print(f"The training ends: {self.run.describe_patience()}", flush=True)
 
 
 def _to_float(tensor):

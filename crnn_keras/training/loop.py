@@ -11,12 +11,14 @@ import keras
 
 from crnn_keras.model.ctc import CTCLoss
 from crnn_keras.training.bad_batches import explain_input_errors
+from crnn_keras.training.best_weights import BestWeights
 from crnn_keras.training.callbacks import (
     CallbackList,
     NameBadBatch,
     ReportProgress,
     SaveState,
     StopOnSignal,
+    StopWithoutGain,
     TrackProgress,
     TrainingRun,
     Validate,
@@ -34,7 +36,7 @@ from crnn_keras.training.settings import data_settings, model_settings
 from crnn_keras.training.stop_signals import StopSignals, TrainingStopped
 from crnn_keras.training.validation import check_batches
 from crnn_keras.utils.backend import check_backend, keras_defaults
-from crnn_keras.utils.checks import NOT_NEGATIVE, Number, check_arguments, check_value
+from crnn_keras.utils.checks import NATURAL, NOT_NEGATIVE, Number, check_arguments, check_value
 from crnn_keras.utils.locks import lock
 from crnn_keras.utils.malloc import tune_malloc
 from crnn_keras.utils.math import ceil_div
@@ -51,6 +53,7 @@ _PREFETCHED = 8
     epochs=STEPS,
     steps_per_epoch=Number(0, MAX_STEPS, is_whole=True),
     learning_rate=LEARNING_RATE,
+    patience=NATURAL,
     save_minutes=NOT_NEGATIVE,
 )
 def train(
@@ -64,6 +67,7 @@ def train(
     optimizer: str = "adamw",
     schedule: str = "cosine",
     learning_rate: float = 2e-3,
+    patience: int = 0,
     save_minutes: float = 10.0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> list[dict[str, Any]]:
@@ -73,12 +77,17 @@ def train(
     SIGTERM. A continued run ends with the weights and the history (but for its seconds) of an
     unbroken one, bit for bit, on the same backend and with the same number of CPU threads.
 
+    The best epoch is that of the highest word accuracy on the validation set, and of the lowest
+    loss among those, see `best_epoch`. Its weights are those of `model.keras`, and of `model`
+    itself when `train` returns.
+
     Args:
         model: A `CRNN` with fresh weights, or what `load_for_fine_tuning` returned. Its calibration
             is removed, since it would not hold for the weights to come.
         batches: `Batches` to train on.
         validation: `Batches` to measure on after each epoch.
-        folder: The run folder. Afterwards it holds `model.keras`, `history.csv` and `state/`.
+        folder: The run folder. Afterwards it holds `model.keras` (the best epoch), `last.keras`
+            (the newest epoch), `history.csv` and `state/`.
         epochs: Number of epochs in all, those before an interruption included. A run with the
             schedule `"step"` or `"constant"` can be continued with more of them; with `"cosine"`,
             whose rate has fallen to 0 at the end, begin a new run from its `model.keras`.
@@ -86,6 +95,9 @@ def train(
         optimizer: `"adamw"` or `"sgd"`, see `make_optimizer`. Defaults to `"adamw"`.
         schedule: `"cosine"`, `"step"` or `"constant"`, see `make_schedule`. Defaults to `"cosine"`.
         learning_rate: The largest learning rate. Defaults to `0.002`.
+        patience: Number of epochs without a better validation after which the training ends.
+            Defaults to `0`: it never ends before its last epoch. It may change when a run
+            continues: a larger one lets a run that has ended go on.
         save_minutes: Minutes between two states within an epoch. Defaults to `10`. With `0` each
             step is saved.
         callbacks: Keras callbacks of your own, such as `keras.callbacks.TensorBoard`. At the end of
@@ -93,8 +105,8 @@ def train(
             callback that sets `model.stop_training` ends the call: after an epoch, or after the
             step if it does so there. Calling `train` once more continues the run. What a callback
             keeps in its own attributes is not part of the state, and weights that it sets at the
-            end of the training (`restore_best_weights`) are in `model.keras` only. Each process of
-            a group calls its own callbacks. Defaults to none.
+            end of the training (`restore_best_weights`) are replaced by those of the best epoch.
+            Each process of a group calls its own callbacks. Defaults to none.
 
     Returns:
         The history: a list of dicts with the keys of `HISTORY_COLUMNS`, one for each epoch.
@@ -143,42 +155,64 @@ def train(
             **model_settings(model, folder),
         }
         state = RunState(folder, settings)
-        progress = _load_progress(state, model, steps=steps, epochs=epochs)
+        best = BestWeights(model)
+        progress = _load_progress(state, model, best=best, steps=steps, epochs=epochs)
         run = TrainingRun(
             batches=batches,
             validation=validation,
             state=state,
             progress=progress,
+            best=best,
             epochs=epochs,
             steps=steps,
+            patience=patience,
         )
+        _show_start(run)
+        if run.epoch:
+            # A kill may have left them as they were before the state.
+            run.write_outputs(model)
         _train_run(model, run, callbacks=callbacks, save_minutes=save_minutes)
+        if run.epoch:
+            best.put_into(model)
     return progress.history
 
 
-def _load_progress(state, model, *, steps, epochs):
+def _load_progress(state, model, *, best, steps, epochs):
     """Loads the newest state into the model, or saves the first one; returns its `Progress`."""
-    progress = state.load(run_variables(model))
+    variables = [*run_variables(model), *best.variables]
+    progress = state.load(variables)
     if progress is None:
         # A cell that is run again after an error holds a model that has learned already: the state
         # of step 0 restores its first weights.
         progress = Progress()
-        state.save(run_variables(model), progress)
+        state.save(variables, progress)
     elif progress.step > epochs * steps:
         raise ValueError(
             f"epochs is {epochs:,}, but {state.folder} is after {progress.step:,} steps of "
             f"{steps:,} an epoch. Expected at least {ceil_div(progress.step, steps):,}: `epochs` "
             "counts those before an interruption too."
         )
-    elif progress.step:
-        print(
-            f"{state.folder.parent} continues after {progress.describe(steps, epochs)}.", flush=True
-        )
     return progress
 
 
+def _show_start(run):
+    """Tells where a run continues, or that it has ended and why."""
+    where = f"after {run.progress.describe(run.steps, run.epochs)}"
+    folder = run.state.folder.parent
+    if run.is_out_of_patience:
+        print(
+            f"{folder} has ended {where}: {run.describe_patience()} Nothing is trained. It goes on "
+            "with a larger `patience`.",
+            flush=True,
+        )
+    elif run.is_over:
+        print(f"{folder} has ended {where}. Nothing is trained.", flush=True)
+    elif run.progress.step:
+        print(f"{folder} continues {where}.", flush=True)
+
+
 def _train_run(model, run, *, callbacks, save_minutes):
-    """Trains what is left of a run, and writes its model and its history."""
+    """Trains what is left of a run."""
     with (
         StopSignals() as signals,
         ReportProgress(run) as report,
@@ -195,21 +229,20 @@ def _train_run(model, run, *, callbacks, save_minutes):
             *callbacks,
             stop,
             SaveState(run, save_minutes),
+            StopWithoutGain(run),
         ]
         try:
             _fit(model, run, CallbackList(order, run, model))
         except TrainingStopped as stopped:
             # Raised anew, without the thirty lines of Keras' `fit` that it came through.
             raise stopped.with_traceback(None) from None
-    if not run.steps_done:  # no callback has cut an epoch short
-        run.write_outputs(model)
 
 
 def _fit(model: CRNN, run: TrainingRun, callbacks: CallbackList) -> None:
     """Calls `fit` until all epochs are trained and validated, or a callback stops the training."""
     model.stop_training = False
     callbacks.begin()
-    while run.epoch < run.epochs and not model.stop_training:
+    while not run.is_over and not model.stop_training:
         done = run.steps_done
         if done == run.steps:  # stopped between the last step and the end of the validation
             callbacks.on_epoch_begin(run.epoch)

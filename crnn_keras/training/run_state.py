@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from crnn_keras.model.crnn import CRNN
 
 # Raised when states of before can no longer be continued.
-_FORMAT = 3
+_FORMAT = 4
 # Earlier ones had no checksum over `state.json`.
 _WITHOUT_CHECKSUM = (1, 2)
 # Bytes of an array's header and of its entries in the zip file, with room to spare.

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from crnn_keras.data.batches import Batches
     from crnn_keras.model.crnn import CRNN
 
-# What `origin` ends with where a run began with the `model.keras` of its own folder.
-_OWN_MODEL = ", the run's own model.keras"
+# Readers that a training writes, and what `origin` has before the name of one where a run began
+# with that of its own folder.
+OWN_MODELS = ("model.keras", "last.keras")
+_OWN = ", the run's own "
 
 
 def to_plain(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,9 +37,9 @@ def to_plain(settings: Mapping[str, Any]) -> dict[str, Any]:
 def differing_settings(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Lists the settings that differ between a state and the training that is to continue it.
 
-    A run that began with the `model.keras` of its own folder has replaced that file after its
-    first epoch. Its weights are in the state, so the file is not compared again. A run may get
-    another number of epochs if its learning rates do not depend on it.
+    A run that began with the `model.keras` or `last.keras` of its own folder has replaced that
+    file after its first epoch. Its weights are in the state, so the file is not compared again. A
+    run may get another number of epochs if its learning rates do not depend on it.
 
     Args:
         saved: Settings of the state, as JSON gives them back.
@@ -48,10 +50,9 @@ def differing_settings(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list
     """
     differ = [name for name in {**saved, **now} if saved.get(name) != now.get(name)]
     if "origin" in differ:
-        origins = [str(settings.get("origin")) for settings in (saved, now)]
-        if all(origin.endswith(_OWN_MODEL) for origin in origins) or (
-            len({origin.removesuffix(_OWN_MODEL) for origin in origins}) == 1
-        ):
+        origins = [str(settings.get("origin")).partition(_OWN) for settings in (saved, now)]
+        (weights, _, file), (weights_now, _, file_now) = origins
+        if weights == weights_now or file == file_now != "":
             differ.remove("origin")
     if {saved.get("schedule"), now.get("schedule")} in ({name} for name in ENDLESS_SCHEDULES):
         differ = [name for name in differ if name != "epochs"]
@@ -68,10 +69,10 @@ def data_settings(batches: Batches, validation: Batches) -> dict[str, Any]:
     Returns:
         Plain dict.
     """
-    # Missing rather than None, so that runs without replay continue from states of before.
-    replay = {}
+    # Missing where they are off, so that a run continues from a state of before.
+    options = {"drop_unknown": True} if batches.drop_unknown else {}
     if batches.replay is not None:
-        replay = {
+        options |= {
             "replay": batches.replay.records.fingerprint[:16],
             "replay_fraction": batches.replay_fraction,
         }
@@ -84,7 +85,7 @@ def data_settings(batches: Batches, validation: Batches) -> dict[str, Any]:
         "protocol": batches.protocol,
         "records": batches.records.fingerprint[:16],
         "validation": validation.records.fingerprint[:16],
-        **replay,
+        **options,
     }
 
 
@@ -103,9 +104,10 @@ def model_settings(model: CRNN, folder: str | os.PathLike) -> dict[str, Any]:
     name = model.architecture_name
     sizes = [math.prod(variable.shape) for variable in model.variables]
     backend = keras.backend.backend()
-    origin, own_model = model.origin, pathlib.Path(folder, "model.keras")
-    if model.origin_path and model.origin_path.resolve() == own_model.resolve():
-        origin += _OWN_MODEL
+    origin = model.origin
+    for own in OWN_MODELS if model.origin_path else ():
+        if model.origin_path.resolve() == pathlib.Path(folder, own).resolve():
+            origin += f"{_OWN}{own}"
     # TensorFlow augments the images on every backend.
     programs = dict.fromkeys(["crnn_keras", "keras", "tensorflow", backend])
     versions = {name: importlib.import_module(name).__version__ for name in programs}

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from crnn_keras.training.settings import OWN_MODELS
 from crnn_keras.utils import keras_private
 
 if TYPE_CHECKING:
@@ -82,8 +83,9 @@ class ProcessGroup:
             if (folder / "state").is_dir():
                 shutil.copytree(folder / "state", seen / "state")
             # A start from the run's own model is known by its path, see `model_settings`.
-            with contextlib.suppress(OSError):
-                (seen / "model.keras").symlink_to((folder / "model.keras").resolve())
+            for own in OWN_MODELS:
+                with contextlib.suppress(OSError):
+                    (seen / own).symlink_to((folder / own).resolve())
         # It is also the barrier that process 0 must pass before it writes.
         _check_same_state(folder, seen)
         return seen
