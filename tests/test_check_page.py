@@ -75,6 +75,8 @@ def test_the_page_needs_no_other_file_and_has_every_issue(checked, tmp_path):
     assert "://" not in text and {"script", "link", "iframe"}.isdisjoint(parsed.tags)
     assert text.count('<img src="data:image/png;base64,') == 2
     assert "Data check: run" in parsed.texts
+    checked.write_page(path, name="my <set>")
+    assert "Data check: my <set>" in parse(path.read_text()).texts
     headings = ["Splits", "Overview", "Figures", "Skipped", "Warnings", "Notes", "Characters"]
     assert [one for one in parsed.texts if one in headings] == headings
     kinds = {"missing file", "unknown character", "exact duplicate", "unused characters"}

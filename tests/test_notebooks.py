@@ -92,6 +92,7 @@ def test_walkthrough_runs_every_cell_twice_and_ends_with_a_page(workspace, doubl
     results = json.loads((reports / "results.json").read_text())
     assert sorted(results) == sorted(LESSONS + RUNS)
     assert results["02_prepare_data"]["test_records"] == 240
+    assert results["02_prepare_data"]["trained_on"] == "1,200 rendered words"
     assert results["07_chinese"]["characters"] == 100
     assert results["04_train"]["steps"] == 12
     assert results["05_evaluate"]["images"] == 240
@@ -104,6 +105,8 @@ def test_walkthrough_runs_every_cell_twice_and_ends_with_a_page(workspace, doubl
     for name in LESSONS + RUNS:
         assert f'href="{name}.html"' in page
         assert (reports / f"{name}.html").is_file()
+    for caption in ("practice set, not trained on", "trained on", "to train on (1,200 rendered"):
+        assert caption in page
     for figure in (reports / "figures").iterdir():
         assert f"figures/{figure.name}" in page
     assert (workspace / "data/small/export/reader/1/saved_model.pb").is_file()
@@ -154,19 +157,25 @@ def test_own_labels_are_written_and_bad_rows_are_counted(workspace):
         "text_column": "word",
         "characters": "digits",
         "clean": True,
-        "validation_split": 0.1,
-        "test_split": 0.1,
         "canvas_mode": "keep",
         "canvas_width": 100,
     }
     walkthrough.run_notebooks("mine", parameters, only=["02"])
     results = json.loads((workspace / "reports/mine/results.json").read_text())["02_prepare_data"]
     assert (results["checked"], results["rows_checked"]) == ("mine/labels.tsv", 65)
+    assert results["trained_on"] == "mine/labels.tsv"
     assert results["rows_skipped"] == 4 and results["warnings"] >= 2
     sizes = [results[f"{split}_records"] for split in ("train", "validation", "test")]
     # Image 2 has two labels: both rows are dropped.
-    assert sum(sizes) == 59 and min(sizes) > 0
+    assert sum(sizes) == 59 and min(sizes) >= 4
     reports = workspace / "reports/mine"
+    # Nothing of the practice set and of rendered words.
+    shown = "".join(map(texts_of, code_cells(reports / "02_prepare_data.ipynb")))
+    page = (reports / "index.html").read_text() + (reports / "data_check.html").read_text()
+    for word in ("practice", "rendered words"):
+        assert word not in shown.replace("no word is rendered", "") and word not in page
+    assert not list((reports / "figures").glob("*signs*"))
+    assert not (workspace / "data/mine/practice").exists()
     assert "data check" in (reports / "data_check.html").read_text().lower()
     rows = [line.split("\t") for line in (reports / "issues.tsv").read_text().splitlines()]
     skipped = {kind: where for severity, kind, where, _ in rows if severity == "error"}

@@ -185,6 +185,15 @@ def test_a_measurement_on_few_images_says_so(tmp_path):
     assert dict(walkthrough.result_table(folder))["measured on"] == "1,600 images"
 
 
+def test_the_page_says_what_was_trained_on(tmp_path):
+    prepared = {"trained_on": "mine/<labels>.tsv", "train_records": 1234}
+    folder = write_run(tmp_path / "mine", **{"02_prepare_data": prepared})
+    assert (
+        dict(walkthrough.result_table(folder))["trained on"] == "mine/<labels>.tsv: 1,234 records"
+    )
+    assert "mine/&lt;labels&gt;.tsv: 1,234 records" in walkthrough.write_page(folder).read_text()
+
+
 def test_a_run_without_results_has_a_page_too(tmp_path):
     folder = write_run(tmp_path / "mine")
     (folder / "results.json").unlink()

@@ -275,8 +275,12 @@ def write_page(folder: str | os.PathLike) -> pathlib.Path:
 
 
 def _result_rows(results: Mapping[str, Mapping], path: pathlib.Path) -> list[tuple[str, str]]:
-    measured, rows = results.get("05_evaluate", {}), []
+    measured, prepared = results.get("05_evaluate", {}), results.get("02_prepare_data", {})
+    rows = []
     try:
+        if "trained_on" in prepared:
+            shown = f"{prepared['trained_on']}: {prepared['train_records']:,} records"
+            rows.append(("trained on", shown))
         if measured:
             low, high = measured["interval_95"]
             few = ": too few to compare" if measured["images"] < _FEW_IMAGES else ""

@@ -30,7 +30,9 @@ MOST = 2000
 _MOST_OPEN = 12
 
 
-def write_page(path: str | os.PathLike, check: DataCheck, figures: Iterable[Figure] = ()) -> None:
+def write_page(
+    path: str | os.PathLike, check: DataCheck, figures: Iterable[Figure] = (), *, name: str = ""
+) -> None:
     """Writes the page, and `issues.tsv` beside it.
 
     Everything on the page is escaped, and characters that draw nothing, bidi marks among them,
@@ -40,13 +42,14 @@ def write_page(path: str | os.PathLike, check: DataCheck, figures: Iterable[Figu
         path: HTML file to write.
         check: a `DataCheck`.
         figures: iterable of matplotlib `Figure`s. Defaults to `()`.
+        name: string, what was checked. Defaults to `""`: the name of the page's folder.
     """
     path = pathlib.Path(path)
     page = (
         _environment()
         .get_template(_TEMPLATE)
         .render(
-            name=path.parent.name or path.stem,
+            name=name or path.parent.name or path.stem,
             check=check,
             figures=map(_encode, figures),
             issues_file=ISSUES,

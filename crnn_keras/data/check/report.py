@@ -213,14 +213,18 @@ class DataCheck:
             pairs.append((image, other, f"{issue.kind}: {texts}"))
         return pairs
 
-    def write_page(self, path: str | os.PathLike, figures: Iterable[Figure] = ()) -> None:
+    def write_page(
+        self, path: str | os.PathLike, figures: Iterable[Figure] = (), *, name: str = ""
+    ) -> None:
         """Writes the report as one HTML page, and all issues as a table beside it.
 
         Args:
             path: HTML file to write; `issues.tsv` is written beside it.
             figures: iterable of matplotlib `Figure`s for the page. Defaults to `()`.
+            name: string, what was checked, for the page's title. Defaults to `""`: the name of
+                the page's folder.
         """
-        page.write_page(path, self, figures)
+        page.write_page(path, self, figures, name=name)
 
     def _labels(self):
         """Returns the labels of each split, as the char dict writes them."""
