@@ -63,7 +63,9 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "evaluation.confidence.labelled": ["calibrate"],
         "evaluation.error_analysis.categorize": ["categorize_errors"],
         "training.loop": ["train"],
-        "training.fine_tuning": ["load_for_fine_tuning", "with_char_dict"],
+        "training.fine_tuning.fine_tune": ["fine_tune"],
+        "training.fine_tuning.load": ["load_for_fine_tuning", "with_char_dict"],
+        "training.fine_tuning.settings": ["FineTuningSettings"],
     },
 )
 
@@ -111,8 +113,10 @@ if TYPE_CHECKING:
     from crnn_keras.synth.recipe import Recipe as Recipe
     from crnn_keras.synth.rendering import render_word as render_word
     from crnn_keras.synth.style import Style as Style
-    from crnn_keras.training.fine_tuning import (
+    from crnn_keras.training.fine_tuning.fine_tune import fine_tune as fine_tune
+    from crnn_keras.training.fine_tuning.load import (
         load_for_fine_tuning as load_for_fine_tuning,
         with_char_dict as with_char_dict,
     )
+    from crnn_keras.training.fine_tuning.settings import FineTuningSettings as FineTuningSettings
     from crnn_keras.training.loop import train as train

@@ -18,7 +18,7 @@ from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.ctc import CTCLoss
 from crnn_keras.model.saving import save_model
 from crnn_keras.training import make_optimizer
-from crnn_keras.training.fine_tuning import (
+from crnn_keras.training.fine_tuning.load import (
     NEW_PROBABILITY,
     describe_char_dict_change,
     load_for_fine_tuning,

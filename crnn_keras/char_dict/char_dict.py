@@ -17,6 +17,7 @@ from crnn_keras.char_dict import corpus, lists, old_dictionaries
 from crnn_keras.char_dict.direction import (
     DIRECTIONS,
     choose_direction,
+    has_right_to_left,
     is_reversible,
     to_logical,
     to_visual,
@@ -535,6 +536,49 @@ class CharDict:
         shown = to_visual(text, self.direction)
         unknown = {c for c in shown if c not in self._ids}
         return "".join(c for c in dict.fromkeys(text + shown) if c in unknown)
+
+    def without_unknown(self, text: str) -> str:
+        """Returns a text without the characters that have no id.
+
+        Args:
+            text: Text.
+
+        Returns:
+            The normalized text of the other characters.
+
+        Example:
+
+        >>> CharDict.from_preset("alphanumeric36").without_unknown("Total: $7.10")
+        'total710'
+        """
+        unknown = self.unknown(text)
+        return "".join(character for character in self.normalize(text) if character not in unknown)
+
+    def extend(self, texts: Iterable[str]) -> CharDict:
+        """Makes a dictionary that knows every character of some labels too.
+
+        Args:
+            texts: Labels.
+
+        Returns:
+            A `CharDict` with the same characters, ids and rules, and with new characters behind
+            them, by code point. A logical direction becomes visual if labels have right-to-left
+            characters and this dictionary has none; a printed line says so.
+
+        Example:
+
+        >>> CharDict.from_preset("digits").extend(["7.10", "$3"]).characters
+        '0123456789$.'
+        """
+        texts = list(texts)
+        direction = self.direction
+        if direction == "logical" and not has_right_to_left(self.characters):
+            direction = choose_direction(map(self.normalize, texts), "labels")
+        turned = self._adapt("", normalization=None, fold_case=False, direction=direction)
+        new = {character for text in texts for character in turned.unknown(text)}
+        return turned._adapt(
+            "".join(sorted(new)), normalization=None, fold_case=False, direction=None
+        )
 
     def comes_back(self, text: str) -> bool:
         """Tells whether `decode` makes the same text of the ids of a text.

@@ -65,9 +65,11 @@ class Batches:
         protocol: string, the rule by which labels are compared: `"exact"`, or `"alphanumeric"`,
             that of the field's benchmarks, with which records of `Hello!` train a model to read
             `hello`. Defaults to `"exact"`.
+        drop_unknown: bool, whether characters without an id are dropped from labels. Otherwise a
+            label that has one is skipped. Defaults to `False`.
         replay: records of another task that come again while this one is learned, so that it is not
-            forgotten (experience replay). They are no part of `texts` and of an epoch's count.
-            Defaults to `None`.
+            forgotten (experience replay). They are no part of `texts` and of an epoch's count, and
+            characters without an id are dropped from their labels. Defaults to `None`.
         replay_fraction: float from 0 to 1, their fraction of each training batch, rounded to whole
             images. A batch of a canvas width that `replay` lacks has none. Defaults to `0.0`.
 
@@ -100,6 +102,7 @@ class Batches:
         shuffle=FLAG,
         cache_bytes=NATURAL,
         protocol=OneOf(tuple(PROTOCOLS)),
+        drop_unknown=FLAG,
     )
     def __init__(
         self,
@@ -115,6 +118,7 @@ class Batches:
         cache_bytes: int = 2**30,
         shard: tuple[int, int] = (0, 1),
         protocol: str = "exact",
+        drop_unknown: bool = False,
         replay: BaseRecords | None = None,
         replay_fraction: float = 0.0,
     ):
@@ -136,6 +140,7 @@ class Batches:
         self.augment = float(augment)
         self.random_erasing = float(random_erasing)
         self.protocol = protocol
+        self.drop_unknown = drop_unknown
         self._canvases: dict[int, np.ndarray] = {}
         self._cache_room = cache_bytes
         self.texts: list[str] = []
@@ -158,6 +163,7 @@ class Batches:
                 shuffle=shuffle,
                 cache_bytes=cache_bytes,
                 protocol=protocol,
+                drop_unknown=True,
             )
             self.skipped += self.replay.skipped
             self._replay_plans = dict(_plan_each_width(self.replay))
@@ -170,6 +176,8 @@ class Batches:
                 self.skipped.append(record)
                 continue
             text = PROTOCOLS[self.protocol](record.text)
+            if self.drop_unknown:
+                text = self.char_dict.without_unknown(text)
             frames = self.canvas.frames(record.height, record.width)
             where = f"{self.records.describe(position)} ({record.source})"
             if issue := check_label(text, self.char_dict, frames, where=where, canvas=self.canvas):

@@ -35,9 +35,10 @@ from crnn_keras.synth.fonts import (
 from crnn_keras.synth.recipe import Recipe, Renderer
 from crnn_keras.synth.rendering import render_jpeg, render_many, render_word
 from crnn_keras.synth.style import Style
-from crnn_keras.synth.texts import WORD_LIST, WordTexts, read_words
+from crnn_keras.synth.texts import SIGN_TEXTS, WORD_LIST, WordTexts, read_words
 
 __all__ = [
+    "SIGN_TEXTS",
     "WORD_LIST",
     "ChineseTexts",
     "FontError",

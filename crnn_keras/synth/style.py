@@ -184,6 +184,34 @@ class Style:
         )
 
     @classmethod
+    def signs(cls) -> "Style":
+        """Returns the style of the images that the shipped readers were trained on.
+
+        Some photographs are as sharp as a screenshot, some blurred; few are noisy. The fractions
+        were chosen so that blur, contrast, ink, short words and cut letters are about as frequent
+        as in the images of `iiit5k_train` and `svt_train`, measured with `categorize_errors`.
+
+        Returns:
+            `Style`.
+        """
+        return cls(
+            contrast=18,
+            clean=0.25,
+            spacing=0.35,
+            worn=0.08,
+            neighbours=0.3,
+            panel=0.15,
+            bar=0.08,
+            block=0.1,
+            initial=0.2,
+            light=0.3,
+            sharp=0.3,
+            blur=1.8,
+            noise=11.0,
+            salt=0.015,
+        )
+
+    @classmethod
     def plain(cls, **settings: float) -> "Style":
         """Returns a style in which every effect that is not named is off.
 

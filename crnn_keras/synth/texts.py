@@ -37,6 +37,18 @@ _BEFORE = ("#", "@", "@", "&", "$", "*", "-", "'", "+", "=", "~", "%", "^")
 _BETWEEN = ("-", "-", "'", ".", "/", "&", "_", "@", "+", "|", "\\", ":")
 # Formats of amounts.
 _AMOUNTS = ("${}", "${}", "{}%", "#{}", "+{}", "-{}", "{}.", "({})", "{}")
+# Settings of `WordTexts` for the training images of the shipped readers. Photographs show marks
+# beside words, also where a reader of letters and digits ignores them. Cases, numbers and codes are
+# as frequent as in the labels of `iiit5k_train`.
+SIGN_TEXTS = {
+    "numbers": 0.1,
+    "codes": 0.02,
+    "max_length": 18,
+    "common": 60,
+    "marks": 0.16,
+    "upper": 0.5,
+    "capital": 0.25,
+}
 MARKS = "".join(sorted(set(string.punctuation)))
 # How many characters an image may show.
 LENGTH = Number(1, MAX_DRAWN_CHARACTERS, is_whole=True)

@@ -10,36 +10,6 @@ from crnn_keras import synth
 from crnn_keras.utils import files
 
 FONTS = pathlib.Path(__file__).parent / "fonts.tsv"
-# Some photographs are as sharp as a screenshot, some blurred; few are noisy. The fractions were
-# chosen so that blur, contrast, ink, short words and cut letters are about as frequent as in the
-# images of `iiit5k_train` and `svt_train`, measured with `evaluation.error_analysis`.
-STYLE = synth.Style(
-    contrast=18,
-    clean=0.25,
-    spacing=0.35,
-    worn=0.08,
-    neighbours=0.3,
-    panel=0.15,
-    bar=0.08,
-    block=0.1,
-    initial=0.2,
-    light=0.3,
-    sharp=0.3,
-    blur=1.8,
-    noise=11.0,
-    salt=0.015,
-)
-# Photographs show marks beside words, also where a reader of letters and digits ignores them.
-# Cases, numbers and codes are as frequent as in the labels of `iiit5k_train`.
-TEXTS = {
-    "numbers": 0.1,
-    "codes": 0.02,
-    "max_length": 18,
-    "common": 60,
-    "marks": 0.16,
-    "upper": 0.5,
-    "capital": 0.25,
-}
 # Hex digits of a font's sha256 in `fonts.tsv`.
 _HASH_DIGITS = 16
 _WORD = re.compile("[a-z]+")
@@ -94,5 +64,5 @@ def make_recipe(fonts: Sequence[str], words: str | os.PathLike, seed: int) -> sy
     Returns:
         `synth.Recipe`.
     """
-    texts = {"kind": "words", "file": str(words), **TEXTS}
-    return synth.Recipe(texts, fonts, style=STYLE, seed=seed)
+    texts = {"kind": "words", "file": str(words), **synth.SIGN_TEXTS}
+    return synth.Recipe(texts, fonts, style=synth.Style.signs(), seed=seed)

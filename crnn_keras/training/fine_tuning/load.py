@@ -178,7 +178,7 @@ def _rebuild(model, char_dict, canvas, *, seed, precision, architecture=None):
             )
         rebuilt.get_layer(layer.name).set_weights(layer.get_weights())
     kernel, bias = model.get_layer(HEAD).get_weights()
-    columns = _columns_of(model.char_dict, char_dict)
+    columns = find_columns(model.char_dict, char_dict)
     rebuilt.get_layer(HEAD).set_weights(_move_columns(kernel, bias, columns))
     return rebuilt
 
@@ -187,7 +187,7 @@ def _shapes(layer):
     return [tuple(weight.shape) for weight in layer.weights]
 
 
-def _columns_of(old, new):
+def find_columns(old, new):
     """Returns for each class of the new dictionary its column among the old classes.
 
     A new character gets the blank's column, which is the first.
@@ -202,7 +202,7 @@ def _move_columns(kernel, bias, columns):
     Args:
         kernel: Float array of shape `(features, old classes)`.
         bias: Float array of shape `(old classes,)`.
-        columns: Integer array of shape `(new classes,)`, see `_columns_of`.
+        columns: Integer array of shape `(new classes,)`, see `find_columns`.
 
     Returns:
         List of a kernel and a bias for the new classes.
