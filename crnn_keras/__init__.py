@@ -20,6 +20,7 @@ in which data flows through them. A module imports only from wings above its own
 | `data` | label files of any layout | checked samples, records on disk, `Batches` of a step |
 | `model` | canvases | logits, CTC loss, texts with confidence, with or without a `Lexicon` |
 | `inference` | a trained model | `Recognizer`, `OnnxRecognizer`, exports to ONNX and SavedModel |
+| `labelling` | images and a recognizer | a page to label them on, labels saved at once, the most doubtful first |
 | `evaluation` | targets and predictions | `Report`, errors by kind, calibration, figures |
 | `training` | a model and batches | a trained model, its history, a state to resume from |
 | `notebook` | parameters of a notebook | its folders, figures and results; the walkthrough |

@@ -35,6 +35,7 @@ WINGS = {
     "data": "#1F4E9E",
     "model": "#C4500A",
     "inference": "#A87000",
+    "labelling": "#4F6B1D",
     "evaluation": "#6E5A34",
     "training": "#8C1D18",
     "notebook": "#6A51A3",
@@ -57,12 +58,14 @@ STAGES = (
     ("text to ids", "char_dict", 4, 3),
     ("network", "model", 5, 3),
     ("images\nto read", "", 3, 1),
+    ("label", "labelling", 0, 1),
     ("canvas", "images", 4, 1),
     ("recognizer", "inference", 6, 1),
     ("text,\nconfidence", "", 7, 1),
     ("evaluate", "evaluation", 7, 0),
 )
 FLOWS = (
+    ("label", "labels,\nimages"),
     ("labels,\nimages", "samples"),
     ("samples", "check"),
     ("check", "records"),
@@ -157,7 +160,7 @@ def draw(imports: dict[tuple[str, str], list[str]]) -> Figure:
     axes.text(0.2, TOP - 0.3, "How the data flows", size=12, weight="bold", color=INK)
     _draw_stages(axes)
     note = "filled: code of a wing, below it the folder\nwhite: files and values"
-    axes.text(0.2, ROWS_AT + 0.6, note, size=8.5, color=GREY, linespacing=1.6)
+    axes.text(0.2, ROWS_AT - 0.1, note, size=8.5, color=GREY, linespacing=1.6)
     title = "Which wing imports which: every line leads from a wing to one on its left"
     axes.text(0.2, WINGS_AT + 0.62, title, size=12, weight="bold", color=INK)
     _draw_wings(axes, imports)

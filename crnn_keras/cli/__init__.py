@@ -3,10 +3,13 @@
 | file | command |
 |---|---|
 | `read` | text in images, as a table, CSV or JSON lines |
+| `label` | labels by hand, on a page |
 | `check` | what is wrong with a labelled set |
+| `fine_tune` | labelled images -> a reader of them, from a shipped one |
 | `prepare` | labels or rendered words -> records |
 | `train` | records -> a trained model |
 | `evaluate` | how well a model reads a labelled set |
+| `runs` | the runs with their figures, side by side |
 | `export` | a trained model -> ONNX or SavedModel |
 | `walkthrough` | all numbered notebooks |
 | `launch` | a script in several processes that train one model |

@@ -11,11 +11,35 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from crnn_keras import __version__
-from crnn_keras.cli import check, evaluate, export, launch, prepare, read, train, walkthrough
+from crnn_keras.cli import (
+    check,
+    evaluate,
+    export,
+    fine_tune,
+    label,
+    launch,
+    prepare,
+    read,
+    runs,
+    train,
+    walkthrough,
+)
 from crnn_keras.cli.common import DONE, INTERRUPTED, UNUSABLE, CommandError, Formatter
 from crnn_keras.utils.log import escape_unknown_characters, printable, show_log
 
-_COMMANDS = (read, check, prepare, train, evaluate, export, walkthrough, launch)
+_COMMANDS = (
+    read,
+    label,
+    check,
+    fine_tune,
+    prepare,
+    train,
+    evaluate,
+    runs,
+    export,
+    walkthrough,
+    launch,
+)
 
 # What a user can change, or the machine lacks. Anything else is a mistake of ours.
 _EXPECTED = (CommandError, ValueError, OSError, ArithmeticError, MemoryError, ModuleNotFoundError)

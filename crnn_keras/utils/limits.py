@@ -59,6 +59,8 @@ MAX_MAT_UNPACKED_BYTES = 2**29
 MAX_MAT_SECONDS = 240.0
 # A file of label and image in pairs, or the label of one image in an archive.
 MAX_TEXT_BYTES = 4 * MAX_LABEL_CHARACTERS
+# What the page for labelling sends at once: one label.
+MAX_LABEL_REQUEST_BYTES = 2**20
 # Memory and time of a process that reads a file which could crash it. A large file may take longer:
 # no disk reads fewer bytes a second.
 MAX_ISOLATED_BYTES = 2**32
