@@ -18,7 +18,17 @@ from crnn_keras.cli.main import make_parser
 
 ROOT = pathlib.Path(__file__).parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
-COMMANDS = ("read", "check", "prepare", "train", "evaluate", "export", "walkthrough", "launch")
+COMMANDS = (
+    "read",
+    "check",
+    "prepare",
+    "train",
+    "evaluate",
+    "runs",
+    "export",
+    "walkthrough",
+    "launch",
+)
 SCRIPT = pathlib.Path(sys.executable).with_name("crnn-keras")
 DONE, SOME_UNUSABLE, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
@@ -551,6 +561,10 @@ def test_labels_become_a_trained_measured_and_exported_model(run, folder, labell
 
     code, output, _ = run("evaluate", "--json")
     assert code == DONE and json.loads(output)["word_accuracy"] > 0.5
+    (row,) = json.loads(run("runs", "--json")[1])
+    assert (row["run"], row["records"], row["epochs"], row["planned"]) == ("mine", "own", 1, 1)
+    assert row["test"] == json.loads(output)["word_accuracy"] and row["test_images"] > 0
+    assert row["model"] == "data/mine/train/model.keras" and not row["measured"]
 
     code, output, _ = run("export", model[1], "mine.onnx")
     assert code == DONE and "mine.onnx" in output

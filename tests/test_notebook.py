@@ -225,6 +225,11 @@ def test_what_a_notebook_needs_names_the_notebook_that_makes_it(tmp_path, monkey
     with pytest.raises(FileNotFoundError, match="other/train holds no records.*02_prepare_data"):
         run.find_records("other", splits=["train", "validation"])
     assert run.find_model("words") == "words"
+    for name in ("longer", "walkthrough"):
+        (tmp_path / f"data/{name}/train").mkdir(parents=True)
+        (tmp_path / f"data/{name}/train/model.keras").touch()
+    with pytest.raises(FileNotFoundError, match="runs have one: .*(longer|walkthrough), "):
+        run.find_model()
     (tmp_path / "data/mine/train").mkdir(parents=True)
     (tmp_path / "data/mine/train/model.keras").touch()
     assert run.find_model() == "data/mine/train/model.keras"

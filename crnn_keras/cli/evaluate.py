@@ -25,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="measure how well a model reads a labelled set",
         description="Reads labelled images and compares: word accuracy with its interval, "
         "character error rate, normalized edit distance. Without labels it reads the test records "
-        "of a run, with the model of that run.",
+        "of a run, with the model of that run, and `crnn-keras runs` lists what it measured.",
         example="crnn-keras evaluate --run mine\n"
         "crnn-keras evaluate mine/test.tsv --model words --protocol alphanumeric --json",
     )
@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
 
     this_run = NotebookRun("evaluate", options.run)
     with print_to_stderr():
-        recognizer = load_recognizer(options.model or str(this_run.data / "train" / "model.keras"))
+        model = options.model or str(this_run.data / "train" / "model.keras")
+        recognizer = load_recognizer(model)
         images, targets, issues = open_test_set(
             options.labels or this_run.data / "records" / "test", **source_options(options)
         )
@@ -72,6 +73,9 @@ def run(options: argparse.Namespace) -> int:
         protocol=options.protocol,
     )
     print(json.dumps(report.summary()) if options.json else report)
+    if not (options.labels or options.model):
+        # For `crnn-keras runs`.
+        this_run.keep(**report.summary(), model=model)
     failed = [prediction for prediction in predictions if prediction.error]
     for prediction in failed:
         print(printable(f"{prediction.source}: {prediction.error}"), file=sys.stderr)

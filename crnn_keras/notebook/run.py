@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 100
 # Seconds in which another notebook of the run has written its results.
 _WAIT_SECONDS = 30.0
+# Runs that an error names.
+_MOST_RUNS = 5
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,7 @@ class NotebookRun:
     name: str
 
     def __post_init__(self) -> None:
-        name = self.name if isinstance(self.name, str) else ""
-        if not re.fullmatch(r"\w[\w.-]*", name) or len(name) > _LONGEST_NAME:
+        if not is_run_name(self.name):
             raise ParameterError(
                 f"The run is called {self.name!r}. Expected letters, digits, '-', '_' and '.', at "
                 f"most {_LONGEST_NAME}."
@@ -109,10 +110,11 @@ class NotebookRun:
         folder = pathlib.Path(records or self.data / "records")
         for split in splits:
             if not (folder / split / SIDECAR).is_file():
-                above = "" if split == "train" else f", with a {split}_split above 0"
+                above = "" if split == "train" else f", with a {split}_split that is not 0"
                 raise FileNotFoundError(
                     f"{folder / split} holds no records. Run notebook 02_prepare_data with "
                     f"run = {self.name!r} to its end first{above}, or set `records`."
+                    f"{_runs_with(f'records/{split}/{SIDECAR}')}"
                 )
         return folder
 
@@ -133,7 +135,7 @@ class NotebookRun:
         if not model and not path.is_file():
             raise FileNotFoundError(
                 f"{path} does not exist. Run notebook 04_train with run = {self.name!r} first, or "
-                "set `model`."
+                f"set `model`.{_runs_with('train/model.keras')}"
             )
         return model or str(path)
 
@@ -151,11 +153,33 @@ class NotebookRun:
         """
         for name, value in results.items():
             print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
+        self.keep(**results)
+
+    def keep(self, **results: object) -> None:
+        """Puts results into the run's `results.json` as `finish` does, and prints nothing.
+
+        Args:
+            **results: Plain data: numbers, strings, lists.
+
+        Raises:
+            ValueError: See `finish`.
+            LockedError: See `finish`.
+        """
         path = self.reports / "results.json"
         with lock(path, "the results", wait_seconds=_WAIT_SECONDS):
             content = read_results(self.reports)
             content[self.notebook] = results
             files.write_json(path, dict(sorted(content.items())))
+
+
+def is_run_name(name: object) -> bool:
+    """Tells whether a run may have a name: letters, digits, `-`, `_` and `.`, no path.
+
+    Args:
+        name: The name.
+    """
+    is_text = isinstance(name, str) and len(name) <= _LONGEST_NAME
+    return is_text and bool(re.fullmatch(r"\w[\w.-]*", name))
 
 
 def read_results(folder: str | os.PathLike) -> dict[str, dict[str, object]]:
@@ -237,6 +261,13 @@ def start(notebook: str, run: str) -> NotebookRun:
         # The folder of a kernel is its notebook's own affair: no library code calls `start`.
         os.chdir(folder.parent)
     return this_run
+
+
+def _runs_with(file: str) -> str:
+    """Names the newest runs that have a file, as a sentence; empty if none has."""
+    found = sorted(pathlib.Path("data").glob(f"*/{file}"), key=os.path.getmtime, reverse=True)
+    names = [path.parts[1] for path in found]
+    return f" These runs have one: {', '.join(names[:_MOST_RUNS])}." if names else ""
 
 
 def _title(figure: Figure) -> str:
