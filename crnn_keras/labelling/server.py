@@ -89,6 +89,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "crnn-keras", ""
     timeout = _IDLE_SECONDS
+    # A body follows its headers at once.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         self._answer(self._get)

@@ -111,8 +111,9 @@ class LabelSession:
             self._thread.join(seconds)
 
     def close(self) -> None:
-        """Ends the reading. What was decided is on the disk already."""
-        self._is_ending.set()
+        """Ends the sitting: no more is read or decided. What was decided is on the disk already."""
+        with self._lock:
+            self._is_ending.set()
         self.join()
 
     def _read(self, recognizer, waiting, batch_size):
@@ -318,6 +319,7 @@ class LabelSession:
             OSError: It cannot be saved, such as on a full disk.
         """
         with self._lock:
+            self._check_open()
             self._check(index)
             item = self.items[index]
             self._sync()
@@ -346,6 +348,7 @@ class LabelSession:
             OSError: It cannot be saved; the decision stays.
         """
         with self._lock:
+            self._check_open()
             if not self._history:
                 raise RefusedError("There is no decision of this sitting to take back.")
             self._sync()
@@ -376,6 +379,10 @@ class LabelSession:
         if before.mark == CHECKED or (before.label is not None and not self.checks):
             return before
         return State(before.label, SKIPPED)
+
+    def _check_open(self):
+        if self._is_ending.is_set():
+            raise RefusedError("Not saved: the program has ended. Start the same command again.")
 
     def _check(self, index):
         if type(index) is not int or not 0 <= index < len(self.items):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 
-from crnn_keras.images import open_image, read_file, to_gray
+from crnn_keras.images import open_image, to_gray
 from crnn_keras.images.exif import orientation_of, turn_upright
 from crnn_keras.images.source import DAMAGE, ImageError
 
@@ -29,14 +29,13 @@ def make_png(path: str | os.PathLike) -> bytes:
     Raises:
         ImageError: The image cannot be read.
     """
-    encoded = read_file(path)
-    image = open_image(encoded)
+    image = open_image(path)
     try:
         if image.mode in _OPAQUE and "transparency" not in image.info:
             orientation = orientation_of(image)
             shown = turn_upright(image.convert("RGB"), orientation)
         else:
-            shown = to_gray(encoded)
+            shown = to_gray(path)
         shown.thumbnail(_LARGEST)
         buffer = io.BytesIO()
         shown.save(buffer, "PNG")
