@@ -20,6 +20,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
 COMMANDS = (
     "read",
+    "label",
     "check",
     "prepare",
     "train",

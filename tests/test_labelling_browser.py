@@ -11,6 +11,7 @@ from crnn_keras.data.labels import read_samples
 from crnn_keras.inference import Prediction
 from crnn_keras.labelling import LabelServer, LabelSession, LabelStore, list_images
 
+pytestmark = pytest.mark.slow
 READINGS = {f"{name}.png": (f"{name}word", 0.1 * i + 0.3) for i, name in enumerate("abcdef")}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

@@ -22,6 +22,7 @@ from crnn_keras.cli.common import (
 )
 from crnn_keras.cli.options import add_label_options, source_options
 from crnn_keras.utils.checks import FRACTION, Number
+from crnn_keras.utils.limits import MAX_TEXT_BYTES
 from crnn_keras.utils.log import printable
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def run(options: argparse.Namespace) -> int:
             say=_say,
         )
         _describe_start(session, found, output)
+        _check_texts(session, options.format)
         _export(options.format, store, found.base)
         title = pathlib.Path(os.path.abspath(options.images)).name
         server = LabelServer(session, title, port=options.port)
@@ -174,25 +176,51 @@ def _load(options: argparse.Namespace) -> BaseRecognizer | None:
 def _describe_start(session: LabelSession, found: Items, output: pathlib.Path) -> None:
     """Says what is there already, and what is odd about it."""
     store, counts = session.store, session.counts()
-    known = {view: counts[view] for view in ("labelled", "pseudo", "skipped", "unreadable")}
-    if any(known.values()):
-        facts = ", ".join(f"{number} {_FACTS[view]}" for view, number in known.items() if number)
-        _say(f"{output}: {facts}; it goes on from there")
+    known = [f"{counts[view]} {fact}" for view, fact in _FACTS.items() if counts[view]]
+    if counts["todo"] < counts["total"]:
+        _say(f"{output}: {', '.join(known)}; it goes on from there")
     for table in (store.labels, store.marks, store.pseudo):
         if table.odd:
             lines = ", ".join(map(str, table.odd[:_SHOWN]))
             _say(
-                f"{table.path}: {len(table.odd)} lines are no path, tab and text, and stay as they "
-                f"are: {lines}"
+                f"{table.path}: lines that are no path, tab and text, and stay as they are: "
+                f"{len(table.odd)}, the first {lines}"
             )
     if missing := session.missing():
         shown = ", ".join(missing[:_SHOWN])
-        _say(f"{output}: {len(missing)} labels are of images that are not there: {shown}")
+        _say(f"{output}: labels of images that are not there, and stay: {len(missing)} ({shown})")
     if found.base.resolve() != pathlib.Path(output).parent.resolve():
         _say(
             f"the paths in {output} start from {found.base}: read it with --images-folder "
             f"{found.base}"
         )
+
+
+def _check_texts(session: LabelSession, layout: str) -> None:
+    """Refuses to write pairs over texts of somebody else; otherwise says that they are there."""
+    texts = [
+        path
+        for item in session.items
+        if session.store.state(item.name).label in (None, item.given)
+        and os.path.isfile(path := f"{os.path.splitext(item.image)[0]}.gt.txt")
+        and not _is_text(path, item.given)
+    ]
+    if texts and layout == "pairs":
+        raise CommandError(
+            f"{texts[0]} holds a text that is not among the labels, and --format pairs would "
+            "replace it. Check such texts with --layout pairs, or move them"
+        )
+    if texts and not session.checks:
+        _say(
+            f"{texts[0]}: there are texts beside {len(texts)} of the images, which are not read: "
+            "--layout pairs checks them"
+        )
+
+
+def _is_text(path: str, text: str | None) -> bool:
+    with open(path, "rb") as file:
+        content = file.read(MAX_TEXT_BYTES)
+    return text is not None and content.strip() == text.encode()
 
 
 def _serve(server, session: LabelSession, *, title: str, no_browser: bool) -> None:
@@ -236,8 +264,8 @@ def _export(layout: str, store: LabelStore, base: pathlib.Path) -> None:
 
 
 _FACTS = {
-    "labelled": "labels",
-    "pseudo": "pseudo-labels that nobody looked at",
+    "labelled": "labelled",
+    "pseudo": "pseudo-labelled",
     "skipped": "skipped",
     "unreadable": "unreadable",
     "todo": "left",

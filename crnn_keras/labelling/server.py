@@ -62,7 +62,7 @@ class LabelServer:
     def serve(self) -> None:
         """Answers requests until `stop` is called or the page ends the sitting."""
         try:
-            self._server.serve_forever(poll_interval=0.2)
+            self._server.serve_forever(poll_interval=0.05)
         finally:
             self._server.server_close()
 
