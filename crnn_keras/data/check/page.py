@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import io
 import os
 import pathlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import jinja2
 from pandas.api.types import is_numeric_dtype
 
 from crnn_keras.data.check.display import visible
 from crnn_keras.data.issues import write_issues
 from crnn_keras.utils import files
+from crnn_keras.utils.pages import encode_figure, make_environment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +49,7 @@ def write_page(
         .render(
             name=name or path.parent.name or path.stem,
             check=check,
-            figures=map(_encode, figures),
+            figures=map(encode_figure, figures),
             issues_file=ISSUES,
             most=MOST,
             most_open=_MOST_OPEN,
@@ -62,31 +60,16 @@ def write_page(
 
 
 def _environment():
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-        autoescape=True,
-        finalize=_show,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment(pathlib.Path(__file__).parent, show=_show)
     environment.tests["numeric"] = is_numeric_dtype
     return environment
 
 
 def _show(value):
     """Returns what is written for a value of the template, before it is escaped."""
-    if hasattr(value, "__html__"):  # It is markup of the template, such as the result of a macro.
-        return value
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else visible(value)
-
-
-def _encode(figure):
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def _printable(issue):

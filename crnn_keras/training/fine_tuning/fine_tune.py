@@ -25,6 +25,7 @@ from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model.saving import save_model
 from crnn_keras.training.fine_tuning.interpolate import interpolate_weights
 from crnn_keras.training.fine_tuning.load import describe_char_dict_change, load_for_fine_tuning
+from crnn_keras.training.fine_tuning.new_characters import learn_new_characters
 from crnn_keras.training.fine_tuning.readers import score_readers
 from crnn_keras.training.fine_tuning.replay import REFERENCE, REPLAY, render_replay
 from crnn_keras.training.fine_tuning.result import Comparison, FineTuning, Reading
@@ -54,6 +55,8 @@ FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 _FEWEST_TO_CALIBRATE = 100
 # The finish adds some images to what is known: it is shorter, and at a lower rate.
 _FINISH_STEPS, _FINISH_RATE = 0.4, 0.5
+# New characters are learned in fewer steps than from the default of `load_for_fine_tuning`.
+_NEW_PROBABILITY = 0.1
 _FOLDS = Number(0, 100, is_whole=True)
 _logger = logging.getLogger(__name__)
 
@@ -346,12 +349,11 @@ def _train_until_best(task, sets, *, folder):
     """Trains on the train set; returns the history and the interpolated model of the best epoch."""
     settings, images = task.settings, len(sets["train"])
     steps = settings.steps or default_steps(images)
-    model = load_for_fine_tuning(task.start, task.char_dict, task.old.canvas, seed=settings.seed)
-    history = _train(
+    model, history = _train(
         task,
-        model,
-        sets["train"],
-        sets["validation"],
+        task.start,
+        sets,
+        names=["train"],
         folder=folder,
         steps=steps,
         rate=settings.learning_rate,
@@ -363,30 +365,41 @@ def _train_until_best(task, sets, *, folder):
 
 def _train_on_all(task, sets, *, start, folder, steps, rate):
     """Trains on all images; returns the interpolated model of the last epoch."""
-    model = load_for_fine_tuning(start, task.char_dict, task.old.canvas, seed=task.settings.seed)
-    records = ConcatRecords([sets[name] for name in FRACTIONS])
     # No epoch is better for the images that are left out: there are none.
-    _train(task, model, records, sets["validation"], folder=folder, steps=steps, rate=rate)
+    _train(task, start, sets, names=list(FRACTIONS), folder=folder, steps=steps, rate=rate)
     model = Recognizer.load(folder / "last.keras").model
     interpolate_weights(task.old, model, fraction=task.settings.interpolation)
     return model
 
 
-def _train(task, model, records, validation, *, folder, steps, rate, patience=0):
+def _train(task, start, sets, *, names, folder, steps, rate, patience=0):
     settings = task.settings
+    model = load_for_fine_tuning(
+        start,
+        task.char_dict,
+        task.old.canvas,
+        seed=settings.seed,
+        new_probability=_NEW_PROBABILITY,
+    )
+    records = ConcatRecords([sets[name] for name in names])
     replay = {}
     if task.replay is not None:
         replay = {"replay": task.replay, "replay_fraction": settings.replay_fraction}
-    return train(
+    batches = _batches(task, records, shuffle=True, augment=settings.augment, **replay)
+    known = task.old.char_dict.characters if start == task.start else task.char_dict.characters
+    if new := "".join(c for c in task.char_dict.characters if c not in known):
+        learn_new_characters(model, batches, new)
+    history = train(
         model,
-        _batches(task, records, shuffle=True, augment=settings.augment, **replay),
-        _batches(task, validation),
+        batches,
+        _batches(task, sets["validation"]),
         folder=folder,
         epochs=ceil_div(steps, settings.steps_per_epoch),
         steps_per_epoch=settings.steps_per_epoch,
         learning_rate=rate,
         patience=patience,
     )
+    return model, history
 
 
 def _predict(model, samples):
@@ -402,8 +415,7 @@ def _read_all(task, splits, outcome, *, before, folds):
     old = dict(zip(samples, before.read(samples), strict=True))
     return [
         Reading(
-            image=sample.image,
-            where=sample.where,
+            sample=sample,
             split="test" if folds else name,
             label=task.char_dict.normalize(sample.text),
             before=old[sample].text,

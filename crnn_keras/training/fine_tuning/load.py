@@ -4,12 +4,12 @@ All layers but the last know nothing of characters, so their weights are copied.
 column of weights for each class: columns of characters that stay move to their new ids.
 
 A new character begins as a much weaker blank: the blank's column, with a bias lower by
-`log(new characters / 1e-5)`. The blank is then likelier in every frame of every image, so best path
-decoding never chooses a new character, and texts are unchanged. All new characters together have
-less than 1e-5 of a frame's probability, so a confidence falls by less than a fraction of 1e-5 for
-each frame. They are learned all the same: CTC's gradient asks for a character of the label however
-unlikely it is. Random columns would be learned some 60 steps sooner, but 6,763 of them remove up to
-99 % of a confidence.
+`log(new characters / new_probability)`. The blank is then likelier in every frame of every image,
+so best path decoding never chooses a new character, and texts are unchanged. All new characters
+together have less than `new_probability`, by default 1e-5, of a frame's probability, so a
+confidence falls by less than that fraction for each frame. They are learned all the same: CTC's
+gradient asks for a character of the label however unlikely it is. Random columns would be learned
+some 60 steps sooner, but 6,763 of them remove up to 99 % of a confidence.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from crnn_keras.images import Canvas
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model.architectures import ARCHITECTURES
 from crnn_keras.model.crnn import CRNN
-from crnn_keras.utils.checks import SEED, check_arguments
+from crnn_keras.utils.checks import SEED, Number, check_arguments
 
 # The largest probability of a frame that the new characters may have together.
 NEW_PROBABILITY = 1e-5
@@ -35,7 +35,7 @@ HEAD = "logits"
 _logger = logging.getLogger(__name__)
 
 
-@check_arguments(seed=SEED.or_none())
+@check_arguments(seed=SEED.or_none(), new_probability=Number(0, 1, above=True))
 def load_for_fine_tuning(
     path: str | os.PathLike,
     char_dict: CharDict,
@@ -44,6 +44,7 @@ def load_for_fine_tuning(
     seed: int | None = None,
     precision: str | None = None,
     architecture: str | None = None,
+    new_probability: float = NEW_PROBABILITY,
 ) -> CRNN:
     """Loads a reader to begin a training from, with the characters and the canvas of the data.
 
@@ -60,6 +61,9 @@ def load_for_fine_tuning(
         architecture: Name of the new model's architecture. Defaults to `None`: the reader's own.
             `"deep"` can begin from `"mobile"`: it has the same layers, and some that change nothing
             before they have learned.
+        new_probability: How likely all new characters together are at first, beside the blank. With
+            more, they are learned in fewer steps, and confidences fall more until then. Defaults to
+            `1e-5`.
 
     Returns:
         A `CRNN` with the weights of the reader. It has no calibration, since that would not hold
@@ -96,7 +100,13 @@ def load_for_fine_tuning(
         _logger.info("%s is %s and continues as %s.", path, before, architecture)
     seed = model.seed if seed is None else seed
     rebuilt = _rebuild(
-        model, char_dict, canvas, seed=seed, precision=precision, architecture=architecture
+        model,
+        char_dict,
+        canvas,
+        seed=seed,
+        precision=precision,
+        architecture=architecture,
+        new_probability=new_probability,
     )
     digest = hashlib.sha256()
     for weights in model.get_weights():
@@ -150,7 +160,16 @@ def describe_char_dict_change(old: CharDict, new: CharDict) -> str:
     )
 
 
-def _rebuild(model, char_dict, canvas, *, seed, precision, architecture=None):
+def _rebuild(
+    model,
+    char_dict,
+    canvas,
+    *,
+    seed,
+    precision,
+    architecture=None,
+    new_probability=NEW_PROBABILITY,
+):
     """Builds the model anew with another dictionary, canvas or architecture, and copies weights."""
     if architecture not in (None, *ARCHITECTURES):
         raise ValueError(
@@ -179,7 +198,7 @@ def _rebuild(model, char_dict, canvas, *, seed, precision, architecture=None):
         rebuilt.get_layer(layer.name).set_weights(layer.get_weights())
     kernel, bias = model.get_layer(HEAD).get_weights()
     columns = find_columns(model.char_dict, char_dict)
-    rebuilt.get_layer(HEAD).set_weights(_move_columns(kernel, bias, columns))
+    rebuilt.get_layer(HEAD).set_weights(_move_columns(kernel, bias, columns, new_probability))
     return rebuilt
 
 
@@ -196,13 +215,14 @@ def find_columns(old, new):
     return np.array([BLANK, *(old_ids.get(character, BLANK) for character in new.characters)])
 
 
-def _move_columns(kernel, bias, columns):
+def _move_columns(kernel, bias, columns, new_probability):
     """Returns the last layer's weights for another dictionary.
 
     Args:
         kernel: Float array of shape `(features, old classes)`.
         bias: Float array of shape `(old classes,)`.
         columns: Integer array of shape `(new classes,)`, see `find_columns`.
+        new_probability: How likely all new classes together are, beside the blank.
 
     Returns:
         List of a kernel and a bias for the new classes.
@@ -211,5 +231,5 @@ def _move_columns(kernel, bias, columns):
     is_new[BLANK] = False
     kernel, bias = kernel[:, columns], bias[columns]
     if is_new.any():
-        bias[is_new] -= math.log(is_new.sum() / NEW_PROBABILITY)
+        bias[is_new] -= math.log(is_new.sum() / new_probability)
     return [kernel, bias]

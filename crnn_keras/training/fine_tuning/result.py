@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crnn_keras.data.check.report import DataCheck
+    from crnn_keras.data.labels import Sample
     from crnn_keras.evaluation.metrics import Report
     from crnn_keras.training.fine_tuning.readers import ReaderScore
     from crnn_keras.training.fine_tuning.settings import FineTuningSettings
@@ -62,8 +63,7 @@ class Reading:
     """What is read in one image of the user's, before and after.
 
     Args:
-        image: Path of the image.
-        where: File and line of the label.
+        sample: The `Sample`: the image, its label, and the file and line of the label.
         split: `"train"`, `"validation"` or `"test"`. The texts of a test image are of the reader
             that has not learned from it.
         label: The label, as the char dict writes it.
@@ -72,8 +72,7 @@ class Reading:
         confidence: Its confidence, from 0 to 1.
     """
 
-    image: str
-    where: str
+    sample: Sample
     split: str
     label: str
     before: str | None
@@ -123,9 +122,8 @@ class FineTuning:
     seconds: float
 
     def describe(self) -> list[str]:
-        """Returns the result in a few sentences, the most important first."""
-        own = self.comparisons[0]
-        lines = [str(comparison) for comparison in self.comparisons]
+        """Returns what to know beside the comparisons, in a few sentences."""
+        own, lines = self.comparisons[0], []
         low, high = own.after.interval
         if high - low > _WIDE_INTERVAL and not self.folds:
             lines.append(
@@ -143,5 +141,4 @@ class FineTuning:
             )
         if self.changes:
             lines.append(self.changes)
-        lines.append(f"reader: {self.model_path}")
         return lines
