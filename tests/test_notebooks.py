@@ -250,14 +250,14 @@ def run_cells(workspace):
     logger = logging.getLogger("crnn_keras")
     before = logger.handlers, logger.level, logger.propagate
 
-    def run_cells(name, **parameters):
+    def run_cells(name, edit=lambda source: source, **parameters):
         first, *cells = code_cells(ROOT / f"notebooks/{name}.ipynb")
         names = {}
         exec(first.source, names)
         assert set(parameters) <= set(names)
         names.update({"run": "mine", **parameters})
         for cell in cells:
-            exec(cell.source, names)
+            exec(edit(cell.source), names)
         return names
 
     yield run_cells
@@ -363,11 +363,88 @@ def test_the_exercises_of_notebook_04_can_be_done_as_written(workspace, run_cell
     assert "data/mine/train" in line
 
 
-def test_the_exercise_of_notebook_07_can_be_done_as_written(workspace, run_cells, capsys):
-    run_cells("07_chinese", run="lesson", lines=200, epochs=1)
+def exercises(name):
+    """Text of the exercises of a notebook, and that of their answers."""
+    (text,) = [c.source for c in read(ROOT / f"notebooks/{name}.ipynb").cells if "</de" in c.source]
+    return text.split("<details>")
+
+
+def test_the_exercises_of_notebook_02_can_be_done_as_written(workspace, run_cells, capsys):
+    asked, _ = exercises("02_prepare_data")
+    names = run_cells("02_prepare_data", run="lesson", words=120)
+    shard = workspace / "data/lesson/records/train/00000.tfrecord"
+    before = shard.read_bytes()
+    damage = 'open("data/lesson/records/train/00000.tfrecord", "r+b").write(b"abcd")'
+    assert damage in asked
+    exec(damage, names)
+    (section_5,) = [
+        c.source
+        for c in code_cells(ROOT / "notebooks/02_prepare_data.ipynb")
+        if "prepare_samples(" in c.source
+    ]
     capsys.readouterr()
-    start = "data/lesson/chinese/train/model.keras"
-    run_cells("07_chinese", run="chinese_200", size=200, start=start, lines=200, epochs=1)
+    exec(section_5, names)
+    assert shard.read_bytes() == before and str(shard.name) in capsys.readouterr().out
+    keep = {"run": "keep", "canvas_mode": "keep", "canvas_width": 256}
+    assert all(f'`{n} = "{v}"`' in asked or f"`{n} = {v}`" in asked for n, v in keep.items())
+    assert run_cells("02_prepare_data", **keep, words=60)["canvas"].widths[-1] == 256
+    look = 'look = {"fonts": bundled_fonts(), "style": Style.mild()}'
+    new = 'look = {"fonts": find_fonts(), "style": Style()}'
+    assert new in asked
+    names = run_cells(
+        "02_prepare_data",
+        lambda source: source.replace(
+            "import bundled_fonts,", "import find_fonts, bundled_fonts,"
+        ).replace(look, new),
+        run="signs",
+        words=60,
+    )
+    assert names["word_recipe"].style == names["Style"]()
+
+
+def test_the_exercises_of_notebooks_05_and_06_can_be_done_as_written(workspace, run_cells):
+    names = run_cells("02_prepare_data", run="lesson", words=120, test_split=0.5)
+    asked, answers = exercises("05_evaluate")
+    shipped = {"run": "shipped", "records": "data/lesson/records", "model": "words"}
+    shipped |= {"protocol": "alphanumeric"}
+    assert all(f'`{name} = "{value}"`' in asked for name, value in shipped.items())
+    names = run_cells("05_evaluate", **shipped)
+    kept, measured = re.findall("`((?:kept|evaluate).*?)`", answers)
+    exec(f"{kept}\nfewer = {measured}", names)
+    assert len(names["fewer"].cases) < len(names["report"].cases)
+    asked, answers = exercises("06_export_and_serve")
+    served, exported = re.findall("`((?:served\\(|export_onnx).*?)`", asked)
+    common = {"model": "words", "records": "data/lesson/records", "images": 8}
+    names = run_cells("06_export_and_serve", run="lesson", **common)
+    exec(f'error = {served}["error"].numpy()[0].decode()\n{exported}', names)
+    assert f"*{names['error']}*" in answers
+    sizes = [
+        (workspace / f"data/lesson/export/{n}.onnx").stat().st_size for n in ("reader", "small")
+    ]
+    assert 0.2 < sizes[1] / sizes[0] < 0.35
+    run_cells("06_export_and_serve", run="lesson", version=2, **common)
+    assert sorted(os.listdir(workspace / "data/lesson/export/reader")) == ["1", "2"]
+
+
+def test_the_exercises_of_notebook_07_can_be_done_as_written(workspace, run_cells, capsys):
+    small = {"lines": 200, "epochs": 1}
+    run_cells("07_chinese", run="lesson", **small)
+    asked, _ = exercises("07_chinese")
+    (workspace / "texts.txt").write_text("我们在中国学习中文。今天天气很好，我要去学校。" * 20)
+    todo = [
+        {"run": "corpus", "dictionary": "", "corpus": "texts.txt", "size": 2000},
+        {
+            "run": "chinese_200",
+            "size": 200,
+            "start": "data/lesson/chinese/train/model.keras",
+        },
+    ]
+    for parameters in todo:
+        written = [f"`{n} = {json.dumps(value)}`" for n, value in parameters.items()]
+        assert all(text in asked for text in written)
+        capsys.readouterr()
+        names = run_cells("07_chinese", **parameters, **small)
+        assert names["report"].confusions.most_common(10)
     assert "100 characters stay, 100 are new, 0 are dropped" in capsys.readouterr().out
 
 
