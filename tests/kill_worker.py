@@ -22,14 +22,18 @@ from crnn_keras.data.batches import Batches
 from crnn_keras.data.records import Records
 from crnn_keras.images import Canvas
 from crnn_keras.model.crnn import build_crnn
-from crnn_keras.training import TrainingStopped, train
+from crnn_keras.training import TrainingStopped, callbacks as training_callbacks, train, validate
 
 STEPS = 4
 _EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
 
 
 def train_a_little(sets, epochs, folder, *, save_minutes, callbacks=()):
-    """Trains epochs of four steps: augmented images, dropout, cosine schedule, TensorBoard."""
+    """Trains epochs of four steps: augmented images, dropout, cosine schedule, TensorBoard.
+
+    They end by the training's patience, since the loss falls from epoch to epoch, and counts as
+    better the higher it is: the first epoch is the best.
+    """
     char_dict, canvas = CharDict.from_preset("alphanumeric36"), Canvas()
     order = {"seed": 5, "shuffle": True, "augment": True}
     batches = Batches(Records(f"{sets}/train"), char_dict, canvas, batch_size=8, **order)
@@ -37,9 +41,15 @@ def train_a_little(sets, epochs, folder, *, save_minutes, callbacks=()):
     model = build_crnn(char_dict, canvas, "small", seed=5)
     folder = pathlib.Path(folder)
     logs = folder.parent / "logs" / folder.name
-    options = {"epochs": epochs, "steps_per_epoch": STEPS, "save_minutes": save_minutes}
+    options = {"epochs": epochs + 1, "patience": epochs - 1, "save_minutes": save_minutes}
     callbacks = [keras.callbacks.TensorBoard(logs, update_freq=1), *callbacks]
-    train(model, batches, validation, folder=folder, callbacks=callbacks, **options)
+    options |= {"folder": folder, "steps_per_epoch": STEPS, "callbacks": callbacks}
+    train(model, batches, validation, **options)
+
+
+def _validate_turned_round(*arguments, **options):
+    loss, report = validate(*arguments, **options)
+    return -loss, report
 
 
 class AtStep(keras.callbacks.Callback):
@@ -93,6 +103,8 @@ def _callbacks_of(folder, moment):
         return [AtStep(int(values[0]), lambda: os.kill(os.getpid(), signal.SIGTERM))]
     return []
 
+
+training_callbacks.validate = _validate_turned_round
 
 if __name__ == "__main__":
     sets, epochs, *runs = sys.argv[1:]

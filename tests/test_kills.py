@@ -21,6 +21,8 @@ import pytest
 from backends import run_worker, skip_unless_installed
 from kill_worker import STEPS
 
+from crnn_keras.training import best_epoch
+
 pytestmark = pytest.mark.backends
 
 KILLS = int(os.environ.get("CRNN_KERAS_KILLS", "2"))
@@ -64,13 +66,16 @@ def end_of(run):
         values = [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
     with open(run / "history.csv", newline="") as file:
         history = without_seconds(csv.DictReader(file))
-    model = keras.models.load_model(run / "model.keras")
+    weights = {
+        name: [weight.numpy().tobytes() for weight in keras.models.load_model(run / name).weights]
+        for name in ("model.keras", "last.keras")
+    }
     return {
         "step": state["step"],
         "history": without_seconds(state["history"]),
         "history.csv": history,
         "variables": [(array.dtype, array.shape, array.tobytes()) for array in values],
-        "model.keras": [weight.numpy().tobytes() for weight in model.weights],
+        **weights,
         "files": sorted(path.name for path in run.iterdir()),
         "settings": state["settings"],
     }
@@ -105,13 +110,16 @@ def runs(request, tmp_path_factory, word_sets):
     done = work("killed", "stopped")
     assert done.returncode == 0
     assert (f"{killed} continues after" in done.stdout) == (newest > 0)
-    assert f"{folder}/stopped continues after step 2 of 4 in epoch 2 of {EPOCHS}" in done.stdout
+    assert f"{folder}/stopped continues after step 2 of 4 in epoch 2 of {EPOCHS + 1}" in done.stdout
     return folder
 
 
 @pytest.mark.parametrize("name", ["killed", "resumed", "stopped"])
 def test_run_that_was_interrupted_ends_as_one_that_was_not(runs, name):
     unbroken, interrupted = end_of(runs / "unbroken"), end_of(runs / name)
+    # By its patience, one epoch before the last.
     assert unbroken["step"] == EPOCHS * STEPS
+    assert best_epoch(unbroken["history"]) == 1 < EPOCHS == len(unbroken["history"])
+    assert unbroken["model.keras"] != unbroken["last.keras"]
     assert [key for key in unbroken if unbroken[key] != interrupted[key]] == []
     assert list((runs / "logs" / name).rglob("events.*"))

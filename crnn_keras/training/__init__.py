@@ -9,6 +9,7 @@
 | `schedules` | optimizers and learning rate schedules by name |
 | `stop_signals` | Ctrl-C and SIGTERM, kept until the running step is done |
 | `bad_batches` | errors that name the images of a step |
+| `time_left` | how long an epoch and a training will take |
 | `validation` | `validate`: a set read once and compared with its labels |
 | `history` | `history.csv`, and which epoch is the best |
 | `best_weights` | the weights of the best epoch, a part of the state |

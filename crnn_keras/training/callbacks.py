@@ -25,6 +25,7 @@ from crnn_keras.training.best_weights import BestWeights
 from crnn_keras.training.history import best_epoch, write_history
 from crnn_keras.training.run_state import Progress, RunState, run_variables
 from crnn_keras.training.stop_signals import StopSignals, TrainingStopped
+from crnn_keras.training.time_left import TimeLeft
 from crnn_keras.training.validation import validate
 from crnn_keras.utils.progress import ProgressLine
 
@@ -54,6 +55,7 @@ class TrainingRun:
     Attributes:
         epoch_started: When the running epoch began, on the clock of `time.monotonic`. Time before
             an interruption counts.
+        validation_seconds: How long the last validation of this process took. `None` before it.
     """
 
     batches: Batches
@@ -65,6 +67,7 @@ class TrainingRun:
     steps: int
     patience: int
     epoch_started: float = field(init=False)
+    validation_seconds: float | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.epoch_started = time.monotonic() - self.progress.seconds
@@ -80,6 +83,11 @@ class TrainingRun:
         return self.progress.step - self.epoch * self.steps
 
     @property
+    def is_at_best(self) -> bool:
+        """Returns whether the newest complete epoch is the best one."""
+        return best_epoch(self.progress.history) == self.epoch
+
+    @property
     def is_out_of_patience(self) -> bool:
         """Returns whether too many epochs have passed since the best one."""
         without_gain = self.epoch - best_epoch(self.progress.history)
@@ -91,13 +99,12 @@ class TrainingRun:
         return self.epoch >= self.epochs or self.is_out_of_patience
 
     def describe_patience(self) -> str:
-        """Tells why the training ends before its last epoch, and what was best."""
+        """Tells how many epochs have passed since the best one, and what that one measured."""
         best = best_epoch(self.progress.history)
-        row = self.progress.history[best - 1]
+        row, count = self.progress.history[best - 1], self.epoch - best
         return (
-            f"no better validation in {self.epoch - best} epochs, where `patience` is "
-            f"{self.patience}. The best was epoch {best}: word accuracy "
-            f"{row['word_accuracy']:.2%}, validation loss {row['loss']:.3f}."
+            f"{count} epoch{'s' * (count > 1)} without a better validation than epoch {best}, word "
+            f"accuracy {row['word_accuracy']:.2%}, validation loss {row['loss']:.3f}."
         )
 
     def save(self, model: CRNN) -> None:
@@ -117,21 +124,25 @@ class TrainingRun:
             last = self.progress.step - 1
             raise self.explain_nan(describe_nan_weights(str(error), self.batches, last)) from None
 
-    def write_outputs(self, model: CRNN) -> None:
-        """Writes what a user wants of a run: `history.csv`, `last.keras` and `model.keras`.
-
-        All of it follows from the state. What a kill has left unwritten is written when the run
-        continues.
+    def write_newest(self, model: CRNN) -> None:
+        """Writes `history.csv` and, if the model is that of a complete epoch, `last.keras`.
 
         Args:
-            model: The model as it is after the last step. It keeps its weights.
+            model: The model as it is after the last step.
         """
         folder = self.state.folder.parent
         write_history(folder / "history.csv", self.progress.history)
         if not self.steps_done:
             save_model(model, folder / "last.keras")
+
+    def write_best(self, model: CRNN) -> None:
+        """Writes `model.keras`, with the weights of the best epoch.
+
+        Args:
+            model: The model. It keeps its own weights.
+        """
         with self.best.within(model):
-            save_model(model, folder / "model.keras")
+            save_model(model, self.state.folder.with_name("model.keras"))
 
     def explain_nan(self, found: str) -> FloatingPointError:
         """Returns the error of numbers that are not finite, with what to do.
@@ -234,7 +245,7 @@ class NameBadBatch(_RunCallback):
 
 
 class ReportProgress(_RunCallback):
-    """Shows the step, the loss and the speed while an epoch runs.
+    """Shows the step, the loss, the speed and the time left while an epoch runs.
 
     Use it as a context manager around `fit`: its line is also closed when an error comes.
     """
@@ -242,8 +253,8 @@ class ReportProgress(_RunCallback):
     def __init__(self, run: TrainingRun):
         super().__init__(run)
         self._line = contextlib.ExitStack()
-        self._show: Callable[[int, str], None] | None = None
-        self._timed_from: tuple[float, int] | None = None
+        self._show: Callable[..., None] | None = None
+        self._time = TimeLeft(run)
 
     def __enter__(self) -> Self:
         return self
@@ -254,18 +265,13 @@ class ReportProgress(_RunCallback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         label = f"epoch {epoch + 1} of {self.run.epochs}"
         self._show = self._line.enter_context(ProgressLine(self.run.steps, label)).step
-        self._timed_from = None
+        self._time.begin_epoch()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        now, done, speed = time.monotonic(), self.run.steps_done, ""
-        if self._timed_from is None:
-            # The first step is not timed, since it includes the compilation.
-            self._timed_from = now, done
-        else:
-            start, first = self._timed_from
-            images = (done - first) * self.run.batches.batch_size
-            speed = f", {images / (now - start):,.0f} images/s"
-        self._show(done, f"loss {logs['loss']:.3f}{speed}")
+        note = f"loss {logs['loss']:.3f}"
+        if speed := self._time.add_step(time.monotonic()):
+            note += f", {speed * self.run.batches.batch_size:,.0f} images/s"
+        self._show(self.run.steps_done, note, left=self._time.describe())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._line.close()
@@ -289,9 +295,19 @@ class Validate(_RunCallback):
         run = self.run
         if run.steps_done < run.steps:
             return
-        steps = range(run.validation.steps_per_epoch)
-        with explain_input_errors("validation", run.validation, lambda: steps):
-            loss, report = validate(self.model, run.validation, after_batch=self._after_batch)
+        started, steps = time.monotonic(), run.validation.steps_per_epoch
+        label = f"validation {epoch + 1} of {run.epochs}"
+        with (
+            explain_input_errors("validation", run.validation, lambda: range(steps)),
+            ProgressLine(steps, label) as line,
+        ):
+
+            def after_batch():
+                self._after_batch()
+                line.step(line.n + 1)
+
+            loss, report = validate(self.model, run.validation, after_batch=after_batch)
+        run.validation_seconds = time.monotonic() - started
         row = {
             "epoch": epoch + 1,
             "steps": run.progress.step,
@@ -306,15 +322,14 @@ class Validate(_RunCallback):
         }
         run.progress.history.append(row)
         run.epoch_started = time.monotonic()
-        is_best = best_epoch(run.progress.history) == run.epoch
-        if is_best:
+        if run.is_at_best:
             run.best.keep(self.model)
         logs.update({f"val_{name}": row[name] for name in _VALIDATION_LOGS})
         print(
             f"epoch {epoch + 1:3d} of {run.epochs}: training loss {row['train_loss']:7.3f}, "
             f"validation loss {loss:7.3f}, word accuracy {row['word_accuracy']:7.2%}, "
             f"character accuracy {row['character_accuracy']:7.2%}, {row['seconds']:.0f} s"
-            + (", the best so far" if is_best else ""),
+            + (", the best so far" if run.is_at_best else ""),
             flush=True,
         )
 
@@ -366,7 +381,9 @@ class SaveState(_RunCallback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._save()
         if not self.run.steps_done:  # the epoch was not cut short
-            self.run.write_outputs(self.model)
+            self.run.write_newest(self.model)
+            if self.run.is_at_best:
+                self.run.write_best(self.model)
 
     def _save(self):
         self.run.save(self.model)
@@ -379,7 +396,7 @@ class StopWithoutGain(_RunCallback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.run.is_out_of_patience:
             self.model.stop_training = True
-            print(f"The training ends: {self.run.describe_patience()}", flush=True)
+            print(f"The training ends after {self.run.describe_patience()}", flush=True)
 
 
 def _to_float(tensor):

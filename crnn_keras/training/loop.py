@@ -169,8 +169,9 @@ def train(
         )
         _show_start(run)
         if run.epoch:
-            # A kill may have left them as they were before the state.
-            run.write_outputs(model)
+            # A kill may have left the files as they were before the state.
+            run.write_newest(model)
+            run.write_best(model)
         _train_run(model, run, callbacks=callbacks, save_minutes=save_minutes)
         if run.epoch:
             best.put_into(model)
@@ -202,7 +203,7 @@ def _show_start(run):
     if run.is_out_of_patience:
         print(
             f"{folder} has ended {where}: {run.describe_patience()} Nothing is trained. It goes on "
-            "with a larger `patience`.",
+            f"with a larger `patience` than {run.patience}.",
             flush=True,
         )
     elif run.is_over:
