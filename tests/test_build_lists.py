@@ -42,6 +42,15 @@ def test_a_stream_is_assigned_and_its_issues_are_named(tmp_path, noise_samples):
     assert "empty label\tlabels.tsv, line 13\t'12.png' has no label.\n" in skipped
 
 
+def test_a_folder_of_other_files_is_not_replaced_by_lists(tmp_path, noise_samples):
+    own = tmp_path / "lists" / "mine.txt"
+    own.parent.mkdir()
+    own.write_text("mine")
+    with pytest.raises(ValueError, match=r"lists holds files but no lists\.json"):
+        list_splits(tmp_path / "lists", {"train": noise_samples})
+    assert own.read_text() == "mine" and [*own.parent.iterdir()] == [own]
+
+
 def test_listing_keeps_memory_flat(tmp_path):
     def peak(rows):
         samples = (Sample(f"{n}.png", "word", f"line {n}") for n in range(rows))

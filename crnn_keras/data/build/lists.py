@@ -121,6 +121,11 @@ def _write(folder, pairs, splits, *, per_shard):
     if per_shard < 1:
         raise ValueError(f"{per_shard} rows in a list: expected at least 1.")
     folder = pathlib.Path(folder)
+    if any(folder.glob("[!.]*")) and not (folder / LISTS).is_file():
+        raise ValueError(
+            f"{folder} holds files but no {LISTS}: writing lists there would delete them. Give a "
+            "new folder or remove this one."
+        )
     lists, waiting = collections.defaultdict(list), collections.defaultdict(list)
 
     def write(split):
