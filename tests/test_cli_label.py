@@ -95,6 +95,7 @@ def test_images_that_cannot_be_used_are_named_and_the_code_says_so(run, folder):
         (["crops", "--model", "none", "--accept-above", "0.9"], "--model none"),
         (["labels.tsv", "--accept-above", "0.9"], "--accept-above"),
         (["labels.tsv", "--output", "labels.tsv"], "labels.tsv"),
+        ([".", "--layout", "tsv", "--output", "labels.tsv"], "labels.tsv"),
         (["odd.tsv", "--text-column", "x", "--image-column", "y"], "odd.tsv"),
     ],
 )

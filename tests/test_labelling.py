@@ -273,7 +273,7 @@ def test_a_text_is_one_line_or_is_refused(begin, folder, typed, label):
 
 @pytest.mark.parametrize("index", [-1, 6, 1.0, True, None, "0", [0]])
 def test_an_image_that_is_not_there_is_refused(begin, index):
-    with pytest.raises(RefusedError):
+    with pytest.raises(ValueError, match="image|index"):
         begin().decide(index, "label", text="x")
 
 
@@ -574,7 +574,7 @@ from crnn_keras.labelling import LabelSession, LabelStore, list_images
 folder = sys.argv[1]
 store = LabelStore(f"{folder}/labels.tsv")
 session = LabelSession(store, list_images(folder, store.path).items)
-actions = ["label", "unreadable", "label", "skip"]
+actions = ["label", "unreadable", "label"]
 for step in range(100_000):
     for index in range(6):
         session.decide(index, actions[step % 3], text=f"text {step}")

@@ -265,7 +265,7 @@ def test_when_the_program_has_ended_the_text_stays_in_the_field(page, sitting):
 
 def test_the_page_ends_the_program(page, sitting):
     tab = page()
-    tab.keyboard.press("Alt+f")
+    tab.click("#finish")
     tab.wait_for_selector("#work", state="hidden")
     sitting.thread.join(10)
     assert not sitting.thread.is_alive() and "Finished" in tab.text_content("#status")

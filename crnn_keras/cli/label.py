@@ -123,11 +123,12 @@ def run(options: argparse.Namespace) -> int:
         if recognizer:
             session.start_reading(recognizer)
         _serve(server, session, title=title, no_browser=options.no_browser)
-        _export(options.format, store, found.base)
         damaged = session.damaged()
         for name, reason in list(damaged.items())[:_SHOWN]:
             _say(f"{name}: {reason}")
         print(_summary(session))
+        # Last: a label that another layout cannot hold costs that file only.
+        _export(options.format, store, found.base)
     return SOME_UNUSABLE if damaged or found.issues else DONE
 
 
@@ -150,7 +151,10 @@ def _find(options: argparse.Namespace) -> tuple[pathlib.Path, Items]:
     is_folder = os.path.isdir(source)
     folder = source if is_folder else source.parent
     output = named or folder / f"{'labels' if is_folder else source.stem}.checked.tsv"
-    if os.path.exists(output) and not is_folder and os.path.samefile(output, source):
+    read = {source, *(sample.where.rpartition(", ")[0] for sample in found.samples[:1])}
+    if os.path.exists(output) and any(
+        os.path.samefile(output, path) for path in read if os.path.isfile(path)
+    ):
         raise CommandError(
             f"--output {output} is the label file that is checked. Give another name, so that the "
             "labels of before stay"

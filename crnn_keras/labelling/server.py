@@ -30,6 +30,9 @@ from crnn_keras.utils.log import printable
 
 HOST = "127.0.0.1"
 _PAGE = pathlib.Path(__file__).with_name("page.html")
+# A value that a request must have.
+_NEEDED = object()
+_KINDS = {int: "a whole number of at least 0", str: "a text"}
 # An idle connection of a browser is closed after so many seconds.
 _IDLE_SECONDS = 60
 
@@ -152,10 +155,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         session = self.server.session
         if path == "decide":
             text = session.decide(
-                content.get("index"),
-                content.get("action"),
-                text=_text(content.get("text", "")),
-                revision=content.get("revision"),
+                _typed(content, "index", int),
+                _typed(content, "action", str),
+                text=_typed(content, "text", str, default=""),
+                revision=_typed(content, "revision", int, default=None),
             )
             return self._send_json({"text": text})
         if path == "undo":
@@ -247,7 +250,11 @@ def _number(text):
     return int(text) if text and re.fullmatch("[0-9]{1,9}", text) else None
 
 
-def _text(value):
-    if not isinstance(value, str):
-        raise RefusedError("The text is not text.")
+def _typed(content, name, kind, *, default=_NEEDED):
+    """Returns a value of a request; it has no other type, and a number is not below 0."""
+    if name not in content and default is not _NEEDED:
+        return default
+    value = content.get(name)
+    if type(value) is not kind or (kind is int and value < 0):
+        raise RefusedError(f"{name} is {value!r:.80}. Expected {_KINDS[kind]}.")
     return value

@@ -12,7 +12,7 @@ from crnn_keras.data.labels.source import check_text
 from crnn_keras.inference.base import BaseRecognizer, Prediction
 from crnn_keras.labelling.items import Item
 from crnn_keras.labelling.store import CHECKED, SKIPPED, UNREADABLE, LabelStore, State
-from crnn_keras.utils.checks import COUNT, FRACTION, OneOf, check_arguments
+from crnn_keras.utils.checks import COUNT, FRACTION, NATURAL, OneOf, check_arguments
 from crnn_keras.utils.log import printable
 
 ORDERS = ("doubt", "name")
@@ -94,21 +94,17 @@ class LabelSession:
             batch_size: See `BaseRecognizer.read`. Defaults to `64`.
         """
         views = {"todo", "skipped"} | ({"pseudo"} if self._accept_above is not None else set())
-        waiting = [index for index in range(len(self.items)) if self.view_of(index) in views]
+        waiting = [index for index in range(len(self.items)) if self._view_of(index) in views]
         self._normalize = recognizer.char_dict.normalize
         self._unread = set(waiting)
         arguments = recognizer, waiting, batch_size
         self._thread = threading.Thread(target=self._read, args=arguments, daemon=True)
         self._thread.start()
 
-    def join(self, seconds: float | None = None) -> None:
-        """Waits until all images are read.
-
-        Args:
-            seconds: How long at most. Defaults to `None`: until they are.
-        """
+    def join(self) -> None:
+        """Waits until all images are read."""
         if self._thread:
-            self._thread.join(seconds)
+            self._thread.join()
 
     def close(self) -> None:
         """Ends the sitting: no more is read or decided. What was decided is on the disk already."""
@@ -130,8 +126,9 @@ class LabelSession:
                     self._unread.discard(index)
                 if self._accept_above is not None:
                     accepted[self.items[index].name] = self._accepted(prediction)
-                if time.monotonic() - saved > _SECONDS and self._save_pseudo(accepted):
-                    accepted, saved = {}, time.monotonic()
+                if time.monotonic() - saved > _SECONDS:
+                    accepted = {} if self._save_pseudo(accepted) else accepted
+                    saved = time.monotonic()
         except Exception as error:  # The page goes on without readings, and says why.
             self._reading_error = f"The images cannot be read: {printable(error)}"
             self._note(self._reading_error)
@@ -155,7 +152,7 @@ class LabelSession:
                     {
                         name: text
                         for name, text in accepted.items()
-                        if self.view_of(self._indices[name]) in ("todo", "pseudo", _DAMAGED)
+                        if self._view_of(self._indices[name]) in ("todo", "pseudo", _DAMAGED)
                     }
                 )
             except (OSError, ValueError) as error:
@@ -165,12 +162,8 @@ class LabelSession:
 
     # ---- what the page shows -----------------------------------------------------------------
 
-    def view_of(self, index: int) -> str:
-        """Tells where an image is: in one of `VIEWS`, or `"damaged"`.
-
-        Args:
-            index: The image's index.
-        """
+    def _view_of(self, index):
+        """Tells where an image is: in one of `VIEWS`, or `"damaged"`."""
         state = self.store.state(self.items[index].name)
         if state.mark == CHECKED if self.checks else state.label is not None:
             return "labelled"
@@ -192,7 +185,7 @@ class LabelSession:
             return self._count(self._views())
 
     def _views(self):
-        return [self.view_of(index) for index in range(len(self.items))]
+        return [self._view_of(index) for index in range(len(self.items))]
 
     def _count(self, views):
         counts = {view: views.count(view) for view in (*VIEWS, _DAMAGED)}
@@ -211,6 +204,7 @@ class LabelSession:
                 if prediction and prediction.error
             }
 
+    @check_arguments(index=NATURAL.or_none(), after=NATURAL.or_none(), step=OneOf((1, -1)))
     def show(
         self, view: str, *, index: int | None = None, after: int | None = None, step: int = 1
     ) -> dict[str, Any]:
@@ -285,7 +279,7 @@ class LabelSession:
         return {
             "index": index,
             "name": item.name,
-            "view": self.view_of(index),
+            "view": self._view_of(index),
             "text": text,
             "given": item.given,
             "reading": reading,
@@ -296,6 +290,7 @@ class LabelSession:
 
     # ---- decisions ---------------------------------------------------------------------------
 
+    @check_arguments(index=NATURAL, revision=NATURAL.or_none())
     def decide(
         self, index: int, action: str, *, text: str = "", revision: int | None = None
     ) -> str:
@@ -385,8 +380,8 @@ class LabelSession:
             raise RefusedError("Not saved: the program has ended. Start the same command again.")
 
     def _check(self, index):
-        if type(index) is not int or not 0 <= index < len(self.items):
-            raise RefusedError(f"There is no image {index!r}. Expected 0 to {len(self.items) - 1}.")
+        if index >= len(self.items):
+            raise RefusedError(f"There is no image {index}. Expected 0 to {len(self.items) - 1}.")
 
     # ---- the files ---------------------------------------------------------------------------
 
