@@ -13,6 +13,7 @@ from crnn_keras import CharDict, cli
 from crnn_keras.cli.common import DONE, SOME_UNUSABLE
 from crnn_keras.data.build import prepare_samples
 from crnn_keras.data.labels import Sample
+from crnn_keras.data.records import ConcatRecords, open_records
 from crnn_keras.data.records.sidecar import fingerprint, read_sidecar
 from crnn_keras.images import Canvas
 from crnn_keras.notebook.runs import list_runs
@@ -26,16 +27,17 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def prepare(folder, run, count=4):
+def prepare(folder, run, count=4, splits=("train",)):
     """Writes the records of a run; returns what a state says of them."""
     samples = []
-    for index in range(count):
-        path = folder / "images" / f"{run}_{index}.png"
+    for number in range(count):
+        path = folder / "images" / f"{run}_{number}.png"
         path.parent.mkdir(exist_ok=True)
-        noise = np.random.default_rng(len(run) * 99 + index).integers(0, 256, (32, 100), np.uint8)
+        noise = np.random.default_rng(len(run) * 99 + number).integers(0, 256, (32, 100), np.uint8)
         PIL.Image.fromarray(noise).save(path)
-        samples.append(Sample(str(path), "ab", f"line {index}"))
-    prepare_samples({"train": samples}, CharDict("ab"), Canvas(), folder=folder / "data" / run)
+        samples.append(Sample(str(path), "ab", f"line {number}"))
+    assigned = {name: samples[index :: len(splits)] for index, name in enumerate(splits)}
+    prepare_samples(assigned, CharDict("ab"), Canvas(), folder=folder / "data" / run)
     return fingerprint(read_sidecar(folder / "data" / run / "records" / "train"))[:16]
 
 
@@ -101,6 +103,21 @@ def test_runs_are_listed_with_what_they_were_trained_on_and_how_well_they_read(r
     chinese = found["first/chinese"]
     assert (chinese.records, chinese.test, chinese.test_images) == ("elsewhere", 0.99, 400)
     assert not any(row.damaged for row in found.values())
+
+
+def test_a_fine_tuning_on_all_images_names_its_start_and_its_own_records(folder):
+    train = prepare(folder, "mine", count=9, splits=("train", "validation", "test"))
+    sets = [folder / "data/mine/records" / split for split in ("train", "validation", "test")]
+    joined = ConcatRecords([open_records(path) for path in sets]).fingerprint[:16]
+    write_state(folder / "data/mine/train", joined, [0.5], origin="reader 12ab")
+    write_state(folder / "data/mine/measured", train, [0.5], origin="reader 34cd")
+    model = "data/mine/train/model.keras"
+    write_results(folder, "mine", fine_tune={**MEASURED, "start": "words", "model": model})
+    found = {row.run: row for row in list_runs()}
+    assert (found["mine"].start, found["mine"].records) == ("small, words", "own")
+    assert (found["mine"].images, found["mine"].test) == (9, 0.9506)
+    measured = found["mine/measured"]
+    assert (measured.records, measured.images, measured.test) == ("mine", 3, None)
 
 
 def test_the_newest_run_is_first(runs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime
 import os
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from crnn_keras.data.records.sidecar import fingerprint, read_sidecar
+from crnn_keras.data.records.sidecar import fingerprint, join_fingerprints, read_sidecar
 from crnn_keras.notebook.run import is_run_name, read_results
 from crnn_keras.utils import files
 from crnn_keras.utils.checks import COUNT, FRACTION, NATURAL, TEXT, Of, check_value
@@ -18,6 +19,9 @@ from crnn_keras.utils.limits import MAX_STATE_JSON_BYTES
 
 # Digits of a set's fingerprint in the settings of a training.
 _DIGITS = 16
+# Characters of a start, which may be a path.
+_LONGEST = 60
+_SPLITS = ("train", "validation", "test")
 # The training of a run, that of its Chinese lines, and the one that a fine-tuning was measured on.
 _TRAININGS = ("train", "measured", "*/train")
 # Notebooks whose results are those of another training than the run's own.
@@ -102,15 +106,20 @@ def _listed(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _find_sets(data: pathlib.Path) -> Iterator[tuple[str, tuple[str, int]]]:
-    """Yields the fingerprint of each set to train on, its run and its number of records."""
-    for pattern in ("*/records/train", "*/*/records/train"):
+    """Yields the fingerprint of each set to train on, its run and its number of records.
+
+    That of all splits together comes too: a fine-tuning ends with all images.
+    """
+    for pattern in ("*/records", "*/*/records"):
         for folder in sorted(data.glob(pattern)):
-            try:
-                info = read_sidecar(folder)
-            except (ValueError, OSError):
-                continue
-            owner = folder.parents[1].relative_to(data).as_posix()
-            yield fingerprint(info)[:_DIGITS], (owner, info["records"])
+            owner, infos = folder.parent.relative_to(data).as_posix(), []
+            for split in _SPLITS:
+                with contextlib.suppress(ValueError, OSError):
+                    infos.append(read_sidecar(folder / split))
+                    if split == "train":
+                        yield fingerprint(infos[0])[:_DIGITS], (owner, infos[0]["records"])
+            joined = join_fingerprints(map(fingerprint, infos))
+            yield joined[:_DIGITS], (owner, sum(info["records"] for info in infos))
 
 
 def _summarize(
@@ -129,6 +138,7 @@ def _summarize(
                 written.setdefault(own, []).extend([folder / "state", folder / "model.keras"])
                 _add_training(row, folder, sets=sets)
     if main.epochs is None:
+        # The set to train on comes before all splits together.
         main.images = next((count for owner, count in sets.values() if owner == name), None)
         main.records = "own" if main.images is not None else ""
     for notebook, result in results.items():
@@ -179,7 +189,7 @@ def _add_training(
     settings, accuracies = found
     row.epochs, row.planned = len(accuracies), settings["epochs"]
     row.validation = max(accuracies, default=None)
-    row.start = f"{settings.get('architecture')}, {settings.get('origin')}"[:60]
+    row.start = f"{settings.get('architecture')}, {settings.get('origin')}"[:_LONGEST]
     owner, row.images = sets.get(settings["records"], ("elsewhere", None))
     row.records = "own" if owner == row.run else owner
 
@@ -221,5 +231,7 @@ def _add_result(row: RunSummary, result: Mapping[str, Any], path: pathlib.Path) 
         return
     row.test, row.low, row.high = result["word_accuracy"], low, high
     row.test_images = result["images"]
+    if "start" in result and row.start:
+        row.start = f"{row.start.partition(',')[0]}, {result['start']}"[:_LONGEST]
     model = str(result.get("model", row.model))
     row.measured = "" if model == row.model else model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterable, Iterator
 
@@ -11,6 +10,7 @@ import numpy as np
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.records.base import BaseRecords
 from crnn_keras.data.records.record import Record
+from crnn_keras.data.records.sidecar import join_fingerprints
 from crnn_keras.utils.checks import INTEGER, check_arguments
 
 
@@ -43,8 +43,7 @@ class ConcatRecords(BaseRecords):
     @property
     def fingerprint(self) -> str:
         """A hash that names the sets and their order."""
-        prints = " ".join(records.fingerprint for records in self.sets)
-        return hashlib.sha256(prints.encode()).hexdigest()
+        return join_fingerprints(records.fingerprint for records in self.sets)
 
     def __len__(self) -> int:
         return int(self._starts[-1])

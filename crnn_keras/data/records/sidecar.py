@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from crnn_keras.utils import files
@@ -135,6 +136,18 @@ def fingerprint(info: dict) -> str:
     names = ("file", "records", "bytes", "sha256")
     shards = [[shard[name] for name in names] for shard in info["shards"]]
     return hashlib.sha256(json.dumps(shards).encode()).hexdigest()
+
+
+def join_fingerprints(prints: Iterable[str]) -> str:
+    """Returns a hash that names several sets and their order.
+
+    Args:
+        prints: `fingerprint`s of the sets.
+
+    Returns:
+        64 hex digits.
+    """
+    return hashlib.sha256(" ".join(prints).encode()).hexdigest()
 
 
 def check_listed(listed: Any, name: str) -> None:
