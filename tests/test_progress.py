@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from crnn_keras.utils.progress import HEADLESS, ProgressLine, progress
+from crnn_keras.utils.progress import HEADLESS, ProgressLine, format_duration, progress
 
 SCRIPT = """
 import time
@@ -91,7 +91,7 @@ def test_the_bar_of_a_notebook_escapes_its_label(monkeypatch):
         return Handle()
 
     monkeypatch.delenv(HEADLESS, raising=False)
-    monkeypatch.setattr("crnn_keras.utils.progress._in_kernel", lambda: True)
+    monkeypatch.setattr("crnn_keras.utils.progress.in_kernel", lambda: True)
     monkeypatch.setattr("IPython.display.display", display)
     with ProgressLine(2, "a < b") as line:
         line.mininterval = 0
@@ -104,3 +104,54 @@ def test_the_bar_of_a_notebook_escapes_its_label(monkeypatch):
 def test_progress_gives_the_items():
     assert list(progress("abc", "spelling")) == ["a", "b", "c"]
     assert list(progress([], "nothing")) == []
+
+
+# === Time left ===
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (45.2, "45 s"),
+        (59.6, "1 min"),
+        (60, "1 min"),
+        (200.4, "3 min 20 s"),
+        (3599.4, "59 min 59 s"),
+        (3599.6, "1 h"),
+        (3900, "1 h 5 min"),
+        (180_000, "50 h"),
+    ],
+)
+def test_a_duration_has_two_units_at_most(seconds, text):
+    assert format_duration(seconds) == text
+
+
+def test_a_line_tells_the_time_left_from_five_seconds_on(capsys, monkeypatch):
+    monkeypatch.setenv(HEADLESS, "1")
+    with ProgressLine(10, "reading", seconds=0) as line:
+        clock = iter([line.start_t + 4.0] * 3 + [line.start_t + 6.0] * 100)
+        monkeypatch.setattr(line, "_time", lambda: next(clock))
+        for done in (1, 2, 3):
+            line.step(done, "loss 0.5")
+        line.step(5, left="9 min left")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "reading: 1 of 10, 4 s, loss 0.5"
+    assert "reading: 3 of 10, 6 s, loss 0.5, 14 s left" in lines
+    assert lines[-1] == "reading: 5 of 10, 6 s, 9 min left"
+
+
+def test_the_bar_of_a_terminal_tells_the_time_left():
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(ours, (24, 100))
+    script = (
+        "import crnn_keras.utils.progress as p\np.BASIS_SECONDS = 0.3\n" + SCRIPT.split("\n", 1)[1]
+    )
+    command = [sys.executable, "-c", "import time\n" + script.format(seconds=60)]
+    environment = {name: value for name, value in os.environ.items() if name != HEADLESS}
+    subprocess.run(command, env=environment, stderr=theirs, stdout=subprocess.DEVNULL, check=True)
+    shown = os.read(ours, 100_000).decode()
+    os.close(theirs)
+    os.close(ours)
+    assert "1/3" not in shown and "2 / 3, 00:00, 0 s left, loss 0.5" in shown

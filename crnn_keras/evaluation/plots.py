@@ -268,6 +268,50 @@ def curves(history: Iterable[Mapping[str, float]] | pd.DataFrame) -> Figure:
 
 
 @_styled
+@check_arguments(steps_per_epoch=COUNT)
+def live_curves(
+    losses: Sequence[tuple[int, float]],
+    history: Iterable[Mapping[str, float]],
+    steps_per_epoch: int,
+) -> Figure:
+    """Draws loss and accuracy of a training that is running.
+
+    Args:
+        losses: Tuples `(step, training loss)`, see `training.curves.TrainingCurves`.
+        history: Dicts with the columns of `training.HISTORY_COLUMNS`, one for each epoch so far.
+        steps_per_epoch: Steps in an epoch.
+
+    Returns:
+        `Figure`.
+    """
+    rows = list(history)
+    epochs = [row["epoch"] for row in rows]
+    figure = Figure(figsize=(9, 2.7), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(
+        [step / steps_per_epoch for step, _ in losses],
+        [loss for _, loss in losses],
+        color=BLUE,
+        lw=1,
+        label="training",
+    )
+    # Over a training the loss falls by a factor of a hundred and more.
+    left.set(title="CTC loss (nats an image)", yscale="log")
+    left.plot(
+        epochs, [row["loss"] for row in rows], color=ORANGE, marker="o", ms=4, label="validation"
+    )
+    lines = {"word_accuracy": "words", "character_accuracy": "characters"}
+    for (column, name), color in zip(lines.items(), (BLUE, ORANGE), strict=True):
+        values = [row[column] for row in rows]
+        right.plot(epochs, values, color=color, marker="o", ms=4, label=name)
+    right.set(title="accuracy of the validation", ylim=(0, 1.02))
+    for axes in (left, right):
+        axes.set(xlabel="epoch", xlim=(0, None))
+        axes.legend()
+    return figure
+
+
+@_styled
 @check_arguments(most=COUNT)
 def confusion_matrix(confusions: Mapping[tuple[str, str], int], most: int = 14) -> Figure:
     """Draws the most frequent confusions: the characters of the labels against the predicted ones.

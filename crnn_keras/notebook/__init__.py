@@ -4,6 +4,7 @@
 |---|---|
 | `parameters` | their defaults, and values given as text |
 | `run` | `start` and `NotebookRun`: folders, figures, results |
+| `live_curves` | the curves of a training, while it runs |
 | `walkthrough` | runs the notebooks in order and writes a page about the run |
 | `runs` | the runs in `data/` and `reports/` with their figures |
 | `practice` | a small labelled set with planted faults |

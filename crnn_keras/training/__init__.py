@@ -9,6 +9,7 @@
 | `schedules` | optimizers and learning rate schedules by name |
 | `stop_signals` | Ctrl-C and SIGTERM, kept until the running step is done |
 | `bad_batches` | errors that name the images of a step |
+| `curves` | the curves of a training while it runs, and for TensorBoard |
 | `time_left` | how long an epoch and a training will take |
 | `validation` | `validate`: a set read once and compared with its labels |
 | `history` | `history.csv`, and which epoch is the best |
@@ -23,6 +24,7 @@ all of it; the newest state and the one before). One process trains in it, which
 beside it tells.
 """
 
+from crnn_keras.training.curves import TensorBoardCurves
 from crnn_keras.training.fine_tuning import load_for_fine_tuning, with_char_dict
 from crnn_keras.training.history import HISTORY_COLUMNS, best_epoch, write_history
 from crnn_keras.training.loop import train
@@ -37,6 +39,7 @@ __all__ = [
     "SCHEDULES",
     "Progress",
     "RunState",
+    "TensorBoardCurves",
     "TrainingStopped",
     "best_epoch",
     "load_for_fine_tuning",

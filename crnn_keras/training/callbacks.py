@@ -182,6 +182,8 @@ class CallbackList(keras.callbacks.CallbackList):
             epochs=run.epochs,
             steps=run.steps,
         )
+        progress = run.progress
+        self.set_params({**self.params, "step": progress.step, "history": progress.history})
         self._logs: dict[str, Any] | None = None
 
     def begin(self) -> None:

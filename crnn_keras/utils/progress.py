@@ -73,19 +73,19 @@ class ProgressLine(tqdm):
     def __init__(
         self, total: int, label: str, *, items: Iterable | None = None, seconds: float = 60.0
     ):
-        in_kernel, headless = _in_kernel(), bool(os.environ.get(HEADLESS))
+        kernel, headless = in_kernel(), bool(os.environ.get(HEADLESS))
         self._handle, self._left = None, ""
-        if in_kernel and not headless:
+        if kernel and not headless:
             options = {"gui": True, "mininterval": 0.5, "bar_format": _BAR}
-        elif sys.stderr.isatty() and not in_kernel and not headless:
+        elif sys.stderr.isatty() and not kernel and not headless:
             options = {"dynamic_ncols": True, "bar_format": _TERMINAL_BAR}
         else:
             options = {"gui": True, "mininterval": seconds, "delay": seconds, "bar_format": _LINE}
-        file = sys.stdout if in_kernel else sys.stderr
+        file = sys.stdout if kernel else sys.stderr
         super().__init__(
             items, desc=label, total=total, leave=False, file=file, miniters=1, **options
         )
-        if in_kernel and not headless:
+        if kernel and not headless:
             from IPython.display import HTML, display
 
             self._handle = display(HTML(self._html()), display_id=True)
@@ -150,7 +150,7 @@ def progress(items: Sized, label: str) -> ProgressLine:
     return ProgressLine(len(items), label, items=items)
 
 
-def _in_kernel():
+def in_kernel() -> bool:
     """Returns whether this is a kernel of Jupyter."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
