@@ -120,6 +120,13 @@ def test_a_fine_tuning_on_all_images_names_its_start_and_its_own_records(folder)
     assert (measured.records, measured.images, measured.test) == ("mine", 3, None)
 
 
+def test_a_run_of_chinese_lines_alone_has_one_row(folder):
+    write_state(folder / "data/zh/chinese/train", "0" * 16, [0.5])
+    write_results(folder, "zh", **{"07_chinese": MEASURED})
+    write_results(folder, "lesson", **{"01_characters": {"text": "hello"}})
+    assert sorted(row.run for row in list_runs()) == ["lesson", "zh/chinese"]
+
+
 def test_the_newest_run_is_first(runs):
     names = [row.run for row in list_runs()]
     assert names.index("first") < names.index("bare") < names.index("slow")

@@ -147,7 +147,8 @@ def _summarize(
             _add_result(rows[own], result, reports / "results.json")
     for own, row in rows.items():
         row.when = _newest(written[own])
-    if not (results or main.damaged or main.records or main.model or main.epochs is not None):
+    has_training = main.records or main.model or main.epochs is not None
+    if not (has_training or main.damaged or main.test or results and len(rows) == 1):
         del rows[name]
     return list(rows.values())
 
