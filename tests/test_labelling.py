@@ -82,6 +82,10 @@ def end(session):
     session.store.__exit__()
 
 
+def _raise_full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def saved(folder):
     path = folder / "labels.tsv"
     return {s.image.rpartition("/")[2]: s.text for s in read_samples(path, layout="tsv").samples}
@@ -461,6 +465,31 @@ def test_a_label_file_that_is_removed_meanwhile_is_written_again(begin, folder):
     assert saved(folder) == {"a.png": "one", "b.png": "two"}
 
 
+def test_a_label_file_that_is_removed_on_a_full_disk_is_written_again_later(
+    begin, folder, monkeypatch
+):
+    path = folder / "labels.tsv"
+    path.write_text("a.png\tone\n")
+    session = begin()
+    session.decide(1, "label", text="two")
+    path.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", _raise_full)
+        with pytest.raises(OSError, match="No space"):
+            session.decide(2, "label", text="three")
+        session.show("todo")
+    assert not path.exists()
+    session.show("todo")
+    assert saved(folder) == {"a.png": "one", "b.png": "two"}
+
+
+def test_pseudo_labels_that_are_removed_meanwhile_are_out(begin, folder):
+    session = begin(accept_above=0.65)
+    (folder / "labels.pseudo.tsv").unlink()
+    session.show("todo")
+    assert session.counts()["pseudo"] == 0 and not (folder / "labels.pseudo.tsv").exists()
+
+
 def test_a_decision_about_an_image_that_an_editor_changed_is_a_conflict(begin, folder):
     session = begin()
     session.decide(1, "label", text="two")
@@ -552,11 +581,8 @@ def test_on_a_full_disk_nothing_changes_and_the_next_try_can_do(begin, folder, m
     session = begin()
     session.decide(0, "label", text="one")
 
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
+        patch.setattr(os, "fsync", _raise_full)
         for action in ("label", "skip", "unreadable"):
             with pytest.raises(OSError, match="No space"):
                 session.decide(1, action, text="two")
@@ -690,5 +716,5 @@ class AnySitting(stateful.RuleBasedStateMachine):
 
 TestAnySitting = AnySitting.TestCase
 TestAnySitting.settings = hypothesis.settings(
-    max_examples=40, stateful_step_count=25, deadline=None
+    max_examples=20, stateful_step_count=20, deadline=None
 )

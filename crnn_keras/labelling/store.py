@@ -62,7 +62,8 @@ class LabelStore:
         try:
             self.labels = Table(self.path)
             self.marks = Table(f"{stem}.status.tsv", header="image\tstatus")
-            self.pseudo = Table(f"{stem}.pseudo.tsv")
+            # Removing this file takes the pseudo-labels out.
+            self.pseudo = Table(f"{stem}.pseudo.tsv", restores=False)
         except BaseException:
             self._held.close()
             raise

@@ -47,6 +47,8 @@ class Table:
     Args:
         path: The file; it need not exist.
         header: The first line of a file that is made here. Defaults to `""`: none.
+        restores: Whether rows that were written here and are gone are written again. Defaults to
+            `True`.
 
     Attributes:
         rows: Dict of texts by name. Of a name that comes twice it is the last.
@@ -57,11 +59,12 @@ class Table:
         OSError: The file cannot be read.
     """
 
-    def __init__(self, path: str | os.PathLike, header: str = "") -> None:
+    def __init__(self, path: str | os.PathLike, header: str = "", *, restores: bool = True) -> None:
         self.path = pathlib.Path(path)
         self.rows: dict[str, str] = {}
         self.odd: list[int] = []
         self._header = header
+        self._restores = restores
         self._lines: list[_Line] = []
         self._own: dict[str, str] = {}
         self._state = self._look()
@@ -81,17 +84,22 @@ class Table:
         state = self._look()
         if state == self._state:
             return None
+        known = self._lines, self.rows, self.odd, self._own, self._state
         before, lost = self.rows, self._own
-        if state is None:
-            # Nobody empties a label file by removing it while it is in use.
-            self._lines, self.rows, lost = [], {}, before
-        else:
-            self._read()
-        self._state = state
-        restored = [name for name in lost if name not in self.rows]
-        self._own = {name: self.rows.get(name, text) for name, text in self._own.items()}
-        if restored:
-            self._write(self.rows | {name: lost[name] for name in restored})
+        try:
+            if state is None:
+                # Nobody empties a label file by removing it while it is in use.
+                self._lines, self.rows, self.odd, lost = [], {}, [], before
+            else:
+                self._read()
+            self._state = state
+            restored = [name for name in lost if name not in self.rows and self._restores]
+            self._own = {name: self.rows.get(name, text) for name, text in self._own.items()}
+            if restored:
+                self._write(self.rows | {name: lost[name] for name in restored})
+        except BaseException:
+            self._lines, self.rows, self.odd, self._own, self._state = known
+            raise
         return Change(
             [name for name in self.rows if name not in before],
             [name for name, text in self.rows.items() if before.get(name, text) != text],
