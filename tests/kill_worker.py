@@ -22,7 +22,13 @@ from crnn_keras.data.batches import Batches
 from crnn_keras.data.records import Records
 from crnn_keras.images import Canvas
 from crnn_keras.model.crnn import build_crnn
-from crnn_keras.training import TrainingStopped, callbacks as training_callbacks, train, validate
+from crnn_keras.training import (
+    TensorBoardCurves,
+    TrainingStopped,
+    callbacks as training_callbacks,
+    train,
+    validate,
+)
 
 STEPS = 4
 _EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
@@ -42,7 +48,7 @@ def train_a_little(sets, epochs, folder, *, save_minutes, callbacks=()):
     folder = pathlib.Path(folder)
     logs = folder.parent / "logs" / folder.name
     options = {"epochs": epochs + 1, "patience": epochs - 1, "save_minutes": save_minutes}
-    callbacks = [keras.callbacks.TensorBoard(logs, update_freq=1), *callbacks]
+    callbacks = [TensorBoardCurves(logs), *callbacks]
     options |= {"folder": folder, "steps_per_epoch": STEPS, "callbacks": callbacks}
     train(model, batches, validation, **options)
 

@@ -554,11 +554,15 @@ def test_labels_become_a_trained_measured_and_exported_model(run, folder, labell
     labels = labelled / "labels.tsv"
     run("prepare", labels, "--characters", "alphanumeric36", "--canvas-width", "128")
     words = ["train", "--start", "words", "--epochs", "1", "--batch-size", "16"]
-    code, output, errors = run(*words, "--learning-rate", "0.0001")
+    pytest.importorskip("tensorboard")
+    options = ["--learning-rate", "0.0001", "--patience", "3", "--tensorboard"]
+    code, output, errors = run(*words, *options)
     assert code == DONE
-    header, row, model = [line.split() for line in output.splitlines()]
+    header, row, model, curves = [line.split() for line in output.splitlines()]
     assert header[0] == "epoch" and float(row[header.index("word_accuracy")]) > 0.5
     assert model == ["model:", "data/mine/train/model.keras"]
+    assert curves == ["curves:", "tensorboard", "--logdir", "reports/mine/tensorboard"]
+    assert list((folder / "reports/mine/tensorboard").glob("events.*"))
 
     code, output, _ = run("evaluate", "--json")
     assert code == DONE and json.loads(output)["word_accuracy"] > 0.5

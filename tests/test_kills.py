@@ -1,6 +1,6 @@
 """Trainings that are killed at random moments or stopped, on each backend that is installed.
 
-TensorBoard's callback is in all of them.
+The callback that writes curves for TensorBoard is in all of them.
 
 The environment sets the number of kills on each backend:
 

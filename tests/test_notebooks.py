@@ -353,7 +353,17 @@ def test_the_exercises_of_notebook_04_can_be_done_as_written(workspace, run_cell
     records = {"run": "longer", "records": "data/mine/records"}
     names = run_cells("04_train", epochs=2, **records, **small)
     assert len(names["history"]) == 2 and not (workspace / "data/longer/records").exists()
-    names = run_cells("05_evaluate", **records)
+    # From what is learned, and in its own run, here with curves for TensorBoard.
+    further = {"start": "data/mine/train/model.keras", "learning_rate": 0.001}
+    records["run"] = "further"
+    names = run_cells("04_train", epochs=1, **further, **records, **small)
+    assert names["model"].origin_path == workspace / further["start"]
+    endless = {"run": "endless", "records": records["records"], "schedule": "constant"}
+    for epochs in (1, 2):
+        names = run_cells("04_train", epochs=epochs, tensorboard=True, **endless, **small)
+        assert len(names["history"]) == epochs
+    assert len(list((workspace / "reports/endless/tensorboard").iterdir())) == 2
+    names = run_cells("05_evaluate", **{**records, "run": "longer"})
     assert len(names["sources"]) == len(names["opened"]) > 0
     # The set of a finished training is not replaced without a word.
     capsys.readouterr()

@@ -19,8 +19,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "train",
         help="train a model on records, or fine-tune one",
         description="Trains on the records that `crnn-keras prepare` wrote. Stopped by Ctrl-C and "
-        "run again, it continues where it was, to the same weights. KERAS_BACKEND chooses the "
-        "backend: tensorflow, jax or torch.",
+        "run again, it continues where it was, to the same weights. model.keras is the best epoch, "
+        "last.keras the newest. For more epochs than a run began with: more --epochs where its "
+        "--schedule is constant or step; otherwise another --run with --records and --start. "
+        "KERAS_BACKEND chooses the backend: tensorflow, jax or torch.",
         example="crnn-keras train --run mine --epochs 10\n"
         "crnn-keras train --run mine --start words --learning-rate 0.0005 --epochs 25",
     )
@@ -86,6 +88,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="of random changes to the training images; 0: none (%(default)s)",
     )
     parser.add_argument("--seed", type=number(SEED), default=0, help="(%(default)s)")
+    parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="write curves for TensorBoard to reports/<run>/tensorboard",
+    )
     parser.set_defaults(command=run)
 
 
@@ -95,10 +102,11 @@ def run(options: argparse.Namespace) -> int:
     from crnn_keras.utils.quiet import import_keras_quietly
 
     this_run = NotebookRun("train", options.run)
-    folder = this_run.data / "train"
+    folder, board = this_run.data / "train", this_run.reports / "tensorboard"
     with print_to_stderr():
         import_keras_quietly()
         from crnn_keras.data.open import open_batches
+        from crnn_keras.training.curves import TensorBoardCurves
         from crnn_keras.training.loop import train
         from crnn_keras.training.start import find_short_training, make_model
 
@@ -130,7 +138,10 @@ def run(options: argparse.Namespace) -> int:
             schedule=options.schedule,
             learning_rate=options.learning_rate,
             patience=options.patience,
+            callbacks=[TensorBoardCurves(board)] if options.tensorboard else [],
         )
     print(format_table([_SHOWN, *([row[name] for name in _SHOWN] for row in history)]))
     print(f"model: {folder / 'model.keras'}")
+    if options.tensorboard:
+        print(f"curves: tensorboard --logdir {board}")
     return DONE

@@ -211,8 +211,8 @@ class RunState:
                 f"{self.folder} holds a run with other settings:\n" + "\n".join(lines) + "\n"
                 "Continue it with its own settings. Or begin a new run, which leaves this one as "
                 "it is: another `run` with `records` set to these records, or another `folder` of "
-                f"`train`; with `start` set to {reader} it goes on from the weights that this run "
-                "has reached."
+                f"`train`; with `start` set to {reader} it goes on from the best weights of this "
+                "run. More epochs alone need no new run where `schedule` is 'constant' or 'step'."
             )
 
 
