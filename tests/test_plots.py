@@ -102,6 +102,41 @@ def test_coverage_marks_the_size(size, text):
     assert any(text in found for found in texts)
 
 
+def curve_rows(series, images, *correct):
+    return [
+        {"series": series, "images": images, "seed": seed, "correct": hits, "tested": 200}
+        for seed, hits in enumerate(correct)
+    ]
+
+
+def test_learning_curves_have_a_band_and_a_label_for_each_series():
+    rows = [*curve_rows("not fine-tuned", 0, 20), *curve_rows("random images", 16, 60, 80, 100)]
+    rows += [*curve_rows("random images", 1000, 190, 192, 194), *curve_rows("fresh", 16, 1)]
+    own = curve_rows("your reader", 64, 150)
+    figure = plots.learning_curves(pd.DataFrame(rows), own)
+    texts = drawn(figure)
+    expected = {"not fine-tuned: 10.0", "random images: 96.0 (95.0 to 97.0)", "fresh: 0.5"}
+    assert expected | {"16", "1,000", "your reader, 64: 75.0"} <= set(texts)
+    (axes,) = figure.axes
+    mean = next(line for line in axes.lines if line.get_marker() == "o")
+    assert mean.get_xydata().tolist() == [[16, 40], [1000, 96]]
+    band = axes.collections[0].get_paths()[0].get_extents()
+    assert (band.ymin, band.ymax) == (30, 97)
+    heights = sorted(text.get_position()[1] for text in axes.texts if text not in axes.texts[:1])
+    assert len(heights) == 3 and min(np.diff(heights)) >= 6
+
+
+def test_learning_curves_of_points_alone():
+    assert "mine, 16: 50.0" in drawn(plots.learning_curves([], curve_rows("mine", 16, 100)))
+
+
+def test_labels_of_lines_that_end_at_the_top_do_not_overlap():
+    rows = [row for name in "abcd" for row in curve_rows(name, 16, 200)]
+    (axes,) = plots.learning_curves(rows).figure.axes
+    heights = sorted(text.get_position()[1] for text in axes.texts)
+    assert min(np.diff(heights)) >= 6 and heights[-1] <= 100
+
+
 def test_reliability_has_a_panel_for_each_title():
     options = {"count": 4, "interval": (0.0, 0.95)}
     bins = [

@@ -13,6 +13,7 @@ from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from crnn_keras.evaluation.metrics import wilson_interval
 from crnn_keras.utils.checks import COUNT, Number, check_arguments
 from crnn_keras.utils.limits import MAX_CANVAS_HEIGHT
 from crnn_keras.utils.math import ceil_div
@@ -455,6 +456,105 @@ def _sign(character: str, others: Sequence[str]) -> str:
         # A full-width digit looks like the plain one.
         name += f" U+{ord(character):04X}"
     return name
+
+
+@_styled
+def learning_curves(
+    table: pd.DataFrame | Iterable[Mapping[str, Any]],
+    own: pd.DataFrame | Iterable[Mapping[str, Any]] = (),
+) -> Figure:
+    """Draws the word accuracy against the number of labelled images, a line for each series.
+
+    A line goes through the means of the seeds. Its band reaches from the smallest to the largest.
+    A series of no images, such as a reader that is not fine-tuned, is a horizontal line.
+
+    Args:
+        table: Rows with the columns `series`, `images`, `seed`, `correct` and `tested`, such as
+            those of `measure_learning_curve`.
+        own: Rows of the same form, drawn as points with their 95 % interval (Wilson). Defaults to
+            none.
+
+    Returns:
+        `Figure`.
+    """
+    rows, points = (list(_series_of(found).items()) for found in (table, own))
+    figure = Figure(figsize=(7.2, 3.8), layout="constrained")
+    axes = figure.subplots()
+    looks = [(BLUE, "o", "-"), (ORANGE, "s", "--"), (INK, "^", "-."), (GREY, "D", ":")]
+    labels = []
+    # Lines first: the last look, grey, is that of a reader that learns nothing.
+    for index, (name, sizes) in enumerate(sorted(rows, key=lambda row: not max(row[1]))):
+        color, marker, style = looks[index % len(looks)]
+        count = max(sizes)
+        mean, low, high = _spread(sizes[count])
+        if count:
+            drawn = sorted(sizes)
+            means, lows, highs = zip(*(_spread(sizes[size]) for size in drawn), strict=True)
+            axes.fill_between(drawn, lows, highs, color=color, alpha=0.18, lw=0)
+            for edge in (lows, highs):
+                axes.plot(drawn, edge, color=color, lw=0.5)
+            axes.plot(drawn, means, color=color, marker=marker, ms=4, ls=style)
+        else:
+            axes.axhline(mean, color=color, lw=1, ls=style)
+        span = f" ({low:.1f} to {high:.1f})" if len(sizes[count]) > 1 else ""
+        labels.append((mean, f"{name}: {mean:.1f}{span}", color))
+    for (name, sizes), marker in zip(points, "DPXv" * len(points), strict=False):
+        for size, found in sizes.items():
+            low, high = wilson_interval(*map(sum, zip(*found, strict=True)))
+            axes.vlines(size, 100 * low, 100 * high, color=INK, lw=1.2, zorder=4)
+            mean, *_ = _spread(found)
+            axes.plot(size, mean, marker, color=INK, mec="white", ms=8, zorder=5)
+            axes.annotate(
+                drawable(f"{name}, {size:,}: {mean:.1f}"),
+                (size, 100 * low),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="top",
+                fontsize=8,
+                parse_math=False,
+            )
+    _label_ends(axes, labels)
+    ticks = sorted({size for _, sizes in rows or points for size in sizes if size})
+    axes.set(xscale="log", ylim=(0, 101), xlabel="labelled images", ylabel="word accuracy (%)")
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.grid(axis="y", color=GREY, alpha=0.3, lw=0.5)
+    return figure
+
+
+def _series_of(table):
+    """Returns a dict of `series: {images: [(correct, tested), ...]}` in the order of the table."""
+    found: dict[str, dict[int, list[tuple[int, int]]]] = {}
+    for row in table.to_dict("records") if hasattr(table, "to_dict") else table:
+        sizes = found.setdefault(row["series"], {})
+        sizes.setdefault(row["images"], []).append((row["correct"], row["tested"]))
+    return found
+
+
+def _spread(counts):
+    """Returns the mean, the smallest and the largest accuracy of `(correct, tested)`, in %."""
+    accuracies = [100 * correct / tested for correct, tested in counts]
+    return sum(accuracies) / len(accuracies), min(accuracies), max(accuracies)
+
+
+def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
+    """Writes texts at the right of the axes, each as near to its height in % as there is room."""
+    gap, lowest = 6, -float("inf")
+    # From below, then back from above those that went too far.
+    heights = [lowest := max(height, lowest + gap) for height, *_ in sorted(labels)]
+    highest = 100 + gap
+    heights = [highest := min(height, highest - gap) for height in reversed(heights)]
+    for height, (_, text, color) in zip(reversed(heights), sorted(labels), strict=True):
+        axes.text(
+            1.02,
+            height,
+            drawable(text),
+            color=INK if color == GREY else color,
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=8,
+            parse_math=False,
+        )
 
 
 @_styled
