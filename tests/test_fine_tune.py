@@ -274,22 +274,6 @@ def test_folds_test_every_image_once(tmp_path, labels, start):
     assert (tmp_path / "folds" / "2" / "train" / "model.keras").is_file()
 
 
-@pytest.mark.slow
-def test_rows_that_cannot_be_used_are_counted_and_lost_characters_are_priced(
-    tmp_path, labels, start, caplog
-):
-    damaged = labels.parent / "damaged.tsv"
-    damaged.write_text(labels.read_text() + "missing.jpg\tword\n")
-    settings = FineTuningSettings(**TINY, finish=False, interpolation=1.0)
-    result = fine_tune(
-        damaged, folder=tmp_path, start=start, characters="labels", settings=settings
-    )
-    assert [issue.kind for issue in result.check.skipped] == ["missing file"]
-    assert not result.is_finished and not (tmp_path / "measured").exists()
-    assert "are dropped" in result.changes and "% of the words of its old task" in result.changes
-    assert result.changes in caplog.text
-
-
 def test_a_set_without_an_image_to_test_is_refused(tmp_path, labels, start):
     samples = read_samples(labels).samples
     with pytest.raises(ValueError, match="validation and test"):
@@ -300,21 +284,18 @@ def test_a_set_without_an_image_to_test_is_refused(tmp_path, labels, start):
 def test_the_command_writes_a_reader_a_page_and_the_readings(
     tmp_path, labels, start, monkeypatch, capsys
 ):
+    damaged = labels.parent / "damaged.tsv"
+    damaged.write_text(labels.read_text() + "missing.jpg\tword\n")
     monkeypatch.chdir(tmp_path)
-    words = ["fine-tune", "--labels", str(labels), "--run", "own", "--start", str(start)]
-    words += [
-        "--steps",
-        "2",
-        "--batch-size",
-        "8",
-        "--replay-fraction",
-        "0.25",
-        "--reference",
-        str(labels),
-    ]
-    assert cli.main(words) == 0
-    printed = capsys.readouterr().out
+    words = ["fine-tune", "--labels", str(damaged), "--run", "own", "--start", str(start)]
+    words += ["--steps", "2", "--batch-size", "8", "--replay-fraction", "0.25", "--no-finish"]
+    words += ["--characters", "labels", "--reference", str(labels)]
+    assert cli.main(words) == 1
+    printed, said = capsys.readouterr()
     assert "labels.tsv, 30 images" in printed and "data/own/train/model.keras" in printed
+    assert "missing.jpg" in said and "damaged.tsv, line 31" in said
+    # The characters that are dropped have a price.
+    assert "are dropped" in said and "% of the words of its old task" in said
     rows = list(csv.DictReader((tmp_path / "reports/own/readings.csv").open()))
     assert len(rows) == 30 and {row["split"] for row in rows} == {"train", "validation", "test"}
     results = json.loads((tmp_path / "reports/own/results.json").read_text())["fine_tune"]
@@ -323,6 +304,7 @@ def test_the_command_writes_a_reader_a_page_and_the_readings(
     page = (tmp_path / "reports/own/fine_tuning.html").read_text()
     assert "labels.tsv" in page and "data_check.html" in page and "http" not in page
     assert (tmp_path / "reports/own/data_check.html").is_file()
+    assert not (tmp_path / "data/own/measured").exists()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from crnn_keras import (
     Calibration,
     Canvas,
     CharDict,
+    FineTuningSettings,
     Lexicon,
     OnnxRecognizer,
     Recipe,
@@ -52,12 +53,14 @@ RESULTS = {
     "DataCheck",
     "Decoded",
     "ErrorAnalysis",
+    "FineTuning",
     "ImageFacts",
     "LexiconChoice",
     "Machine",
     "Prediction",
     "ProcessGroup",
     "Progress",
+    "Reading",
     "Record",
     "ReliabilityBin",
     "Report",
@@ -90,6 +93,15 @@ CHECKED_INSIDE = {
     "Canvas.frames": (
         lambda **arguments: Canvas().frames(**{"height": 32, "width": 100, **arguments}),
         {"height": {"10**30", "10**400"}, "width": {"10**30", "10**400"}},
+    ),
+    "FineTuningSettings": (
+        FineTuningSettings,
+        {
+            "patience": {"10**30", "10**400"},
+            "batch_size": {"10**30", "10**400"},
+            "replay_images": {"10**30", "10**400"},
+            "learning_rate": {"1.5", "10**30"},
+        },
     ),
     "Lexicon.candidates": (
         lambda delta: LEXICON.candidates("ab", delta),

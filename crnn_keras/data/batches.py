@@ -103,6 +103,7 @@ class Batches:
         cache_bytes=NATURAL,
         protocol=OneOf(tuple(PROTOCOLS)),
         drop_unknown=FLAG,
+        replay_fraction=FRACTION,
     )
     def __init__(
         self,
@@ -122,12 +123,7 @@ class Batches:
         replay: BaseRecords | None = None,
         replay_fraction: float = 0.0,
     ):
-        fractions = {
-            "augment": augment,
-            "random_erasing": random_erasing,
-            "replay_fraction": replay_fraction,
-        }
-        for name, value in fractions.items():
+        for name, value in {"augment": augment, "random_erasing": random_erasing}.items():
             # True and False are all and none.
             check_value(name, int(value) if isinstance(value, bool) else value, FRACTION)
         self._rows = _rows_of_shard(batch_size, shard)

@@ -433,11 +433,11 @@ def _compare_tested(readings, char_dict):
     labels = [reading.label for reading in tested]
     # A text of before is compared as the new reader would write it.
     before = [char_dict.normalize(reading.before or "") for reading in tested]
-    after = [reading.after for reading in tested]
-    comparisons = [_compare("test", labels, before, after)]
+    texts = before, [reading.after for reading in tested]
+    comparisons = [_compare("test", labels, texts)]
     if any(label != alphanumeric(label) for label in labels):
         name, protocol = "test, letters and digits only", "alphanumeric"
-        comparisons.append(_compare(name, labels, before, after, protocol=protocol))
+        comparisons.append(_compare(name, labels, texts, protocol=protocol))
     return comparisons
 
 
@@ -452,11 +452,12 @@ def _compare_references(references, *, before, after):
             images, labels, _ = open_test_set(source)
         old, new = ([row.text or "" for row in one.read(images)] for one in (before, after))
         write = before.char_dict.without_unknown
-        rows = ([write(text) for text in texts] for texts in (labels, old, new))
-        comparisons.append(_compare(name, *rows))
+        labels, *texts = ([write(text) for text in row] for row in (labels, old, new))
+        comparisons.append(_compare(name, labels, texts))
     return comparisons
 
 
-def _compare(name, labels, before, after, *, protocol="exact"):
-    old, new = (evaluate(labels, texts, protocol=protocol) for texts in (before, after))
+def _compare(name, labels, texts, *, protocol="exact"):
+    """Compares the texts of before and after with the labels."""
+    old, new = (evaluate(labels, own, protocol=protocol) for own in texts)
     return Comparison(name=name, before=old, after=new)

@@ -198,7 +198,9 @@ def _rebuild(
         rebuilt.get_layer(layer.name).set_weights(layer.get_weights())
     kernel, bias = model.get_layer(HEAD).get_weights()
     columns = find_columns(model.char_dict, char_dict)
-    rebuilt.get_layer(HEAD).set_weights(_move_columns(kernel, bias, columns, new_probability))
+    rebuilt.get_layer(HEAD).set_weights(
+        _move_columns(kernel, bias, columns, new_probability=new_probability)
+    )
     return rebuilt
 
 
@@ -215,7 +217,7 @@ def find_columns(old, new):
     return np.array([BLANK, *(old_ids.get(character, BLANK) for character in new.characters)])
 
 
-def _move_columns(kernel, bias, columns, new_probability):
+def _move_columns(kernel, bias, columns, *, new_probability):
     """Returns the last layer's weights for another dictionary.
 
     Args:

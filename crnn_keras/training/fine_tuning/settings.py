@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
-from crnn_keras.training.schedules import LEARNING_RATE
+from crnn_keras.training.schedules import LEARNING_RATE, MAX_STEPS, STEPS
 from crnn_keras.utils.checks import (
     COUNT,
     FLAG,
@@ -13,6 +13,7 @@ from crnn_keras.utils.checks import (
     NATURAL,
     SEED,
     Either,
+    Number,
     OneOf,
     check_arguments,
     check_value,
@@ -48,6 +49,12 @@ class FineTuningSettings:
 
     Raises:
         ValueError: A setting is out of range.
+
+    Example:
+
+        >>> from crnn_keras import FineTuningSettings
+        >>> FineTuningSettings(steps=200).learning_rate
+        0.001
     """
 
     steps: int = 0
@@ -68,8 +75,8 @@ class FineTuningSettings:
 
 
 _RULES = {
-    "steps": NATURAL,
-    "steps_per_epoch": COUNT,
+    "steps": Number(0, MAX_STEPS, is_whole=True),
+    "steps_per_epoch": STEPS,
     "patience": NATURAL,
     "batch_size": COUNT,
     "learning_rate": LEARNING_RATE,
