@@ -22,13 +22,8 @@ from crnn_keras.data.batches import Batches
 from crnn_keras.data.records import Records
 from crnn_keras.images import Canvas
 from crnn_keras.model.crnn import build_crnn
-from crnn_keras.training import (
-    TensorBoardCurves,
-    TrainingStopped,
-    callbacks as training_callbacks,
-    train,
-    validate,
-)
+from crnn_keras.training import TrainingStopped, callbacks as training_callbacks, train, validate
+from crnn_keras.training.curves import TensorBoardCurves
 
 STEPS = 4
 _EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}

@@ -13,8 +13,8 @@ from short_runs import STEPS, at_step, send, start
 from crnn_keras.evaluation import plots
 from crnn_keras.notebook import live_curves
 from crnn_keras.notebook.live_curves import LiveCurves
-from crnn_keras.training import TensorBoardCurves, TrainingStopped
-from crnn_keras.training.curves import TrainingCurves
+from crnn_keras.training import TrainingStopped
+from crnn_keras.training.curves import TensorBoardCurves, TrainingCurves
 from crnn_keras.utils.progress import HEADLESS
 
 ROW = {"loss": 2.5, "word_accuracy": 0.25, "character_accuracy": 0.5, "learning_rate": 0.001}

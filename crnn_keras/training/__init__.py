@@ -24,7 +24,6 @@ all of it; the newest state and the one before). One process trains in it, which
 beside it tells.
 """
 
-from crnn_keras.training.curves import TensorBoardCurves
 from crnn_keras.training.fine_tuning import load_for_fine_tuning, with_char_dict
 from crnn_keras.training.history import HISTORY_COLUMNS, best_epoch, write_history
 from crnn_keras.training.loop import train
@@ -39,7 +38,6 @@ __all__ = [
     "SCHEDULES",
     "Progress",
     "RunState",
-    "TensorBoardCurves",
     "TrainingStopped",
     "best_epoch",
     "load_for_fine_tuning",

@@ -73,7 +73,7 @@ class TensorBoardCurves(TrainingCurves):
 
     Example:
 
-        >>> from crnn_keras.training import TensorBoardCurves
+        >>> from crnn_keras.training.curves import TensorBoardCurves
         >>> callbacks = [TensorBoardCurves("reports/mine/tensorboard")]
     """
 
