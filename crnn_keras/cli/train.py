@@ -24,7 +24,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--schedule is constant or step; otherwise another --run with --records and --start. "
         "KERAS_BACKEND chooses the backend: tensorflow, jax or torch.",
         example="crnn-keras train --run mine --epochs 10\n"
-        "crnn-keras train --run mine --start words --learning-rate 0.0005 --epochs 25",
+        "crnn-keras train --run more --records data/mine/records "
+        "--start data/mine/train/model.keras",
     )
     add_run_option(parser)
     parser.add_argument(
@@ -64,8 +65,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--learning-rate",
         type=number(POSITIVE),
-        default=0.003,
-        help="the largest; to fine-tune: 0.0005 (%(default)s)",
+        help="the largest (0.003; to fine-tune: 0.001)",
     )
     parser.add_argument(
         "--patience",
@@ -86,6 +86,18 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         default=1.0,
         metavar="STRENGTH",
         help="of random changes to the training images; 0: none (%(default)s)",
+    )
+    parser.add_argument(
+        "--replay",
+        metavar="RECORDS",
+        help="to fine-tune: records of the start's old task to mix in, so that it forgets less",
+    )
+    parser.add_argument(
+        "--replay-fraction",
+        type=number(FRACTION),
+        default=0.4,
+        metavar="FRACTION",
+        help="fraction of each batch that is mixed in (%(default)s)",
     )
     parser.add_argument("--seed", type=number(SEED), default=0, help="(%(default)s)")
     parser.add_argument(
@@ -108,13 +120,19 @@ def run(options: argparse.Namespace) -> int:
         from crnn_keras.data.open import open_batches
         from crnn_keras.training.curves import TensorBoardCurves
         from crnn_keras.training.loop import train
-        from crnn_keras.training.start import find_short_training, make_model
+        from crnn_keras.training.start import (
+            default_learning_rate,
+            find_short_training,
+            make_model,
+        )
 
         training, validation = open_batches(
             pathlib.Path(options.records or this_run.data / "records"),
             batch_size=options.batch_size,
             seed=options.seed,
             augment=options.augment,
+            replay=options.replay,
+            replay_fraction=options.replay_fraction,
         )
         model = make_model(
             options.start,
@@ -136,7 +154,7 @@ def run(options: argparse.Namespace) -> int:
             steps_per_epoch=options.steps_per_epoch,
             optimizer=options.optimizer,
             schedule=options.schedule,
-            learning_rate=options.learning_rate,
+            learning_rate=options.learning_rate or default_learning_rate(options.start),
             patience=options.patience,
             callbacks=[TensorBoardCurves(board)] if options.tensorboard else [],
         )

@@ -45,10 +45,27 @@ def find_short_training(start: str | os.PathLike, images: int, *, steps: int, ba
     return (
         f"Too short a training: {images:,} images in {steps:,} steps of {batch:,}, {seen:,} seen. "
         f"From the first {_LEARN_NOTHING:,} that they see, fresh weights learn next to nothing: "
-        "expect a word accuracy near 0 %. Fine-tune a shipped model instead (start words, learning "
-        f"rate 0.0005, 25 epochs), or train for {-(-4 * _LEARN_NOTHING // batch):,} steps or more, "
-        "on a thousand images at least."
+        "expect a word accuracy near 0 %. Fine-tune a shipped model instead (notebook 08, or "
+        "crnn-keras fine-tune --labels PATH --run mine), or train for "
+        f"{-(-4 * _LEARN_NOTHING // batch):,} steps or more, on a thousand images at least."
     )
+
+
+def default_learning_rate(start: str | os.PathLike) -> float:
+    """Returns the largest learning rate that suits a start.
+
+    Args:
+        start: See `make_model`.
+
+    Returns:
+        0.003 for fresh weights, 0.001 for a trained model, which a larger rate makes forget.
+
+    Example:
+
+        >>> default_learning_rate("small"), default_learning_rate("words")
+        (0.003, 0.001)
+    """
+    return 0.003 if str(start) in ARCHITECTURES else 0.001
 
 
 @check_arguments(seed=SEED)
