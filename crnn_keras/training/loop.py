@@ -100,9 +100,9 @@ def train(
             continues: a larger one lets a run that has ended go on.
         save_minutes: Minutes between two states within an epoch. Defaults to `10`. With `0` each
             step is saved.
-        callbacks: Keras callbacks of your own, such as `curves.TensorBoardCurves`. Their `params` hold
-            `epochs` and `steps`, and `step` and `history` of the run so far. At the end of an epoch
-            their logs hold `val_loss`, `val_word_accuracy` and `val_character_accuracy`. A
+        callbacks: Keras callbacks of your own, such as `curves.TensorBoardCurves`. Their `params`
+            hold `epochs` and `steps`, and `step` and `history` of the run so far. At the end of an
+            epoch their logs hold `val_loss`, `val_word_accuracy` and `val_character_accuracy`. A
             callback that sets `model.stop_training` ends the call: after an epoch, or after the
             step if it does so there. Calling `train` once more continues the run. What a callback
             keeps in its own attributes is not part of the state, and weights that it sets at the
