@@ -305,6 +305,9 @@ def test_the_command_writes_a_reader_a_page_and_the_readings(
     assert "labels.tsv" in page and "data_check.html" in page and "http" not in page
     assert (tmp_path / "reports/own/data_check.html").is_file()
     assert not (tmp_path / "data/own/measured").exists()
+    # Fewer steps than lie between two validations are all that is trained.
+    (epoch,) = csv.DictReader((tmp_path / "data/own/train/history.csv").open())
+    assert epoch["steps"] == "2"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@
 | `walkthrough` | runs the notebooks in order and writes a page about the run |
 | `runs` | the runs in `data/` and `reports/` with their figures |
 | `practice` | a small labelled set with planted faults |
+| `rounds` | what is not labelled yet, and what each round of labelling brought |
 | `displays` | labelled dot-matrix displays, which no shipped reader has learned from |
 """
 

@@ -25,7 +25,7 @@ _SPLITS = ("train", "validation", "test")
 # The training of a run, that of its Chinese lines, and the one that a fine-tuning was measured on.
 _TRAININGS = ("train", "measured", "*/train")
 # Notebooks whose results are those of another training than the run's own.
-_OTHERS = {"07_chinese": "chinese"}
+_OTHERS = {"07_chinese": "chinese", "08_teach_it_your_images": "taught"}
 
 
 @dataclass

@@ -293,6 +293,10 @@ def _result_rows(results: Mapping[str, Mapping], path: pathlib.Path) -> list[tup
             ]
         if "07_chinese" in results:
             rows.append(("Chinese lines", f"{results['07_chinese']['word_accuracy']:.2%} correct"))
+        if taught := results.get("08_teach_it_your_images"):
+            before, after = taught["word_accuracy_before"], taught["word_accuracy"]
+            shown = f"{taught['learned_from']}: {before:.2%} before, {after:.2%} now"
+            rows.append(("fine-tuned", shown))
         if "06_export_and_serve" in results:
             rows.append(("SavedModel", results["06_export_and_serve"]["saved_model"]))
     except (KeyError, TypeError, ValueError) as error:

@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import hashlib
 import io
+import logging
 import os
 import pathlib
 import random
@@ -27,7 +28,7 @@ from crnn_keras.training.fine_tuning.settings import FineTuningSettings
 from crnn_keras.training.loop import train
 from crnn_keras.training.start import make_model
 from crnn_keras.utils import files
-from crnn_keras.utils.checks import COUNT, Either, Of, OneOf, check_arguments, check_value
+from crnn_keras.utils.checks import COUNT, NATURAL, Either, Of, OneOf, check_arguments, check_value
 from crnn_keras.utils.math import ceil_div
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class _Curve:
 
 @check_arguments(
     seeds=COUNT,
-    fresh_steps=COUNT,
+    fresh_steps=NATURAL,
     settings=Either(Of(FineTuningSettings), OneOf((None,))),
 )
 def measure_learning_curve(
@@ -70,7 +71,7 @@ def measure_learning_curve(
     test: Sequence[Sample],
     *,
     folder: str | os.PathLike,
-    table: str | os.PathLike,
+    table: str | os.PathLike = "",
     sizes: Sequence[int] = SIZES,
     seeds: int = 3,
     start: str | os.PathLike = "words",
@@ -90,14 +91,16 @@ def measure_learning_curve(
         pool: Labelled `Sample`s to choose from.
         test: Labelled `Sample`s to measure on, none of which is in the pool.
         folder: Folder for the trainings. What the next one does not need is removed from it.
-        table: The csv, with the columns of `COLUMNS`.
+        table: The csv, with the columns of `COLUMNS`. Defaults to `""`: `curve.csv` in a folder
+            that is named by a hash of images and settings.
         sizes: Numbers of labelled images, rising. Sizes above that of the pool are left out.
             Defaults to `(16, 64, 256, 1000)`.
         seeds: Number of seeds, which choose the images at random and order the training. Defaults
             to `3`.
         start: A `.keras` file or the name of a shipped reader. Defaults to `"words"`.
         replay: What is replayed of the old task, see `fine_tune`. Defaults to `"rendered"`.
-        fresh_steps: Steps of a training from fresh weights. Defaults to `1000`.
+        fresh_steps: Steps of a training from fresh weights. Defaults to `1000`; with `0` they are
+            not trained.
         settings: `FineTuningSettings`; its `seed` and `finish` are not used, since the seeds are
             those of the curve and no reader learns the images it is measured on. Defaults to
             `None`: its defaults.
@@ -123,7 +126,8 @@ def measure_learning_curve(
         )
     settings = settings or FineTuningSettings()
     data = _fingerprint(pool, test, str(start), fresh_steps, settings)
-    rows, folder = _Rows(table, data), pathlib.Path(folder) / data
+    folder = pathlib.Path(folder) / data
+    rows = _Rows(table or folder / "curve.csv", data)
     reader = Recognizer.load(start)
     char_dict = reader.char_dict.extend([sample.text for sample in (*pool, *test)])
     if str(replay) == RENDERED:
@@ -139,7 +143,7 @@ def measure_learning_curve(
     )
     if (SHIPPED, 0, 0) not in rows:
         begun = time.monotonic()
-        rows.add(SHIPPED, 0, 0, _measure(curve, reader), steps=0, begun=begun)
+        rows.add((SHIPPED, 0, 0), _measure(curve, reader), steps=0, begun=begun)
     for seed in range(seeds):
         _measure_seed(curve, rows, usable, seed=seed)
     return rows.rows
@@ -174,7 +178,7 @@ def _measure_seed(curve, rows, sizes, *, seed):
                 _fine_tune(curve, rows, labelled, key=(DOUBTFUL, size, seed))
             else:
                 rows.copy((RANDOM, size, seed), DOUBTFUL)
-        if (FRESH, size, seed) not in rows:
+        if curve.fresh_steps and (FRESH, size, seed) not in rows:
             _train_fresh(curve, rows, shuffled[:size], key=(FRESH, size, seed))
     for series in (RANDOM, DOUBTFUL):
         for size in sizes:
@@ -208,16 +212,25 @@ def _path(curve, key):
     return curve.folder / f"{series.replace(' ', '_')}_{images}_{seed}.keras"
 
 
-def _split(curve, samples, seed):
-    return {**split_samples(samples, _FRACTIONS, seed), "test": list(curve.test)}
+@contextlib.contextmanager
+def _quietly():
+    """Keeps the lines of one training off the output: there are dozens of trainings."""
+    logger = logging.getLogger("crnn_keras")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _fine_tune(curve, rows, samples, *, key):
     """Fine-tunes once, adds the row, and keeps the reader alone."""
     begun, path = time.monotonic(), _path(curve, key)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with _quietly():
         result = fine_tune(
-            _split(curve, samples, key[2]),
+            {**split_samples(samples, _FRACTIONS, key[2]), "test": list(curve.test)},
             folder=path.with_suffix(""),
             start=curve.start,
             replay=curve.replay,
@@ -226,14 +239,14 @@ def _fine_tune(curve, rows, samples, *, key):
     result.model_path.replace(path)
     shutil.rmtree(path.with_suffix(""))
     report, steps = result.comparisons[0].after, result.history[-1]["steps"]
-    rows.add(*key, report, steps=steps, begun=begun)
+    rows.add(key, report, steps=steps, begun=begun)
 
 
 def _train_fresh(curve, rows, samples, *, key):
     """Trains fresh weights once and adds the row."""
     begun, folder, seed = time.monotonic(), _path(curve, key).with_suffix(""), key[2]
     model = make_model(_ARCHITECTURE, curve.char_dict, curve.canvas, seed=seed)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with _quietly():
         splits = split_samples(samples, _FRACTIONS, seed)
         prepare_samples(splits, curve.char_dict, curve.canvas, folder=folder)
         batches, validation = (
@@ -258,7 +271,7 @@ def _train_fresh(curve, rows, samples, *, key):
         )
     report = _measure(curve, Recognizer(model))
     shutil.rmtree(folder)
-    rows.add(*key, report, steps=curve.fresh_steps, begun=begun)
+    rows.add(key, report, steps=curve.fresh_steps, begun=begun)
 
 
 def _measure(curve, reader):
@@ -298,9 +311,10 @@ class _Rows:
     def __contains__(self, key):
         return any((row["series"], row["images"], row["seed"]) == key for row in self.rows)
 
-    def add(self, series, images, seed, report, *, steps, begun):
-        if (series, images, seed) in self:
+    def add(self, key, report, *, steps, begun):
+        if key in self:
             return
+        series, images, seed = key
         correct, tested = sum(not case.distance for case in report.cases), len(report.cases)
         seconds = round(time.monotonic() - begun)
         self._append(series, images, seed, correct, tested, steps, seconds, self.data)

@@ -297,7 +297,7 @@ def _split_once(task, splits, *, folder):
             sets,
             start=run_folder / "model.keras",
             folder=folder / "train",
-            steps=round(steps),
+            steps=max(round(steps), 1),
             rate=_FINISH_RATE * settings.learning_rate,
         )
     return _Outcome(model, history, held_out, is_finished)
@@ -395,7 +395,7 @@ def _train(task, start, sets, *, names, folder, steps, rate, patience=0):
         _batches(task, sets["validation"]),
         folder=folder,
         epochs=ceil_div(steps, settings.steps_per_epoch),
-        steps_per_epoch=settings.steps_per_epoch,
+        steps_per_epoch=min(steps, settings.steps_per_epoch),
         learning_rate=rate,
         patience=patience,
     )
