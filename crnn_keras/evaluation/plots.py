@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from crnn_keras.evaluation.metrics import wilson_interval
@@ -289,18 +290,14 @@ def live_curves(
     epochs = [row["epoch"] for row in rows]
     figure = Figure(figsize=(9, 2.7), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(
-        [step / steps_per_epoch for step, _ in losses],
-        [loss for _, loss in losses],
-        color=BLUE,
-        lw=1,
-        label="training",
-    )
-    # Over a training the loss falls by a factor of a hundred and more.
+    steps = [step / steps_per_epoch for step, _ in losses]
+    # Over a training the loss falls by a factor of a hundred and more; a logarithm needs a floor.
+    values = [max(loss, 1e-3) for _, loss in losses]
+    left.plot(steps, values, color=BLUE, lw=1, label="training")
+    values = [max(row["loss"], 1e-3) for row in rows]
+    left.plot(epochs, values, color=ORANGE, marker="o", ms=4, label="validation")
     left.set(title="CTC loss (nats an image)", yscale="log")
-    left.plot(
-        epochs, [row["loss"] for row in rows], color=ORANGE, marker="o", ms=4, label="validation"
-    )
+    _plain_log_ticks(left.yaxis, *left.get_ylim())
     lines = {"word_accuracy": "words", "character_accuracy": "characters"}
     for (column, name), color in zip(lines.items(), (BLUE, ORANGE), strict=True):
         values = [row[column] for row in rows]
@@ -583,7 +580,7 @@ def coverage(counts: Mapping[str, int], size: int) -> Figure:
         textcoords="offset points",
     )
     axes.set(xscale="log", xlabel="most frequent characters", ylabel="% of text", ylim=(0, 102))
-    _plain_log_ticks(axes, 1, len(fractions))
+    _plain_log_ticks(axes.xaxis, 1, len(fractions))
     return figure
 
 
@@ -639,7 +636,7 @@ def image_sizes(table: pd.DataFrame, canvas_height: int = 32) -> Figure:
             low, high = values.min() * 0.95, max(values.max(), *marks) * 1.05
             axes.hist(values, np.geomspace(low, high, 50), color=BLUE)
             axes.set_xscale("log")
-            _plain_log_ticks(axes, low, high)
+            _plain_log_ticks(axes.xaxis, low, high)
         for mark in marks:
             axes.axvline(mark, color=ORANGE, label="canvas" if mark == marks[0] else None)
         axes.set_xlabel(title)
@@ -649,13 +646,13 @@ def image_sizes(table: pd.DataFrame, canvas_height: int = 32) -> Figure:
     return figure
 
 
-def _plain_log_ticks(axes: Axes, low: float, high: float) -> None:
+def _plain_log_ticks(axis: Axis, low: float, high: float) -> None:
     """Sets plain numbers as the ticks of a logarithmic axis: 1, 2, 5, 10, ..., or the powers."""
     digits = (1, 2, 5) if high / low < 1000 else (1,)
     steps = [digit * 10.0**power for power in range(-3, 6) for digit in digits]
     ticks = [step for step in steps if low <= step <= high]
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_xticks([], minor=True)
+    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_ticks([], minor=True)
 
 
 @_styled
