@@ -62,7 +62,7 @@ test-fast: install  ## Run the tests of a few minutes: no notebooks, no training
 test-notebooks: install  ## Run the tests that execute notebooks
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m notebooks
 
-walkthrough: install  ## Train a reader by notebooks 00 to 07; RUN=name PARAMS="-p epochs 4"
+walkthrough: install  ## Train a reader by notebooks 00 to 08; RUN=name PARAMS="-p epochs 4"
 	.venv/bin/crnn-keras walkthrough --run $(RUN) $(PARAMS)
 
 fuzz: install  ## Read damaged files of all kinds for MINUTES=60; findings are in reports/fuzz

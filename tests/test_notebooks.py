@@ -27,7 +27,7 @@ from crnn_keras.utils.progress import HEADLESS
 ROOT = pathlib.Path(__file__).parent.parent
 LESSONS = ["01_characters", "03_model_and_ctc"]
 RUNS = ["00_read_a_word", "02_prepare_data", "04_train", "05_evaluate", "06_export_and_serve"]
-RUNS += ["07_chinese"]
+RUNS += ["07_chinese", "08_teach_it_your_images"]
 SMALL = {
     "words": 1200,
     "validation_split": 0.05,
@@ -37,6 +37,10 @@ SMALL = {
     "steps_per_epoch": 6,
     "images": 20,
     "lines": 400,
+    "steps": 2,
+    "round_images": 12,
+    "curve_images": "8",
+    "fresh_steps": 2,
 }
 
 pytestmark = pytest.mark.notebooks
@@ -97,6 +101,8 @@ def test_walkthrough_runs_every_cell_twice_and_ends_with_a_page(workspace, doubl
     assert results["04_train"]["steps"] == 12
     assert results["05_evaluate"]["images"] == 240
     assert results["06_export_and_serve"]["equal"] == 20
+    assert results["08_teach_it_your_images"]["images"] == 200
+    assert results["08_teach_it_your_images"]["rounds"] == 2
 
     table = capsys.readouterr().out
     for name in ("word accuracy", "character error rate", "images per second", "model", "page"):
@@ -318,6 +324,8 @@ NEEDS = [
     ("05_evaluate", {"model": "words", "eval_labels": "labels.tsv"}, r"labels\.tsv"),
     ("05_evaluate", {"model": "words", "eval_labels": "bad.tsv"}, r"bad\.tsv"),
     ("06_export_and_serve", {}, r"data/mine/train/model\.keras does not exist.*04_train"),
+    ("08_teach_it_your_images", {"labels": "none.tsv"}, r"none\.tsv"),
+    ("08_teach_it_your_images", {"labels": "bad.tsv"}, r"bad\.tsv"),
 ]
 
 
@@ -456,6 +464,27 @@ def test_the_exercises_of_notebook_07_can_be_done_as_written(workspace, run_cell
         names = run_cells("07_chinese", **parameters, **small)
         assert names["report"].confusions.most_common(10)
     assert "100 characters stay, 100 are new, 0 are dropped" in capsys.readouterr().out
+
+
+def test_own_images_are_taught_in_rounds(workspace, run_cells, capsys):
+    labels = write_labels(workspace / "crops", "", lambda n, t: f"{n},{t}")
+    rows = pathlib.Path(labels).read_text().splitlines(keepends=True)
+    small = {"run": "mine", "labels": labels, "steps": 1, "curve_images": "", "round_images": 4}
+    pathlib.Path(labels).write_text("".join(rows[:30]))
+    names = run_cells("08_teach_it_your_images", **small)
+    assert len(names["labelled"]) == 30 and len(names["doubtful"]) == 4
+    assert {pathlib.Path(path).stem for path in names["waiting"]} == set(map(str, range(30, 40)))
+    (line,) = [n for n in capsys.readouterr().out.splitlines() if n.startswith("crnn-keras label")]
+    assert line == f"crnn-keras label {workspace}/crops --model data/mine/taught/train/model.keras"
+    # Nothing but the user's own is drawn, shown or trained on, and the next round is another row.
+    assert not (workspace / "data/mine/displays").exists()
+    pathlib.Path(labels).write_text("".join(rows))
+    names = run_cells("08_teach_it_your_images", **small)
+    first, second = (row["images"] for row in names["rows"])
+    assert first < 30 < second < 40 and not names["waiting"]
+    results = json.loads((workspace / "reports/mine/results.json").read_text())
+    assert results["08_teach_it_your_images"]["rounds"] == 2
+    assert results["08_teach_it_your_images"]["learned_from"] == labels
 
 
 def test_papermill_passes_text_too(workspace):
