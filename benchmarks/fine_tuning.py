@@ -1,13 +1,14 @@
-"""Fine-tunes shipped readers on real sets, and measures what they learn and what they forget.
+"""Fine-tunes a shipped reader on real sets, and measures what it learns and what it forgets.
 
-    python benchmarks/fine_tuning.py DATA --images 16 64 250 700 --seeds 3
-    python benchmarks/fine_tuning.py DATA --images 60 250 --variants default rate-0.0005 no-replay
-    python benchmarks/fine_tuning.py DATA --draw
+    python benchmarks/fine_tuning.py DATA
+    python benchmarks/fine_tuning.py DATA --images 64 --variants trained-lstm no-replay
+    python benchmarks/fine_tuning.py --draw
 
 DATA holds the folders `captcha_v2`, `plates_cn`, `sroie_words` and `iiit5k_test`, each with a
-`labels.tsv`. A seed draws the images to learn from; up to `--most` others of the set are read,
-and as many of IIIT5K's test. Each training adds rows to the csv of `--output`, one for each interpolation, and is
-not repeated if they are there, so a stopped benchmark continues.
+`labels.tsv`. A seed draws the images to learn from, and seeds the training; up to `--most` others
+of the set are read, and as many of IIIT5K's test, which is the old task. Each training adds rows to
+`docs/fine_tuning.csv`, one for each interpolation, and is not repeated if they are there: a
+benchmark that was stopped continues. Letters and digits are compared, and the exact text.
 """
 
 from __future__ import annotations
@@ -16,135 +17,113 @@ import argparse
 import collections
 import contextlib
 import csv
+import importlib
 import itertools
 import pathlib
 import random
 import statistics
 import tempfile
-import time
-
-from crnn_keras.utils.quiet import import_keras_quietly
-
-import_keras_quietly()
 
 from crnn_keras import (
     FineTuningSettings,
     Recognizer,
     evaluate,
     fine_tune,
+    load_for_fine_tuning,
     read_samples,
     with_char_dict,
 )
 from crnn_keras.data.labels import split_samples
 from crnn_keras.evaluation import plots
-from crnn_keras.training.fine_tuning import fine_tune as module
 from crnn_keras.training.fine_tuning import interpolate_weights
 from crnn_keras.training.fine_tuning.settings import default_steps
 
-FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
-_FROZEN = 5
 SETS = {"captchas": "captcha_v2", "plates": "plates_cn", "receipts": "sroie_words"}
 OLD_TASK = "iiit5k_test"
-INTERPOLATIONS = (1.0, 0.85, 0.7)
+START = "words"
+FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
+INTERPOLATIONS = (1.0, 0.9, 0.8, 0.7)
 # What is changed of the defaults, one thing at a time.
 VARIANTS = {
     "default": {},
-    "rate-0.0005": {"learning_rate": 5e-4},
-    "rate-0.002": {"learning_rate": 2e-3},
+    "rate-0.001": {"learning_rate": 1e-3},
+    "rate-0.004": {"learning_rate": 4e-3},
     "no-replay": {"replay_fraction": 0.0},
-    "replay-0.2": {"replay_fraction": 0.2},
     "replay-0.6": {"replay_fraction": 0.6},
     "augment-0.5": {"augment": 0.5},
     "half-the-steps": {"steps": 0.5},
     "twice-the-steps": {"steps": 2.0},
-    "frozen-body": {"frozen": True},
+    "trained-lstm": {"train_lstm": True},
+    "frozen-convolutions": {"train_lstm": True, "frozen": "conv"},
 }
-COLUMNS = (
-    "set",
-    "images",
-    "seed",
-    "variant",
-    "interpolation",
-    "own",
-    "own_exact",
-    "old",
-    "seconds",
-)
+KEY = ("set", "images", "seed", "variant")
+COUNTS = ("own_correct", "own_exact", "own_tested", "old_correct", "old_tested")
+COLUMNS = (*KEY, "interpolation", *COUNTS, "seconds")
 OUTPUT = pathlib.Path(__file__).parents[1] / "docs" / "fine_tuning.csv"
 
 
-def draw(samples, images, seed):
+def draw_images(samples, count, seed):
     """Returns the images to learn from, and the others."""
     order = list(range(len(samples)))
     random.Random(seed).shuffle(order)
-    return [samples[i] for i in order[:images]], [samples[i] for i in order[images:]]
+    return [samples[i] for i in order[:count]], [samples[i] for i in order[count:]]
 
 
-def spread(samples, most):
-    """Returns at most so many samples, evenly spread."""
-    return samples[:: max(len(samples) // most, 1)][:most]
-
-
-def freeze_body(load):
-    """Returns a function that loads a model whose first layers with weights do not learn."""
+@contextlib.contextmanager
+def frozen(prefix):
+    """Lets layers whose names begin so learn nothing, in what `fine_tune` loads."""
 
     def load_frozen(*args, **kwargs):
-        model = load(*args, **kwargs)
-        for layer in [layer for layer in model.layers if layer.weights][:_FROZEN]:
-            layer.trainable = False
+        model = load_for_fine_tuning(*args, **kwargs)
+        for layer in model.layers:
+            layer.trainable = not (prefix and layer.name.startswith(prefix))
         return model
 
-    return load_frozen
+    # By its full name: the package has a function of the same name.
+    module = importlib.import_module("crnn_keras.training.fine_tuning.fine_tune")
+    module.load_for_fine_tuning = load_frozen
+    try:
+        yield
+    finally:
+        module.load_for_fine_tuning = load_for_fine_tuning
 
 
-def settings_of(variant, *, images, seed):
-    """Returns the `FineTuningSettings` of a variant. The interpolation is done afterwards."""
-    changes = {name: value for name, value in VARIANTS[variant].items() if name != "frozen"}
+def train(samples, *, variant, seed):
+    """Returns the model that fine-tuning gives, not interpolated, and its seconds."""
+    changes = dict(VARIANTS[variant])
+    prefix = changes.pop("frozen", "")
+    splits = split_samples(samples, FRACTIONS, seed)
     if "steps" in changes:
-        changes["steps"] = round(changes["steps"] * default_steps(images))
-    return FineTuningSettings(seed=seed, interpolation=1.0, **changes)
+        changes["steps"] = round(changes["steps"] * default_steps(len(splits["train"])))
+    settings = FineTuningSettings(seed=seed, interpolation=1.0, **changes)
+    with tempfile.TemporaryDirectory() as folder, frozen(prefix):
+        result = fine_tune(splits, folder=folder, start=START, settings=settings)
+        return Recognizer.load(result.model_path).model, round(result.seconds)
 
 
-def accuracies(model, samples):
-    """Returns the word accuracy by letters and digits, and by the whole text, in %."""
+def count_correct(model, samples):
+    """Returns how many images are correct, by letters and digits and by the whole text."""
     reader = Recognizer(model)
     texts = [prediction.text for prediction in reader.read(samples)]
     targets = [reader.char_dict.normalize(sample.text) for sample in samples]
     reports = [evaluate(targets, texts, protocol=name) for name in ("alphanumeric", "exact")]
-    return [round(100 * report.word_accuracy, 2) for report in reports]
+    return [sum(not case.distance for case in report.cases) for report in reports]
 
 
-def measure(name, sources, *, images, seed, variant, most):
-    """Fine-tunes once; yields a row for each interpolation."""
-    learned, others = draw(sources[name], images, seed)
-    others, old_task = spread(others, most), spread(sources[OLD_TASK], most)
-    begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, frozen_if(VARIANTS[variant].get("frozen")):
-        result = fine_tune(
-            split_samples(learned, FRACTIONS, seed),
-            folder=folder,
-            settings=settings_of(variant, images=images, seed=seed),
-        )
-        trained = Recognizer.load(result.model_path).model
-    seconds = round(time.monotonic() - begun)
-    start = Recognizer.load(result.start).model
-    for interpolation in INTERPOLATIONS:
+def measure(key, sources, most):
+    """Yields the rows of one training; of no images, those of the start."""
+    name, images, seed, variant = key
+    learned, others = draw_images(sources[name], images, seed)
+    others, old_task = others[:most], draw_images(sources[OLD_TASK], most, 0)[0]
+    start, seconds = Recognizer.load(START).model, 0
+    trained = start
+    if images:
+        trained, seconds = train(learned, variant=variant, seed=seed)
+    for interpolation in INTERPOLATIONS if images else (1.0,):
         model = with_char_dict(trained, trained.char_dict)
         interpolate_weights(start, model, fraction=interpolation)
-        own, own_exact = accuracies(model, others)
-        old, _ = accuracies(model, old_task)
-        yield (name, images, seed, variant, interpolation, own, own_exact, old, seconds)
-
-
-@contextlib.contextmanager
-def frozen_if(is_frozen):
-    """Freezes the body of what `fine_tune` loads."""
-    load = module.load_for_fine_tuning
-    module.load_for_fine_tuning = freeze_body(load) if is_frozen else load
-    try:
-        yield
-    finally:
-        module.load_for_fine_tuning = load
+        own, old = count_correct(model, others), count_correct(model, old_task)
+        yield (*key, interpolation, *own, len(others), old[0], len(old_task), seconds)
 
 
 def read_rows(path):
@@ -162,21 +141,16 @@ def run(options):
         name: read_samples(pathlib.Path(options.data) / folder / "labels.tsv").samples
         for name, folder in folders.items()
     }
-    for seed, images, name, variant in itertools.product(
-        range(options.seeds), options.images, options.sets, options.variants
-    ):
-        key = (name, str(images), str(seed), variant)
-        rows = read_rows(options.output)
-        if any(tuple(row[column] for column in COLUMNS[:4]) == key for row in rows):
+    asked = itertools.product(options.seeds, options.images, options.sets, options.variants)
+    for seed, images, name, variant in asked:
+        key = (name, images, seed, variant)
+        done = {tuple(row[column] for column in KEY) for row in read_rows(options.output)}
+        if tuple(map(str, key)) in done or (not images and (seed or variant != "default")):
             continue
-        new = measure(name, sources, images=images, seed=seed, variant=variant, most=options.most)
-        rows = list(new)
+        rows = list(measure(key, sources, options.most))
         is_new = not options.output.exists()
         with options.output.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if is_new:
-                writer.writerow(COLUMNS)
-            writer.writerows(rows)
+            csv.writer(file, lineterminator="\n").writerows([COLUMNS] * is_new + rows)
 
 
 def print_table(rows):
@@ -184,42 +158,63 @@ def print_table(rows):
     groups = collections.defaultdict(list)
     for row in rows:
         groups[row["set"], int(row["images"]), row["variant"], row["interpolation"]].append(row)
-    print("| set | images | variant | kept | seeds | own | exact | IIIT5K | seconds |")
+    print("| set | images | variant | interpolation | seeds | own, % | exact, % | IIIT5K, % | s |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for (name, images, variant, interpolation), group in sorted(groups.items()):
-        cells = [describe([float(row[c]) for row in group]) for c in COLUMNS[5:8]]
-        seconds = f"{statistics.mean(float(row['seconds']) for row in group):.0f}"
-        print(
-            "|",
-            " | ".join(
-                [name, str(images), variant, interpolation, str(len(group)), *cells, seconds]
-            ),
-            "|",
+    for key, group in sorted(groups.items()):
+        own, exact, old = (
+            describe([100 * int(row[hits]) / int(row[tested]) for row in group])
+            for hits, tested in (
+                ("own_correct", "own_tested"),
+                ("own_exact", "own_tested"),
+                ("old_correct", "old_tested"),
+            )
         )
+        seconds = f"{statistics.mean(float(row['seconds']) for row in group):.0f}"
+        cells = [*map(str, key), str(len(group)), own, exact, old, seconds]
+        print("|", " | ".join(cells), "|")
 
 
 def describe(values):
     """Returns a mean with its range."""
+    if len(values) == 1:
+        return f"{values[0]:.1f}"
     return f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+
+
+def draw(rows, path):
+    """Draws the accuracy of each set against the images it was learned from."""
+    kept = str(FineTuningSettings().interpolation)
+    series = [
+        {
+            "series": row["set"],
+            "images": int(row["images"]),
+            "seed": int(row["seed"]),
+            "correct": int(row["own_correct"]),
+            "tested": int(row["own_tested"]),
+        }
+        for row in rows
+        if int(row["images"]) and row["variant"] == "default" and row["interpolation"] == kept
+    ]
+    plots.learning_curves(series).savefig(path)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", nargs="?", help="folder of the real sets")
+    parser.add_argument("data", nargs="?", help="folder of the real sets; none: what was measured")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
-    parser.add_argument("--images", nargs="+", type=int, default=[16, 64, 250, 700])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--images", nargs="+", type=int, default=[0, 16, 64, 250, 700])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["default"])
     parser.add_argument("--most", type=int, default=1000, help="images read of each set")
     parser.add_argument("--output", type=pathlib.Path, default=OUTPUT)
-    parser.add_argument("--draw", action="store_true", help="draw docs/fine_tuning.png")
+    parser.add_argument("--draw", action="store_true", help="draw the curve beside the csv")
     options = parser.parse_args()
     if options.data:
         run(options)
     rows = read_rows(options.output)
     print_table(rows)
     if options.draw:
-        draw_curves(rows).savefig(options.output.with_suffix(".png"))
+        draw(rows, options.output.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -94,14 +94,19 @@ def _add_settings(group):
         "steps": (NATURAL, "at most (by the number of images)"),
         "patience": (NATURAL, "validations without a better one before it ends; 0: all steps (8)"),
         "batch_size": (COUNT, "images in a step, mixed-in ones included (64)"),
-        "learning_rate": (POSITIVE, "the largest (0.001)"),
+        "learning_rate": (POSITIVE, "the largest (0.002)"),
         "augment": (FRACTION, "strength of random changes to the training images (1.0)"),
         "replay_fraction": (FRACTION, "fraction of each batch that is mixed in (0.4)"),
-        "interpolation": (FRACTION, "weights kept of the training; the rest: the start's (0.85)"),
+        "interpolation": (FRACTION, "weights kept of the training; the rest: the start's (0.9)"),
     }
     for name, (rule, text) in rules.items():
         option = f"--{name.replace('_', '-')}"
         group.add_argument(option, type=number(rule), metavar="NUMBER", help=text)
+    group.add_argument(
+        "--train-lstm",
+        action="store_true",
+        help="let the LSTM learn too, which knows the order of characters (it stays as it is)",
+    )
     group.add_argument(
         "--finish",
         action=argparse.BooleanOptionalAction,

@@ -111,6 +111,7 @@ def model_settings(model: CRNN, folder: str | os.PathLike) -> dict[str, Any]:
     # TensorFlow augments the images on every backend.
     programs = dict.fromkeys(["crnn_keras", "keras", "tensorflow", backend])
     versions = {name: importlib.import_module(name).__version__ for name in programs}
+    frozen = [layer.name for layer in model.layers if not layer.trainable]
     return {
         "char_dict": f"{model.char_dict!r} {char_dict_hash}",
         "canvas": model.canvas.get_config(),
@@ -121,4 +122,6 @@ def model_settings(model: CRNN, folder: str | os.PathLike) -> dict[str, Any]:
         "variables": f"{len(sizes)} of {sum(sizes):,} numbers in all",
         "backend": backend,
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        # Missing where there are none, so that a run continues from a state of before.
+        **({"frozen": frozen} if frozen else {}),
     }

@@ -24,7 +24,11 @@ from crnn_keras.evaluation.metrics import evaluate
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model.saving import save_model
 from crnn_keras.training.fine_tuning.interpolate import interpolate_weights
-from crnn_keras.training.fine_tuning.load import describe_char_dict_change, load_for_fine_tuning
+from crnn_keras.training.fine_tuning.load import (
+    describe_char_dict_change,
+    freeze_lstm,
+    load_for_fine_tuning,
+)
 from crnn_keras.training.fine_tuning.new_characters import learn_new_characters
 from crnn_keras.training.fine_tuning.readers import score_readers
 from crnn_keras.training.fine_tuning.replay import REFERENCE, REPLAY, render_replay
@@ -386,6 +390,8 @@ def _train(task, start, sets, *, names, folder, steps, rate, patience=0):
     if task.replay is not None:
         replay = {"replay": task.replay, "replay_fraction": settings.replay_fraction}
     batches = _batches(task, records, shuffle=True, augment=settings.augment, **replay)
+    if not settings.train_lstm:
+        freeze_lstm(model)
     known = task.old.char_dict.characters if start == task.start else task.char_dict.characters
     if new := "".join(c for c in task.char_dict.characters if c not in known):
         learn_new_characters(model, batches, new)

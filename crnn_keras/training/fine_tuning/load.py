@@ -20,6 +20,7 @@ import math
 import os
 import pathlib
 
+import keras
 import numpy as np
 
 from crnn_keras.char_dict import BLANK, CharDict
@@ -141,6 +142,20 @@ def with_char_dict(model: CRNN, char_dict: CharDict, *, precision: str | None = 
         ((None, 32, 37), (None, 32, 39))
     """
     return _rebuild(model, char_dict, model.canvas, seed=model.seed, precision=precision)
+
+
+def freeze_lstm(model: CRNN) -> None:
+    """Lets the LSTM of a model learn nothing: call it before `train`.
+
+    The LSTM holds what a reader knows of the order of characters. A training on few images spoils
+    that, and need not change it to learn how other images look.
+
+    Args:
+        model: A `CRNN`; it is changed. A file that it is saved to does not keep this.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Bidirectional):
+            layer.trainable = False
 
 
 def describe_char_dict_change(old: CharDict, new: CharDict) -> str:

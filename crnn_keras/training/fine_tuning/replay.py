@@ -20,12 +20,13 @@ from crnn_keras.synth import (
     fonts_with,
 )
 from crnn_keras.utils.checks import COUNT, SEED, check_arguments
+from crnn_keras.utils.math import ceil_div
 
 if TYPE_CHECKING:
     from crnn_keras.images import Canvas
 
 REPLAY, REFERENCE = "replay", "reference"
-_REFERENCE_FRACTION = 0.2
+_MOST_REFERENCE = 1000
 _LONGEST_LINE = 8
 _logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def render_replay(
     canvas: Canvas,
     *,
     folder: str | os.PathLike,
-    images: int = 4000,
+    images: int = 12_000,
     seed: int = 0,
 ) -> dict[str, pathlib.Path]:
     """Renders images as a reader was trained on, in two sets without a common text.
@@ -49,7 +50,8 @@ def render_replay(
         char_dict: The `CharDict` of the reader.
         canvas: The `Canvas` of the reader.
         folder: Folder to write to.
-        images: Number of images to replay; a quarter as many more measure. Defaults to `4000`.
+        images: Number of images to replay. A quarter as many more measure, at most 1,000. Defaults
+            to `12000`.
         seed: Seed of the images. Defaults to `0`.
 
     Returns:
@@ -64,9 +66,10 @@ def render_replay(
             "its old task."
         )
         return {}
-    fractions = {REPLAY: 1 - _REFERENCE_FRACTION, REFERENCE: _REFERENCE_FRACTION}
+    sizes = {REPLAY: images, REFERENCE: min(ceil_div(images, 4), _MOST_REFERENCE)}
+    rows = sum(sizes.values())
+    fractions = {name: size / rows for name, size in sizes.items()}
     recipe = Recipe(texts, fonts, style=Style.signs(), seed=seed, fractions=fractions)
-    rows = round(images / fractions[REPLAY])
     prepared = prepare_rendered(recipe, written, canvas, folder=folder, rows=rows)
     return {name: pathlib.Path(folder) / "records" / name for name in prepared}
 

@@ -35,13 +35,16 @@ class FineTuningSettings:
         patience: Validations without a better one after which the training ends. Defaults to `8`;
             with `0` it never ends before its last step.
         batch_size: Images in a step, the replayed ones included. Defaults to `64`.
-        learning_rate: The largest learning rate. Defaults to `0.001`.
+        learning_rate: The largest learning rate. Defaults to `0.002`.
+        train_lstm: Whether the LSTM learns too. Defaults to `False`: it keeps what it knows of the
+            order of characters, while the convolutions learn the new look and the last layer the
+            new characters.
         augment: Strength of the random changes to the training images, from 0 to 1. Defaults to
             `1.0`.
         replay_fraction: Fraction of each batch that are images of the old task. Defaults to `0.4`.
-        replay_images: Number of rendered images to replay. Defaults to `4000`.
+        replay_images: Number of rendered images to replay. Defaults to `12000`.
         interpolation: Where the weights end between those of the start, 0, and the trained ones, 1;
-            see `interpolate_weights`. Defaults to `0.85`.
+            see `interpolate_weights`. Defaults to `0.9`.
         finish: Whether the reader learns the images of the validation and the test too, after it
             was measured on them. Defaults to `None`: only if there are fewer than 300 images.
         seed: Seed of the splits, the order of the images, the augmentation and the replayed images.
@@ -54,18 +57,19 @@ class FineTuningSettings:
 
         >>> from crnn_keras import FineTuningSettings
         >>> FineTuningSettings(steps=200).learning_rate
-        0.001
+        0.002
     """
 
     steps: int = 0
     steps_per_epoch: int = 25
     patience: int = 8
     batch_size: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
+    train_lstm: bool = False
     augment: float = 1.0
     replay_fraction: float = 0.4
-    replay_images: int = 4000
-    interpolation: float = 0.85
+    replay_images: int = 12_000
+    interpolation: float = 0.9
     finish: bool | None = None
     seed: int = 0
 
@@ -80,6 +84,7 @@ _RULES = {
     "patience": NATURAL,
     "batch_size": COUNT,
     "learning_rate": LEARNING_RATE,
+    "train_lstm": FLAG,
     "augment": FRACTION,
     "replay_fraction": FRACTION,
     "replay_images": COUNT,
