@@ -32,8 +32,8 @@ _EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmt
 def train_a_little(sets, epochs, folder, *, save_minutes, callbacks=()):
     """Trains epochs of four steps: augmented images, dropout, cosine schedule, TensorBoard.
 
-    They end by the training's patience, since the loss falls from epoch to epoch, and counts as
-    better the higher it is: the first epoch is the best.
+    In this file's own process they end by their patience: the loss falls from epoch to epoch, and
+    counts as better the higher it is, so that the first epoch is the best.
     """
     char_dict, canvas = CharDict.from_preset("alphanumeric36"), Canvas()
     order = {"seed": 5, "shuffle": True, "augment": True}
@@ -105,9 +105,8 @@ def _callbacks_of(folder, moment):
     return []
 
 
-training_callbacks.validate = _validate_turned_round
-
 if __name__ == "__main__":
+    training_callbacks.validate = _validate_turned_round
     sets, epochs, *runs = sys.argv[1:]
     for run in runs:
         folder, _, moment = run.partition("@")
