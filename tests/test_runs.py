@@ -120,6 +120,17 @@ def test_a_fine_tuning_on_all_images_names_its_start_and_its_own_records(folder)
     assert (measured.records, measured.images, measured.test) == ("mine", 3, None)
 
 
+def test_the_reader_that_was_taught_own_images_has_its_own_row(folder):
+    write_state(folder / "data/lesson/train", "0" * 16, [0.5])
+    (folder / "data/lesson/taught/train").mkdir(parents=True)
+    (folder / "data/lesson/taught/train/model.keras").touch()
+    model = "data/lesson/taught/train/model.keras"
+    write_results(folder, "lesson", **{"08_teach_it_your_images": {**MEASURED, "model": model}})
+    found = {row.run: row for row in list_runs()}
+    assert (found["lesson"].test, found["lesson/taught"].test) == (None, 0.9506)
+    assert (found["lesson/taught"].model, found["lesson/taught"].measured) == (model, "")
+
+
 def test_a_run_of_chinese_lines_alone_has_one_row(folder):
     write_state(folder / "data/zh/chinese/train", "0" * 16, [0.5])
     write_results(folder, "zh", **{"07_chinese": MEASURED})
