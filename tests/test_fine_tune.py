@@ -205,7 +205,7 @@ def test_new_characters_are_learned_and_known_columns_stay(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "images, steps", [(1, 100), (25, 100), (60, 150), (250, 325), (1000, 625), (10**6, 1000)]
+    "images, steps", [(1, 100), (25, 125), (60, 200), (250, 400), (1000, 800), (10**6, 1000)]
 )
 def test_steps_grow_with_the_root_of_the_images(images, steps):
     assert default_steps(images) == steps

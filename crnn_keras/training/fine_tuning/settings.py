@@ -21,7 +21,7 @@ from crnn_keras.utils.checks import (
 
 # Sets of fewer images are too small to leave some of them out of the training.
 FEW_IMAGES = 300
-_STEPS_FOR_ROOT, _MOST_STEPS = 20, 1000
+_STEPS_FOR_ROOT, _MOST_STEPS = 25, 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +102,12 @@ def default_steps(images: int) -> int:
         images: Number of images to train on.
 
     Returns:
-        20 times the square root of the images, a multiple of 25 from 100 to 1,000.
+        25 times the square root of the images, a multiple of 25 from 100 to 1,000.
 
     Example:
 
         >>> [default_steps(images) for images in (16, 60, 250, 1000, 5000)]
-        [100, 150, 325, 625, 1000]
+        [100, 200, 400, 800, 1000]
     """
     steps = round(_STEPS_FOR_ROOT * math.sqrt(images) / 25) * 25
     return min(max(steps, 100), _MOST_STEPS)
