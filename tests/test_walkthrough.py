@@ -178,6 +178,13 @@ def test_the_page_of_a_notebook_describes_its_figures(tmp_path):
     assert "require.min.js" not in page and "pre-wrap" in page
 
 
+def test_the_page_says_what_a_reader_was_taught(tmp_path):
+    taught = {"learned_from": "drawn displays", "word_accuracy_before": 0.03, "word_accuracy": 0.9}
+    folder = write_run(tmp_path / "taught", **{"08_teach_it_your_images": taught})
+    shown = dict(walkthrough.result_table(folder))["fine-tuned"]
+    assert shown == "drawn displays: 3.00% before, 90.00% now"
+
+
 def test_a_measurement_on_few_images_says_so(tmp_path):
     folder = write_run(tmp_path / "few", **{"05_evaluate": MEASURED})
     assert "few" in dict(walkthrough.result_table(folder))["measured on"]
