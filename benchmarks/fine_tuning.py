@@ -17,7 +17,6 @@ import argparse
 import collections
 import contextlib
 import csv
-import importlib
 import itertools
 import pathlib
 import random
@@ -35,7 +34,7 @@ from crnn_keras import (
 )
 from crnn_keras.data.labels import split_samples
 from crnn_keras.evaluation import plots
-from crnn_keras.training.fine_tuning import interpolate_weights
+from crnn_keras.training.fine_tuning import interpolate_weights, tune
 from crnn_keras.training.fine_tuning.settings import default_steps
 
 SETS = {"captchas": "captcha_v2", "plates": "plates_cn", "receipts": "sroie_words"}
@@ -53,7 +52,8 @@ VARIANTS = {
     "augment-0.5": {"augment": 0.5},
     "half-the-steps": {"steps": 0.5},
     "twice-the-steps": {"steps": 2.0},
-    "trained-lstm": {"train_lstm": True},
+    "trained-lstm": {"train_lstm": True, "learning_rate": 1e-3},
+    "frozen-lstm": {"train_lstm": False, "learning_rate": 2e-3},
     "frozen-convolutions": {"train_lstm": True, "frozen": "conv"},
 }
 KEY = ("set", "images", "seed", "variant")
@@ -79,13 +79,11 @@ def frozen(prefix):
             layer.trainable = not (prefix and layer.name.startswith(prefix))
         return model
 
-    # By its full name: the package has a function of the same name.
-    module = importlib.import_module("crnn_keras.training.fine_tuning.fine_tune")
-    module.load_for_fine_tuning = load_frozen
+    tune.load_for_fine_tuning = load_frozen
     try:
         yield
     finally:
-        module.load_for_fine_tuning = load_for_fine_tuning
+        tune.load_for_fine_tuning = load_for_fine_tuning
 
 
 def train(samples, *, variant, seed):

@@ -20,7 +20,7 @@ in which data flows through them. A module imports only from wings above its own
 | `data` | label files of any layout | checked samples, records on disk, `Batches` of a step |
 | `model` | canvases | logits, CTC loss, texts with confidence, with or without a `Lexicon` |
 | `inference` | a trained model | `Recognizer`, `OnnxRecognizer`, exports to ONNX and SavedModel |
-| `labelling` | images and a recognizer | a page to label them on, labels saved at once, the most doubtful first |
+| `labelling` | images, a recognizer | a page to label them on; labels on the disk at once |
 | `evaluation` | targets and predictions | `Report`, errors by kind, calibration, figures |
 | `training` | a model and batches | a trained model, its history, a state to resume from |
 | `notebook` | parameters of a notebook | its folders, figures and results; the walkthrough |
@@ -64,7 +64,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "evaluation.confidence.labelled": ["calibrate"],
         "evaluation.error_analysis.categorize": ["categorize_errors"],
         "training.loop": ["train"],
-        "training.fine_tuning.fine_tune": ["fine_tune"],
+        "training.fine_tuning.tune": ["fine_tune"],
         "training.fine_tuning.load": ["load_for_fine_tuning", "with_char_dict"],
         "training.fine_tuning.settings": ["FineTuningSettings"],
     },
@@ -114,10 +114,10 @@ if TYPE_CHECKING:
     from crnn_keras.synth.recipe import Recipe as Recipe
     from crnn_keras.synth.rendering import render_word as render_word
     from crnn_keras.synth.style import Style as Style
-    from crnn_keras.training.fine_tuning.fine_tune import fine_tune as fine_tune
     from crnn_keras.training.fine_tuning.load import (
         load_for_fine_tuning as load_for_fine_tuning,
         with_char_dict as with_char_dict,
     )
     from crnn_keras.training.fine_tuning.settings import FineTuningSettings as FineTuningSettings
+    from crnn_keras.training.fine_tuning.tune import fine_tune as fine_tune
     from crnn_keras.training.loop import train as train

@@ -27,11 +27,13 @@ from crnn_keras.data.build import prepare_rendered
 from crnn_keras.data.labels import Sample
 from crnn_keras.synth import bundled_fonts
 from crnn_keras.training.fine_tuning import interpolate_weights
-from crnn_keras.training.fine_tuning.fine_tune import _choose_characters
+from crnn_keras.training.fine_tuning.load import freeze_lstm
 from crnn_keras.training.fine_tuning.new_characters import learn_new_characters
 from crnn_keras.training.fine_tuning.readers import score_readers
 from crnn_keras.training.fine_tuning.replay import render_replay
 from crnn_keras.training.fine_tuning.settings import default_steps
+from crnn_keras.training.fine_tuning.tune import _choose_characters
+from crnn_keras.training.settings import model_settings
 
 ALPHANUMERIC = CharDict.from_preset("alphanumeric36")
 TINY = {
@@ -212,10 +214,29 @@ def test_steps_grow_with_the_root_of_the_images(images, steps):
 
 
 @pytest.mark.parametrize(
+    "new, train_lstm, learning_rate",
+    [(0, False, 0.002), (18, False, 0.002), (19, True, 0.001), (31, True, 0.001)],
+)
+def test_the_lstm_learns_only_where_many_characters_are_new(new, train_lstm, learning_rate):
+    complete = FineTuningSettings().complete(images=60, known=36, new=new)
+    assert (complete.train_lstm, complete.learning_rate) == (train_lstm, learning_rate)
+    assert complete.steps == 200 and complete.complete(images=1, known=1, new=1) == complete
+    stated = FineTuningSettings(steps=7, learning_rate=0.1, train_lstm=not train_lstm)
+    assert stated.complete(images=60, known=36, new=new) == stated
+
+
+def test_an_lstm_that_stays_is_a_setting_of_the_run(start):
+    model = Recognizer.load(start).model
+    assert "frozen" not in model_settings(model, "run")
+    freeze_lstm(model)
+    assert model_settings(model, "run")["frozen"] == ["bilstm1"]
+
+
+@pytest.mark.parametrize(
     "name, value",
     [
         ("steps", -1),
-        ("learning_rate", 0.0),
+        ("learning_rate", -0.1),
         ("interpolation", 1.1),
         ("finish", 1),
         ("patience", 0.5),

@@ -94,7 +94,7 @@ def _add_settings(group):
         "steps": (NATURAL, "at most (by the number of images)"),
         "patience": (NATURAL, "validations without a better one before it ends; 0: all steps (8)"),
         "batch_size": (COUNT, "images in a step, mixed-in ones included (64)"),
-        "learning_rate": (POSITIVE, "the largest (0.002)"),
+        "learning_rate": (POSITIVE, "the largest (0.002, or 0.001 if the LSTM learns too)"),
         "augment": (FRACTION, "strength of random changes to the training images (1.0)"),
         "replay_fraction": (FRACTION, "fraction of each batch that is mixed in (0.4)"),
         "interpolation": (FRACTION, "weights kept of the training; the rest: the start's (0.9)"),
@@ -104,8 +104,9 @@ def _add_settings(group):
         group.add_argument(option, type=number(rule), metavar="NUMBER", help=text)
     group.add_argument(
         "--train-lstm",
-        action="store_true",
-        help="let the LSTM learn too, which knows the order of characters (it stays as it is)",
+        action=argparse.BooleanOptionalAction,
+        help="let the LSTM learn too, which knows the order of characters (only if more than half "
+        "as many characters are new as the start has)",
     )
     group.add_argument(
         "--finish",

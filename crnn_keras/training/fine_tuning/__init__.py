@@ -2,7 +2,7 @@
 
 | file | subject |
 |---|---|
-| `fine_tune` | `fine_tune`: labels in; a reader that was measured out |
+| `tune` | `fine_tune`: labels in; a reader that was measured out |
 | `settings` | `FineTuningSettings`: rates, lengths and fractions |
 | `readers` | which shipped reader reads the labels best |
 | `load` | a trained model to begin from, with other characters or another canvas |
@@ -12,7 +12,6 @@
 | `curve` | how many labelled images give which accuracy, measured into a csv |
 """
 
-from crnn_keras.training.fine_tuning.fine_tune import fine_tune
 from crnn_keras.training.fine_tuning.interpolate import interpolate_weights
 from crnn_keras.training.fine_tuning.load import (
     describe_char_dict_change,
@@ -21,6 +20,7 @@ from crnn_keras.training.fine_tuning.load import (
 )
 from crnn_keras.training.fine_tuning.result import Comparison, FineTuning, Reading
 from crnn_keras.training.fine_tuning.settings import FineTuningSettings
+from crnn_keras.training.fine_tuning.tune import fine_tune
 
 __all__ = [
     "Comparison",

@@ -22,9 +22,9 @@ from crnn_keras.data.labels import split_samples
 from crnn_keras.data.records import open_records
 from crnn_keras.evaluation.metrics import evaluate
 from crnn_keras.inference.recognizer import Recognizer
-from crnn_keras.training.fine_tuning.fine_tune import RENDERED, fine_tune
 from crnn_keras.training.fine_tuning.replay import REPLAY, render_replay
 from crnn_keras.training.fine_tuning.settings import FineTuningSettings
+from crnn_keras.training.fine_tuning.tune import RENDERED, fine_tune
 from crnn_keras.training.loop import train
 from crnn_keras.training.start import make_model
 from crnn_keras.utils import files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass, fields
 
@@ -21,6 +22,9 @@ from crnn_keras.utils.checks import (
 
 # Sets of fewer images are too small to leave some of them out of the training.
 FEW_IMAGES = 300
+# New characters, as a fraction of those that the start has.
+_MANY_NEW = 0.5
+_RATE, _RATE_OF_ALL = 2e-3, 1e-3
 _STEPS_FOR_ROOT, _MOST_STEPS = 25, 1000
 
 
@@ -35,10 +39,12 @@ class FineTuningSettings:
         patience: Validations without a better one after which the training ends. Defaults to `8`;
             with `0` it never ends before its last step.
         batch_size: Images in a step, the replayed ones included. Defaults to `64`.
-        learning_rate: The largest learning rate. Defaults to `0.002`.
-        train_lstm: Whether the LSTM learns too. Defaults to `False`: it keeps what it knows of the
-            order of characters, while the convolutions learn the new look and the last layer the
-            new characters.
+        train_lstm: Whether the LSTM learns too. An LSTM that stays keeps what it knows of the order
+            of characters, while the convolutions learn the new look. Defaults to `None`: only if
+            more than half as many characters are new as the start has, since it has no features
+            that tell those apart.
+        learning_rate: The largest learning rate. Defaults to `0`: 0.002, or 0.001 if the LSTM
+            learns too.
         augment: Strength of the random changes to the training images, from 0 to 1. Defaults to
             `1.0`.
         replay_fraction: Fraction of each batch that are images of the old task. Defaults to `0.4`.
@@ -56,22 +62,51 @@ class FineTuningSettings:
     Example:
 
         >>> from crnn_keras import FineTuningSettings
-        >>> FineTuningSettings(steps=200).learning_rate
-        0.002
+        >>> FineTuningSettings(steps=200).interpolation
+        0.9
     """
 
     steps: int = 0
     steps_per_epoch: int = 25
     patience: int = 8
     batch_size: int = 64
-    learning_rate: float = 2e-3
-    train_lstm: bool = False
+    train_lstm: bool | None = None
+    learning_rate: float = 0.0
     augment: float = 1.0
     replay_fraction: float = 0.4
     replay_images: int = 12_000
     interpolation: float = 0.9
     finish: bool | None = None
     seed: int = 0
+
+    @check_arguments(images=COUNT, known=NATURAL, new=NATURAL)
+    def complete(self, *, images: int, known: int, new: int) -> FineTuningSettings:
+        """Fills in what depends on the images and the characters.
+
+        Args:
+            images: Number of images to train on.
+            known: Number of characters of the start.
+            new: Number of characters that it has to learn.
+
+        Returns:
+            `FineTuningSettings` in which the steps, the learning rate and `train_lstm` are stated.
+
+        Example:
+
+            >>> from crnn_keras import FineTuningSettings
+            >>> complete = FineTuningSettings().complete(images=206, known=36, new=12)
+            >>> complete.steps, complete.learning_rate, complete.train_lstm
+            (350, 0.002, False)
+        """
+        train_lstm = self.train_lstm
+        if train_lstm is None:
+            train_lstm = new > _MANY_NEW * known
+        return dataclasses.replace(
+            self,
+            steps=self.steps or default_steps(images),
+            learning_rate=self.learning_rate or (_RATE_OF_ALL if train_lstm else _RATE),
+            train_lstm=train_lstm,
+        )
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -83,8 +118,8 @@ _RULES = {
     "steps_per_epoch": STEPS,
     "patience": NATURAL,
     "batch_size": COUNT,
-    "learning_rate": LEARNING_RATE,
-    "train_lstm": FLAG,
+    "train_lstm": Either(FLAG, OneOf((None,))),
+    "learning_rate": Number(0, LEARNING_RATE.maximum),
     "augment": FRACTION,
     "replay_fraction": FRACTION,
     "replay_images": COUNT,

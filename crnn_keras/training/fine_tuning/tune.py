@@ -36,7 +36,6 @@ from crnn_keras.training.fine_tuning.result import Comparison, FineTuning, Readi
 from crnn_keras.training.fine_tuning.settings import (
     FEW_IMAGES,
     FineTuningSettings,
-    default_steps,
 )
 from crnn_keras.training.history import best_epoch
 from crnn_keras.training.loop import train
@@ -160,6 +159,11 @@ def fine_tune(
     print(f"{_count(splits)}\n{_count_issues(check)}", flush=True)
     sets = _open_old_task(replay, reader, folder=folder / "replay", settings=settings)
     changes = _describe_changes(reader.char_dict, char_dict, sets.get(REFERENCE))
+    settings = settings.complete(
+        images=len(splits["train"]),
+        known=len(reader.char_dict),
+        new=len(set(char_dict.characters) - set(reader.char_dict.characters)),
+    )
     task = _Task(str(start), reader.model, char_dict, settings, sets.get(REPLAY))
     outcome = (
         _cross_validate(task, splits, folds=folds, folder=folder)
@@ -351,15 +355,14 @@ def _batches(task, records, **options):
 
 def _train_until_best(task, sets, *, folder):
     """Trains on the train set; returns the history and the interpolated model of the best epoch."""
-    settings, images = task.settings, len(sets["train"])
-    steps = settings.steps or default_steps(images)
+    settings = task.settings
     model, history = _train(
         task,
         task.start,
         sets,
         names=["train"],
         folder=folder,
-        steps=steps,
+        steps=settings.steps,
         rate=settings.learning_rate,
         patience=settings.patience,
     )
