@@ -62,8 +62,8 @@ def render_replay(
     if not fonts:
         _logger.warning(
             "No bundled font has the characters of the reader, so its old task cannot be rendered: "
-            "nothing is replayed, and what it forgets is not measured. Give `replay` records of "
-            "its old task."
+            "nothing is replayed, unless `replay` names records of it, and what the reader forgets "
+            "is measured on `references` only."
         )
         return {}
     sizes = {REPLAY: images, REFERENCE: min(ceil_div(images, 4), _MOST_REFERENCE)}

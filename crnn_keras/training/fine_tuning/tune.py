@@ -60,6 +60,8 @@ _FEWEST_TO_CALIBRATE = 100
 _FINISH_STEPS, _FINISH_RATE = 0.4, 0.5
 # New characters are learned in fewer steps than from the default of `load_for_fine_tuning`.
 _NEW_PROBABILITY = 0.1
+# Rendered images beside those that measure, where none is replayed.
+_ONLY_MEASURED = 4000
 _FOLDS = Number(0, 100, is_whole=True)
 _logger = logging.getLogger(__name__)
 
@@ -252,13 +254,19 @@ def _count_issues(check):
 
 def _open_old_task(replay, reader, *, folder, settings):
     """Returns the records to replay and those to measure forgetting, as far as there are any."""
-    if not str(replay) or not settings.replay_fraction:
-        return {}
-    if str(replay) != RENDERED:
-        return {REPLAY: open_records(replay)}
-    sizes = {"images": settings.replay_images, "seed": settings.seed}
-    found = render_replay(reader.char_dict, reader.canvas, folder=folder, **sizes)
-    return {name: open_records(path) for name, path in found.items()}
+    own = None if str(replay) in ("", RENDERED) else open_records(replay)
+    is_rendered = str(replay) == RENDERED and settings.replay_fraction > 0
+    found = render_replay(
+        reader.char_dict,
+        reader.canvas,
+        folder=folder,
+        images=settings.replay_images if is_rendered else _ONLY_MEASURED,
+        seed=settings.seed,
+    )
+    sets = {name: open_records(path) for name, path in found.items()}
+    if own is not None and settings.replay_fraction:
+        return {**sets, REPLAY: own}
+    return sets if is_rendered else {n: records for n, records in sets.items() if n != REPLAY}
 
 
 def _describe_changes(old, new, reference):
