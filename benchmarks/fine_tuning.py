@@ -41,7 +41,7 @@ SETS = {"captchas": "captcha_v2", "plates": "plates_cn", "receipts": "sroie_word
 OLD_TASK = "iiit5k_test"
 START = "words"
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
-INTERPOLATIONS = (1.0, 0.9, 0.8, 0.7)
+INTERPOLATIONS = (1.0, 0.95, 0.9, 0.8)
 # What is changed of the defaults, one thing at a time.
 VARIANTS = {
     "default": {},

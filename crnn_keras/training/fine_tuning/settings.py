@@ -50,7 +50,7 @@ class FineTuningSettings:
         replay_fraction: Fraction of each batch that are images of the old task. Defaults to `0.4`.
         replay_images: Number of rendered images to replay. Defaults to `12000`.
         interpolation: Where the weights end between those of the start, 0, and the trained ones, 1;
-            see `interpolate_weights`. Defaults to `0.9`.
+            see `interpolate_weights`. Defaults to `0.95`.
         finish: Whether the reader learns the images of the validation and the test too, after it
             was measured on them. Defaults to `None`: only if there are fewer than 300 images.
         seed: Seed of the splits, the order of the images, the augmentation and the replayed images.
@@ -63,7 +63,7 @@ class FineTuningSettings:
 
         >>> from crnn_keras import FineTuningSettings
         >>> FineTuningSettings(steps=200).interpolation
-        0.9
+        0.95
     """
 
     steps: int = 0
@@ -75,7 +75,7 @@ class FineTuningSettings:
     augment: float = 1.0
     replay_fraction: float = 0.4
     replay_images: int = 12_000
-    interpolation: float = 0.9
+    interpolation: float = 0.95
     finish: bool | None = None
     seed: int = 0
 
