@@ -4,9 +4,12 @@ import csv
 import dataclasses
 import json
 import logging
+import pathlib
 
 import numpy as np
 import pytest
+from backends import run_worker, skip_unless_installed
+from fine_tune_worker import learn
 
 from crnn_keras import (
     Canvas,
@@ -18,7 +21,6 @@ from crnn_keras import (
     cli,
     fine_tune,
     load_for_fine_tuning,
-    open_batches,
     open_records,
     read_samples,
     save_model,
@@ -28,13 +30,13 @@ from crnn_keras.data.labels import Sample
 from crnn_keras.synth import bundled_fonts
 from crnn_keras.training.fine_tuning import interpolate_weights
 from crnn_keras.training.fine_tuning.load import freeze_lstm
-from crnn_keras.training.fine_tuning.new_characters import learn_new_characters
 from crnn_keras.training.fine_tuning.readers import score_readers
 from crnn_keras.training.fine_tuning.replay import render_replay
 from crnn_keras.training.fine_tuning.settings import default_steps
 from crnn_keras.training.fine_tuning.tune import _choose_characters
 from crnn_keras.training.settings import model_settings
 
+WORKER = pathlib.Path(__file__).with_name("fine_tune_worker.py")
 ALPHANUMERIC = CharDict.from_preset("alphanumeric36")
 TINY = {
     "steps": 4,
@@ -184,23 +186,42 @@ def test_models_of_other_layers_are_not_interpolated():
         interpolate_weights(small, mobile, fraction=0.5)
 
 
-def test_new_characters_are_learned_and_known_columns_stay(tmp_path):
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """The folder of records of words with marks, which the start does not know."""
+    folder = tmp_path_factory.mktemp("marked")
     recipe = Recipe(
         {"kind": "words", "marks": 1.0},
         bundled_fonts()[:2],
         fractions={"train": 0.5, "validation": 0.5},
     )
-    char_dict = CharDict.from_preset("ascii")
-    prepare_rendered(recipe, char_dict, Canvas(), folder=tmp_path, rows=32)
-    batches, _ = open_batches(tmp_path / "records", batch_size=16)
-    model = build_crnn(char_dict, Canvas(), seed=2)
-    before = model.get_layer("logits").get_weights()
-    learn_new_characters(model, batches, ".,!", batch_count=1, epochs=3)
-    after = model.get_layer("logits").get_weights()
-    is_new = np.array([False, *(c in ".,!" for c in char_dict.characters)])
+    prepare_rendered(recipe, CharDict.from_preset("ascii"), Canvas(), folder=folder, rows=32)
+    return folder / "records"
+
+
+def test_new_characters_are_learned_and_known_columns_stay(start, marked):
+    before, after, names = learn(start, marked)
+    is_new = np.array([False, *(c in ".,!" for c in CharDict.from_preset("ascii").characters)])
     for was, now in zip(before, after, strict=True):
         np.testing.assert_array_equal(now[..., ~is_new], was[..., ~is_new])
         assert not np.allclose(now[..., is_new], was[..., is_new])
+    assert "bilstm1" not in names and {"conv1", "logits"} <= set(names)
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_new_characters_are_learned_alike_on_every_backend(tmp_path, start, marked, backend):
+    skip_unless_installed(backend)
+    out = tmp_path / "learned.npz"
+    assert run_worker(backend, WORKER, start, marked, out).returncode == 0
+    before, after, names = learn(start, marked)
+    there = np.load(out)
+    assert there["names"].tolist() == names
+    for name, was, now in zip(("kernel", "bias"), before, after, strict=True):
+        here = now - was
+        assert np.abs(here).max() > 0.01
+        # Adam makes a step of the same size of the smallest gradients, whatever their sign.
+        assert np.corrcoef(here.ravel(), there[name].ravel())[0, 1] > 0.99
 
 
 # === Settings and start ===

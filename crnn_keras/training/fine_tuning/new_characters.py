@@ -33,7 +33,8 @@ class _KeepKnown(keras.constraints.Constraint):
         self.weights, self.is_new = weights, is_new
 
     def __call__(self, w):
-        return ops.where(self.is_new, w, self.weights)
+        # On JAX, Keras passes the variable itself.
+        return ops.where(self.is_new, ops.convert_to_tensor(w), self.weights)
 
 
 @check_arguments(batch_count=COUNT, epochs=NATURAL)
@@ -59,7 +60,7 @@ def learn_new_characters(
     weights = head.get_weights()
     is_new = np.array([False, *(c in characters for c in model.char_dict.characters)])
     kernel_constraint, bias_constraint = (_KeepKnown(values, is_new) for values in weights)
-    body = keras.Model(model.inputs, head.input)
+    body = keras.Model(model.input, head.input)
     found = [
         (body.predict_on_batch(np.asarray(canvases)), np.asarray(labels))
         for canvases, labels in itertools.islice(batches.train_dataset(), batch_count)
