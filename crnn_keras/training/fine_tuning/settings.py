@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass, fields
 
 from crnn_keras.training.schedules import LEARNING_RATE, MAX_STEPS, STEPS
@@ -25,7 +24,7 @@ FEW_IMAGES = 300
 # New characters, as a fraction of those that the start has.
 _MANY_NEW = 0.5
 _RATE, _RATE_OF_ALL = 2e-3, 1e-3
-_STEPS_FOR_ROOT, _MOST_STEPS = 25, 1000
+_FEWEST_STEPS, _MOST_STEPS = 100, 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +95,7 @@ class FineTuningSettings:
             >>> from crnn_keras import FineTuningSettings
             >>> complete = FineTuningSettings().complete(images=206, known=36, new=12)
             >>> complete.steps, complete.learning_rate, complete.train_lstm
-            (350, 0.002, False)
+            (425, 0.002, False)
         """
         train_lstm = self.train_lstm
         if train_lstm is None:
@@ -137,12 +136,12 @@ def default_steps(images: int) -> int:
         images: Number of images to train on.
 
     Returns:
-        25 times the square root of the images, a multiple of 25 from 100 to 1,000.
+        17 times the images to the power of 0.6, a multiple of 25 from 100 to 1,000.
 
     Example:
 
         >>> [default_steps(images) for images in (16, 60, 250, 1000, 5000)]
-        [100, 200, 400, 800, 1000]
+        [100, 200, 475, 1000, 1000]
     """
-    steps = round(_STEPS_FOR_ROOT * math.sqrt(images) / 25) * 25
-    return min(max(steps, 100), _MOST_STEPS)
+    steps = round(17 * images**0.6 / 25) * 25
+    return min(max(steps, _FEWEST_STEPS), _MOST_STEPS)
