@@ -27,9 +27,9 @@ from crnn_keras.utils.limits import MAX_LABEL_CHARACTERS
 _DELIMITERS = {",": "commas", ";": "semicolons", "|": "bars", "\t": "tabs"}
 # Rows that are looked at before the first is yielded.
 _LOOKED_AT = 100
-# So many rows with one empty column at their end, or with several, have them for another reason
-# than commas that end each label.
-_NO_CHANCE, _NO_CHANCE_OF_SEVERAL = 10, 2
+# So many rows with one empty column at their end have it for another reason than a comma that ends
+# each label.
+_NO_CHANCE = 10
 # What Excel writes for itself into the first line.
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.I)
 _OTHER_DELIMITER = re.compile(rf"\.(?:{SUFFIX_PATTERN})\s*[,;|\t]", re.I)
@@ -263,7 +263,8 @@ def _find_form(source, start):
         )
     width = len(names) if has_header else max(image, text) + 1
     data = [row for row in start if not (has_header and row is first)]
-    return _Form(image, text, width + _padding(source, data, width), first if has_header else None)
+    width += _padding(source, data, width=width, has_header=has_header)
+    return _Form(image, text, width, first if has_header else None)
 
 
 def _decides(row):
@@ -275,15 +276,16 @@ def _decides(row):
     return names[0].lower().endswith(SUFFIXES) or sum(map(bool, names)) > 1
 
 
-def _padding(source, data, width):
+def _padding(source, data, *, width, has_header):
     """Returns how many empty columns every row has at its end, as Excel writes them.
 
-    Otherwise they are commas that end labels, unless there are too many rows for that.
+    Otherwise they are commas that end labels, unless there are too many rows for that. A header
+    without them says that a single row ends with commas.
     """
     extra = [len(row.cells) - width for row in data]
     padding = min(extra, default=0)
     is_empty = not any(cell.strip() for row in data for cell in row.cells[width : width + padding])
-    enough = _NO_CHANCE if padding == 1 else _NO_CHANCE_OF_SEVERAL
+    enough = _NO_CHANCE if padding == 1 else 1 + has_header
     if padding < 1 or len(extra) < enough or not is_empty:
         return 0
     source.notes.append(f"each row ends with {padding} empty column{'s'[: padding > 1]}")
