@@ -58,7 +58,7 @@ VARIANTS = {
 }
 KEY = ("set", "images", "seed", "variant")
 COUNTS = ("own_correct", "own_exact", "own_tested", "old_correct", "old_tested")
-COLUMNS = (*KEY, "interpolation", *COUNTS, "seconds")
+COLUMNS = (*KEY, "interpolation", "default", *COUNTS, "seconds")
 OUTPUT = pathlib.Path(__file__).parents[1] / "docs" / "fine_tuning.csv"
 
 
@@ -117,11 +117,17 @@ def measure(key, sources, most):
     trained = start
     if images:
         trained, seconds = train(learned, variant=variant, seed=seed)
+    settings = FineTuningSettings().complete(
+        images=max(images, 1),
+        known=len(start.char_dict),
+        new=len(set(trained.char_dict.characters) - set(start.char_dict.characters)),
+    )
+    default = settings.interpolation
     for interpolation in INTERPOLATIONS if images else (1.0,):
         model = with_char_dict(trained, trained.char_dict)
         interpolate_weights(start, model, fraction=interpolation)
         own, old = count_correct(model, others), count_correct(model, old_task)
-        yield (*key, interpolation, *own, len(others), old[0], len(old_task), seconds)
+        yield (*key, interpolation, default, *own, len(others), old[0], len(old_task), seconds)
 
 
 def read_rows(path):
@@ -181,7 +187,6 @@ def describe(values):
 
 def draw(rows, path):
     """Draws the accuracy of each set against the images it was learned from."""
-    kept = str(FineTuningSettings().interpolation)
     series = [
         {
             "series": row["set"],
@@ -191,7 +196,9 @@ def draw(rows, path):
             "tested": int(row["own_tested"]),
         }
         for row in rows
-        if int(row["images"]) and row["variant"] == "default" and row["interpolation"] == kept
+        if int(row["images"])
+        and row["variant"] == "default"
+        and row["interpolation"] == row["default"]
     ]
     plots.learning_curves(series).savefig(path)
 

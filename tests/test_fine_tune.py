@@ -241,8 +241,11 @@ def test_steps_grow_more_slowly_than_the_images(images, steps):
 def test_the_lstm_learns_only_where_many_characters_are_new(new, train_lstm, learning_rate):
     complete = FineTuningSettings().complete(images=60, known=36, new=new)
     assert (complete.train_lstm, complete.learning_rate) == (train_lstm, learning_rate)
+    assert complete.interpolation == (0.8 if train_lstm else 0.95)
     assert complete.steps == 200 and complete.complete(images=1, known=1, new=1) == complete
-    stated = FineTuningSettings(steps=7, learning_rate=0.1, train_lstm=not train_lstm)
+    stated = FineTuningSettings(
+        steps=7, learning_rate=0.1, train_lstm=not train_lstm, interpolation=0.5
+    )
     assert stated.complete(images=60, known=36, new=new) == stated
 
 

@@ -24,6 +24,7 @@ FEW_IMAGES = 300
 # New characters, as a fraction of those that the start has.
 _MANY_NEW = 0.5
 _RATE, _RATE_OF_ALL = 2e-3, 1e-3
+_INTERPOLATION, _INTERPOLATION_OF_ALL = 0.95, 0.8
 _FEWEST_STEPS, _MOST_STEPS = 100, 1000
 
 
@@ -49,7 +50,7 @@ class FineTuningSettings:
         replay_fraction: Fraction of each batch that are images of the old task. Defaults to `0.4`.
         replay_images: Number of rendered images to replay. Defaults to `12000`.
         interpolation: Where the weights end between those of the start, 0, and the trained ones, 1;
-            see `interpolate_weights`. Defaults to `0.95`.
+            see `interpolate_weights`. Defaults to `None`: 0.95, or 0.8 if the LSTM learns too.
         finish: Whether the reader learns the images of the validation and the test too, after it
             was measured on them. Defaults to `None`: only if there are fewer than 300 images.
         seed: Seed of the splits, the order of the images, the augmentation and the replayed images.
@@ -61,8 +62,8 @@ class FineTuningSettings:
     Example:
 
         >>> from crnn_keras import FineTuningSettings
-        >>> FineTuningSettings(steps=200).interpolation
-        0.95
+        >>> FineTuningSettings(steps=200).batch_size
+        64
     """
 
     steps: int = 0
@@ -74,7 +75,7 @@ class FineTuningSettings:
     augment: float = 1.0
     replay_fraction: float = 0.4
     replay_images: int = 12_000
-    interpolation: float = 0.95
+    interpolation: float | None = None
     finish: bool | None = None
     seed: int = 0
 
@@ -88,7 +89,8 @@ class FineTuningSettings:
             new: Number of characters that it has to learn.
 
         Returns:
-            `FineTuningSettings` in which the steps, the learning rate and `train_lstm` are stated.
+            `FineTuningSettings` in which the steps, the learning rate, the interpolation and
+            `train_lstm` are stated.
 
         Example:
 
@@ -97,14 +99,17 @@ class FineTuningSettings:
             >>> complete.steps, complete.learning_rate, complete.train_lstm
             (425, 0.002, False)
         """
-        train_lstm = self.train_lstm
+        train_lstm, interpolation = self.train_lstm, self.interpolation
         if train_lstm is None:
             train_lstm = new > _MANY_NEW * known
+        if interpolation is None:
+            interpolation = _INTERPOLATION_OF_ALL if train_lstm else _INTERPOLATION
         return dataclasses.replace(
             self,
             steps=self.steps or default_steps(images),
             learning_rate=self.learning_rate or (_RATE_OF_ALL if train_lstm else _RATE),
             train_lstm=train_lstm,
+            interpolation=interpolation,
         )
 
     def __post_init__(self) -> None:
@@ -122,7 +127,7 @@ _RULES = {
     "augment": FRACTION,
     "replay_fraction": FRACTION,
     "replay_images": COUNT,
-    "interpolation": FRACTION,
+    "interpolation": Either(FRACTION, OneOf((None,))),
     "finish": Either(FLAG, OneOf((None,))),
     "seed": SEED,
 }
