@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from crnn_keras.training.schedules import LEARNING_RATE, MAX_STEPS, STEPS
 from crnn_keras.utils.checks import (
@@ -104,7 +103,7 @@ class FineTuningSettings:
             train_lstm = new > _MANY_NEW * known
         if interpolation is None:
             interpolation = _INTERPOLATION_OF_ALL if train_lstm else _INTERPOLATION
-        return dataclasses.replace(
+        return replace(
             self,
             steps=self.steps or default_steps(images),
             learning_rate=self.learning_rate or (_RATE_OF_ALL if train_lstm else _RATE),
