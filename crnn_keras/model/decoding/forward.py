@@ -1,6 +1,6 @@
 """The CTC forward sum in NumPy: likelihoods of labels and posteriors of their states.
 
-One recursion, `_iter_forward`, serves all of them: many labels of one image, one label of each of
+One recursion, `iter_forward`, serves all of them: many labels of one image, one label of each of
 many images, and all frames of one label. `crnn_keras.model.ctc` is the same sum as a loss, on the
 backends.
 """
@@ -20,8 +20,10 @@ _CHUNK = 1024
 # Below it float64 comes near its smallest numbers, and the sum is computed with logarithms.
 _FAINT = 1e-280
 # A semiring: how probabilities are added and multiplied, and what stands for 0 and 1.
-_PROBABILITIES = (np.add, np.multiply, 0.0, 1.0)
-_LOGARITHMS = (np.logaddexp, np.add, -np.inf, 0.0)
+PROBABILITIES = (np.add, np.multiply, 0.0, 1.0)
+LOGARITHMS = (np.logaddexp, np.add, -np.inf, 0.0)
+# Of the logarithms, the likeliest path instead of the sum of all.
+BEST_PATH = (np.maximum, np.add, -np.inf, 0.0)
 
 
 def log_normalizer(logits: np.ndarray, dtype: type | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -135,15 +137,28 @@ def likelihoods(logits: np.ndarray, ids_list: Sequence[Sequence[int]]) -> np.nda
     """
     labels = PackedLabels(ids_list)
     ids = labels.padded(np.arange(len(ids_list)))
+    frames = ((frame[0], frame[1:]) for frame in np.exp(log_emissions(logits, ids)))
+    # A sum of many paths may exceed 1 by rounding.
+    return np.minimum(sum_over_paths(frames, ids, labels.lengths, semiring=PROBABILITIES), 1.0)
+
+
+def log_emissions(logits: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Computes what each frame of each image gives the characters of the image's own label.
+
+    Args:
+        logits: Float array of shape `(batch, frames, num_classes)`, not normalized, finite.
+        ids: Integer array of shape `(batch, longest label)`, padded with 0.
+
+    Returns:
+        float64 array of shape `(frames, 1 + longest label, batch)`: log probabilities, in nats, of
+        the blank and of each character.
+    """
     logits = np.asarray(logits)
     # Only the sums need all classes, of which Chinese has thousands.
     largest, log_sums = log_normalizer(logits, np.float64)
     needed = np.concatenate([np.full((len(ids), 1), BLANK), ids], axis=1)
     needed = np.take_along_axis(logits, needed[:, None], axis=2).astype(np.float64)
-    emissions = np.exp(needed - largest - log_sums).transpose(1, 2, 0)
-    frames = ((frame[0], frame[1:]) for frame in emissions)
-    # A sum of many paths may exceed 1 by rounding.
-    return np.minimum(_sum_over_paths(frames, ids, labels.lengths, semiring=_PROBABILITIES), 1.0)
+    return (needed - largest - log_sums).transpose(1, 2, 0)
 
 
 def score(logits: np.ndarray, labels: PackedLabels, indices: np.ndarray) -> np.ndarray:
@@ -169,13 +184,13 @@ def score(logits: np.ndarray, labels: PackedLabels, indices: np.ndarray) -> np.n
         # No sum of probabilities exceeds 1, so nothing overflows; and what underflowed on the way
         # does not show in a sum that is not faint.
         frames = _of_one_image(emissions, ids)
-        sums = _sum_over_paths(frames, ids, lengths, semiring=_PROBABILITIES)
+        sums = sum_over_paths(frames, ids, lengths, semiring=PROBABILITIES)
         np.log(sums, out=scores[chunk], where=sums >= _FAINT)
         faint = (sums < _FAINT) & (lengths + repeats <= len(logits))
         if faint.any():
             frames = _of_one_image(log_emissions, ids[faint])
-            scores[chunk][faint] = _sum_over_paths(
-                frames, ids[faint], lengths[faint], semiring=_LOGARITHMS
+            scores[chunk][faint] = sum_over_paths(
+                frames, ids[faint], lengths[faint], semiring=LOGARITHMS
             )
     return scores
 
@@ -216,7 +231,7 @@ def path_posteriors(logits: np.ndarray, ids: Sequence[int]) -> np.ndarray:
 def _log_forward(log_probabilities, label):
     """Returns the log forward variables of one label: an array `(frames, 2 * length + 1)`."""
     states = np.empty((len(log_probabilities), 2 * label.shape[1] + 1))
-    steps = _iter_forward(_of_one_image(log_probabilities, label), label, _LOGARITHMS)
+    steps = iter_forward(_of_one_image(log_probabilities, label), label, LOGARITHMS)
     next(steps)  # before the first frame
     for row, (blanks, characters) in zip(states, steps, strict=True):
         row[::2], row[1::2] = blanks[:, 0], characters[:, 0]
@@ -230,7 +245,7 @@ def _of_one_image(emissions, ids):
     return ((frame[BLANK], frame[ids]) for frame in emissions)
 
 
-def _iter_forward(
+def iter_forward(
     frames: Iterable[tuple], ids: np.ndarray, semiring: tuple
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Runs the CTC forward recursion for many padded labels at once.
@@ -239,13 +254,13 @@ def _iter_forward(
         frames: Iterable of pairs: what a frame gives the blank, a number or an array `(labels,)`,
             and what it gives each character, an array `(longest label, labels)`.
         ids: Integer array of shape `(labels, longest label)`.
-        semiring: `_PROBABILITIES` or `_LOGARITHMS`.
+        semiring: `PROBABILITIES`, `LOGARITHMS` or `BEST_PATH`.
 
     Yields:
-        Before the first frame and after each one, a pair of arrays of the sums over all paths:
-        `blanks[i]` of those that end in the blank before character i, `(longest label + 1,
-        labels)`, and `characters[i]` of those that end in character i, `(longest label, labels)`.
-        The next step overwrites them.
+        Before the first frame and after each one, a pair of arrays of the sums over all paths,
+        with `BEST_PATH` of the likeliest: `blanks[i]` of those that end in the blank before
+        character i, `(longest label + 1, labels)`, and `characters[i]` of those that end in
+        character i, `(longest label, labels)`. The next step overwrites them.
     """
     add, multiply, zero, one = semiring
     count, longest = ids.shape
@@ -264,10 +279,22 @@ def _iter_forward(
         yield blanks, characters
 
 
-def _sum_over_paths(frames, ids, lengths, *, semiring):
-    """Sums over all paths that spell each label: a float64 array `(labels,)`."""
+def sum_over_paths(
+    frames: Iterable[tuple], ids: np.ndarray, lengths: np.ndarray, *, semiring: tuple
+) -> np.ndarray:
+    """Sums over all paths that spell each label.
+
+    Args:
+        frames: See `iter_forward`.
+        ids: See `iter_forward`.
+        lengths: Integer array of shape `(labels,)`.
+        semiring: See `iter_forward`.
+
+    Returns:
+        float64 array of shape `(labels,)`.
+    """
     # A deque of length 1 keeps the last step only.
-    ((blanks, characters),) = collections.deque(_iter_forward(frames, ids, semiring), maxlen=1)
+    ((blanks, characters),) = collections.deque(iter_forward(frames, ids, semiring), maxlen=1)
     add, _, zero, _ = semiring
     # Complete are the paths that end in the last character or in the blank after it.
     every = np.arange(len(ids))
