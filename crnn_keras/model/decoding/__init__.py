@@ -4,9 +4,11 @@
 |---|---|
 | `best_path` | `best_path`: the likeliest class of each frame, merged; `Decoded` |
 | `lexicon` | `Lexicon`: the words near a text; the likeliest of them by CTC |
+| `alignment` | `align_ids`, `align_texts`: which frames spell which character of a known text |
 | `forward` | the CTC forward sum: likelihoods of labels, posteriors of their states |
 """
 
+from crnn_keras.model.decoding.alignment import Aligned, align_ids, align_texts
 from crnn_keras.model.decoding.best_path import Decoded, best_path
 from crnn_keras.model.decoding.forward import (
     likelihoods,
@@ -17,9 +19,12 @@ from crnn_keras.model.decoding.forward import (
 from crnn_keras.model.decoding.lexicon import Lexicon, LexiconChoice, read_with_lexicon
 
 __all__ = [
+    "Aligned",
     "Decoded",
     "Lexicon",
     "LexiconChoice",
+    "align_ids",
+    "align_texts",
     "best_path",
     "likelihoods",
     "log_likelihoods",
