@@ -234,7 +234,9 @@ def test_the_three_steps_by_hand_are_what_read_does():
     for positions, canvases in window.batches():
         sources = [window.sources[position] for position in positions]
         logits = recognizer.predict_logits(canvases)
-        predictions = recognizer.decode(logits, sources, lexicon=lexicon, delta=0)
+        options = {"placements": [window.placements[position] for position in positions]}
+        options |= {"lexicon": lexicon, "delta": 0}
+        predictions = recognizer.decode(logits, sources, **options)
         found |= dict(zip(positions, predictions, strict=True))
     assert found == {position: expected[position] for position in (0, 2, 3)}
     assert [expected[position].error for position in (1, 4)] == [window.errors[1], window.errors[4]]

@@ -8,12 +8,13 @@ the two agree to the last bit.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from crnn_keras.images.gray import to_gray
+from crnn_keras.images.exif import turn_back
+from crnn_keras.images.gray import to_gray_with_orientation
 from crnn_keras.images.source import ImageSource
 from crnn_keras.utils.checks import COUNT, Number, Of, check_arguments, check_value
 from crnn_keras.utils.limits import MAX_CANVAS_HEIGHT, MAX_CANVAS_WIDTH, MAX_CANVAS_WIDTHS
@@ -115,6 +116,46 @@ class Canvas:
         return {**asdict(self), "widths": list(self.widths)}
 
 
+class Placement(NamedTuple):
+    """Where an image lies on its canvas, and how it was turned to lie there.
+
+    Args:
+        width: Width of the upright image in pixels.
+        height: Height of the upright image in pixels.
+        orientation: Orientation of the image as it is stored, by its EXIF data, 1 to 8.
+        inner: Width in pixels of the canvas that the image fills; what is right of it is padding.
+    """
+
+    width: int
+    height: int
+    orientation: int
+    inner: int
+
+    def to_source(self, left: float, right: float) -> tuple[float, float, float, float]:
+        """Returns where some columns of the canvas lie in the image as it is stored.
+
+        Pillow's `Image.open` shows an image as it is stored, without the turn of its EXIF data.
+
+        Args:
+            left: Left edge in pixels of the canvas.
+            right: Right edge in pixels of the canvas.
+
+        Returns:
+            Tuple `(left, top, right, bottom)` in pixels of the image, from its top to its bottom
+            if it is stored upright. What lies on the padding is cut off.
+
+        Example:
+
+        >>> Placement(width=300, height=64, orientation=1, inner=100).to_source(50, 60)
+        (150.0, 0.0, 180.0, 64.0)
+        """
+        left, right = (
+            min(max(edge, 0.0), self.inner) / self.inner * self.width for edge in (left, right)
+        )
+        box = (left, 0.0, right, float(self.height))
+        return turn_back(box, self.orientation, (self.width, self.height))
+
+
 def make_canvas(mode: str = "stretch", width: int = 100, height: int = 32) -> Canvas:
     """Makes a canvas from its largest width.
 
@@ -167,7 +208,23 @@ def to_canvas(source: ImageSource, canvas: Canvas) -> np.ndarray:
     >>> to_canvas(np.zeros((20, 50), "uint8"), Canvas()).shape
     (32, 100, 1)
     """
-    gray = to_gray(source)
+    return to_canvas_with_placement(source, canvas)[0]
+
+
+def to_canvas_with_placement(source: ImageSource, canvas: Canvas) -> tuple[np.ndarray, Placement]:
+    """Puts an image on its canvas as `to_canvas` does, and tells where it lies there.
+
+    Args:
+        source: See `to_canvas`.
+        canvas: A `Canvas`.
+
+    Returns:
+        Tuple of the array that `to_canvas` returns, and the `Placement` of the image.
+
+    Raises:
+        ImageError: As `to_gray`.
+    """
+    gray, orientation = to_gray_with_orientation(source)
     inner, outer = canvas.fit(gray.height, gray.width)
     # Two steps of one axis each: which axis goes first differs between releases of Pillow.
     across = gray.resize((inner, gray.height), Image.Resampling.BILINEAR)
@@ -176,4 +233,4 @@ def to_canvas(source: ImageSource, canvas: Canvas) -> np.ndarray:
     padded = np.empty((canvas.height, outer, 1), np.uint8)
     padded[:, :inner, 0] = pixels
     padded[:, inner:, 0] = pixels[:, -1:]
-    return padded
+    return padded, Placement(gray.width, gray.height, orientation, inner)

@@ -135,3 +135,31 @@ def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
     """
     turn = _TURNS.get(orientation)
     return image if turn is None else image.transpose(turn)
+
+
+def turn_back(
+    box: tuple[float, float, float, float], orientation: int, size: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Returns where a box of the upright image lies in the image as it is stored.
+
+    Args:
+        box: Tuple `(left, top, right, bottom)` in pixels.
+        orientation: Orientation of the stored image, 1 to 8.
+        size: Tuple `(width, height)` of the upright image in pixels.
+
+    Returns:
+        Tuple `(left, top, right, bottom)` in pixels of the stored image.
+
+    Example:
+
+    >>> turn_back((1, 0, 3, 20), orientation=6, size=(50, 20))
+    (0, 47, 20, 49)
+    """
+    left, top, right, bottom = box
+    width, height = size
+    if orientation in (2, 3, 6, 7):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 7, 8):
+        top, bottom = height - bottom, height - top
+    # Of these the columns are the rows of the stored image.
+    return (top, left, bottom, right) if orientation >= 5 else (left, top, right, bottom)

@@ -56,8 +56,24 @@ def to_gray(source: ImageSource) -> Image.Image:
     >>> to_gray(np.full((20, 50, 3), 255, "uint8")).size
     (50, 20)
     """
+    return to_gray_with_orientation(source)[0]
+
+
+def to_gray_with_orientation(source: ImageSource) -> tuple[Image.Image, int]:
+    """Reads an image as `to_gray` does, and tells how it was turned.
+
+    Args:
+        source: See `to_gray`.
+
+    Returns:
+        Tuple of the upright gray Pillow image, and the orientation of the image as Pillow opens it,
+        1 to 8; 1, as of every array, is upright.
+
+    Raises:
+        ImageError: See `to_gray`.
+    """
     if isinstance(source, np.ndarray):
-        return _array_to_gray(source)
+        return _array_to_gray(source), 1
     if hasattr(source, "read"):
         source = source.read()
         if not isinstance(source, bytes):
@@ -76,7 +92,8 @@ def to_gray(source: ImageSource) -> Image.Image:
         # Before the pixels are loaded: then Pillow no longer knows how the file stores them.
         raw_mode = image.tile[0][3] if getattr(image, "tile", None) else None
         image.load()
-        return turn_upright(_put_on_paper(image, raw_mode), orientation_of(image))
+        orientation = orientation_of(image)
+        return turn_upright(_put_on_paper(image, raw_mode), orientation), orientation
     except _NotFinite as error:
         raise ImageError(f"{label_of(source)} {error}") from None
     except DAMAGE as error:

@@ -3,7 +3,8 @@
 | file | subject |
 |---|---|
 | `loading` | `load_images`: images of any form to canvases, in a `Window` |
-| `base` | `BaseRecognizer`: `read`, and its steps `predict_logits` and `decode`; `Prediction` |
+| `boxes` | `CharacterBox`: where each character stands; `Alignment` of a known text |
+| `base` | `BaseRecognizer`: `read`, `align`, the steps `predict_logits`, `decode`; `Prediction` |
 | `recognizer` | `Recognizer`: a `.keras` file on Keras |
 | `keras_file` | what is checked of a stranger's `.keras` file before Keras loads it |
 | `onnx_recognizer` | `OnnxRecognizer`: an `.onnx` file on ONNX Runtime, without Keras |
@@ -21,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "base": ["BaseRecognizer", "Prediction"],
+        "boxes": ["Alignment", "CharacterBox"],
         "export": ["export_onnx", "export_saved_model"],
         "loading": ["Window", "iter_images", "load_images"],
         "onnx_recognizer": ["OnnxRecognizer"],

@@ -19,19 +19,26 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from crnn_keras.char_dict import CharDict
-from crnn_keras.images import Canvas
+from crnn_keras.char_dict import CharDict, frames_needed
+from crnn_keras.images import PIXELS_PER_FRAME, Canvas, Placement
 from crnn_keras.images.tta import TTA_COUNTS, TTA_VIEWS, transform_view
+from crnn_keras.inference.boxes import Alignment, CharacterBox, make_boxes
 from crnn_keras.inference.loading import Image, Images, Window, iter_images, load_images
 from crnn_keras.model.calibration import Calibration
-from crnn_keras.model.decoding import Lexicon, LexiconChoice, best_path, likelihoods
-from crnn_keras.utils.checks import COUNT, NATURAL, OneOf, check_arguments
+from crnn_keras.model.decoding import (
+    Lexicon,
+    LexiconChoice,
+    align_texts,
+    best_path,
+    likelihoods,
+)
+from crnn_keras.utils.checks import COUNT, NATURAL, TEXT, Of, OneOf, check_arguments, check_value
 from crnn_keras.utils.parallel import thread_map
 
 # One for all images, or one for each, None for an image without.
@@ -61,10 +68,13 @@ class Prediction:
             image could not be loaded.
         source: Name of the image: its path, the place of its label, or `#position`.
         error: Reason why the image could not be loaded. Defaults to `None`: it was loaded.
-        spans: See `Decoded.spans`; with a lexicon, those of `raw_text`. Defaults to `()`.
+        spans: `(first frame, last frame, probability)` for each character of `text`, see
+            `Decoded.spans`; where a lexicon changed the text, see `Aligned.spans`. Defaults to
+            `()`.
         raw_confidence: Probability of all paths that spell the text, from 0 to 1. Defaults to
             `0.0`.
         choice: The `LexiconChoice`. Defaults to `None`: there was no lexicon.
+        placement: `Placement` of the image on its canvas. Defaults to `None`: it is not known.
 
     Example:
 
@@ -72,6 +82,8 @@ class Prediction:
         >>> (prediction,) = OnnxRecognizer.load("words").read("exit.png")
         >>> prediction.text, round(prediction.confidence, 2)
         ('exit', 1.0)
+        >>> [box.character for box in prediction.boxes]
+        ['e', 'x', 'i', 't']
     """
 
     text: str | None
@@ -82,6 +94,15 @@ class Prediction:
     spans: tuple[tuple[int, int, float], ...] = ()
     raw_confidence: float = 0.0
     choice: LexiconChoice | None = None
+    placement: Placement | None = None
+
+    @property
+    def boxes(self) -> tuple[CharacterBox, ...]:
+        """Returns the box of each character of the text in the image's pixels, see `make_boxes`.
+
+        There are none if the image could not be loaded, or was decoded without its placement.
+        """
+        return () if self.placement is None else make_boxes(self.text, self.spans, self.placement)
 
     @property
     def raw_text(self) -> str | None:
@@ -90,11 +111,14 @@ class Prediction:
 
 
 class _Chunk(NamedTuple):
-    """The images of one window before they are loaded, with the position of the first."""
+    """The images of one window before they are loaded, with the position of the first.
+
+    With each image comes its lexicon or None, or its text.
+    """
 
     start: int
     images: list[Image]
-    lexicons: list[Lexicon | None]
+    partners: list[Lexicon | str | None]
 
 
 class BaseRecognizer:
@@ -214,15 +238,58 @@ class BaseRecognizer:
         """
         # Not a generator, which would check nothing before its first prediction is asked for.
         pairs = self._with_lexicons(iter_images(images), lexicon)
-        return self._stream(pairs, batch_size=batch_size, delta=delta, tta_views=tta_views)
+        predict = functools.partial(self._predict_window, delta=delta, tta_views=tta_views)
+        return self._stream(pairs, predict, batch_size)
 
-    def _stream(self, pairs, *, batch_size, delta, tta_views):
-        """Yields the predictions of pairs of an image and its lexicon."""
+    @check_arguments(texts=Of(Iterable), batch_size=COUNT)
+    def align(
+        self, images: Images, texts: str | Iterable[str], *, batch_size: int = 64
+    ) -> list[Alignment]:
+        """Finds where the characters of known texts stand in their images (forced alignment).
+
+        It serves to check labels that are doubted, and to cut training material.
+
+        Args:
+            images: See `read`.
+            texts: A list or an iterator with one text for each image, in order; or the text of all.
+            batch_size: See `read`. Defaults to `64`.
+
+        Returns:
+            List of `Alignment`s, one for each image, in order. An image that cannot be loaded, and
+            a text that the char dict cannot write or that needs more frames than its image has,
+            give an alignment with an error that says what to do.
+
+        Raises:
+            ValueError: The images are as `read` refuses them, one of the texts is none, the numbers
+                of images and texts differ, or batch_size is another number.
+
+        Example:
+
+            >>> from crnn_keras import OnnxRecognizer, render_word
+            >>> from crnn_keras.synth import bundled_fonts
+            >>> recognizer = OnnxRecognizer.load("words")
+            >>> image = render_word("door", bundled_fonts()[0], seed=1)
+            >>> door, dock = recognizer.align([image, image], ["door", "dock"])
+            >>> [box.character for box in door.boxes], door.probability > dock.probability
+            (['d', 'o', 'o', 'r'], True)
+
+        Reference:
+            Graves et al., 2006, Connectionist Temporal Classification.
+        """
+        images = (image for image, _ in iter_images(images))
+        if isinstance(texts, str):
+            pairs = zip(images, itertools.repeat(texts), strict=False)
+        else:
+            check_text = functools.partial(check_value, "One of the texts", rule=TEXT)
+            pairs = self._pair(images, texts, "texts", check_text)
+        return list(self._stream(pairs, self._align_window, batch_size))
+
+    def _stream(self, pairs, predict, batch_size):
+        """Yields what a function for windows makes of pairs of an image and its partner."""
         batch_size = min(batch_size, self._largest_batch)
         size = batch_size * (1 if len(self.canvas.widths) == 1 else _BATCHES_OF_MIXED_WIDTHS)
         chunks = self._split(pairs, size)
-        options = {"batch_size": batch_size, "delta": delta, "tta_views": tta_views}
-        predict = functools.partial(self._predict_window, **options)
+        predict = functools.partial(predict, batch_size=batch_size)
         first = list(itertools.islice(chunks, 2))
         if len(first) == 2:
             windows = self._predict_in_threads(predict, itertools.chain(first, chunks))
@@ -250,6 +317,7 @@ class BaseRecognizer:
         *,
         lexicon: Lexicon | Sequence[Lexicon | None] | None = None,
         delta: int | None = None,
+        placements: Sequence[Placement] | None = None,
     ) -> list[Prediction]:
         """Decodes logits: best path or the likeliest word of a lexicon, with its confidence.
 
@@ -258,6 +326,8 @@ class BaseRecognizer:
             sources: Names of the images. Defaults to `None`: their positions in the batch.
             lexicon: A `Lexicon`, or a list with one for each image, see `read`. Defaults to `None`.
             delta: See `read`. Defaults to `None`.
+            placements: `Placement`s of the images, see `Window`. Defaults to `None`: the
+                predictions have no boxes.
 
         Returns:
             List of `Prediction`s, one for each row.
@@ -265,7 +335,7 @@ class BaseRecognizer:
         Raises:
             ValueError: The logits are not finite or have other classes than the char dict, a
                 lexicon has another char dict, delta is no whole number of at least 0, or the
-                numbers of logits, sources and lexicons differ.
+                numbers of logits, sources, lexicons and placements differ.
 
         Example:
 
@@ -282,26 +352,43 @@ class BaseRecognizer:
         if sources is None:
             sources = [f"#{position}" for position in range(len(logits))]
         lexicons = lexicon if isinstance(lexicon, Sequence) else [lexicon] * len(logits)
-        if {len(sources), len(lexicons)} != {len(logits)}:
+        placements = [None] * len(logits) if placements is None else placements
+        if {len(sources), len(lexicons), len(placements)} != {len(logits)}:
             raise ValueError(
-                f"Got logits of {len(logits)} images, {len(sources)} sources and {len(lexicons)} "
-                "lexicons. Expected one of each for an image."
+                f"Got logits of {len(logits)} images, {len(sources)} sources, {len(lexicons)} "
+                f"lexicons and {len(placements)} placements. Expected one of each for an image."
             )
         decoded = best_path(logits, self.char_dict)
         raw_confidences = likelihoods(logits, [best.ids for best in decoded]).tolist()
-        rows = zip(logits, decoded, raw_confidences, sources, lexicons, strict=True)
-        predictions = []
-        for row, best, raw, source, own in rows:
-            text, choice = best.text, None
+        choices = {}
+        for position, own in enumerate(lexicons):
             if own is not None:
                 self._check_lexicon(own)
-                choice = own.choose(row, best, delta)
+                choice = own.choose(logits[position], decoded[position], delta)
+                choices[position] = choice
                 # A sum of many paths may exceed 1 by its rounding.
-                text, raw = choice.text, min(math.exp(choice.log_likelihood), 1.0)
+                raw_confidences[position] = min(math.exp(choice.log_likelihood), 1.0)
+        spans = self._align_changed(logits, decoded, choices)
+        predictions = []
+        rows = zip(decoded, raw_confidences, sources, placements, strict=True)
+        for position, (best, raw, source, placement) in enumerate(rows):
+            choice = choices.get(position)
+            text = best.text if choice is None else choice.text
             chance = raw if self.calibration is None else float(self.calibration.apply(raw))
-            details = {"spans": best.spans, "raw_confidence": raw, "choice": choice}
-            predictions.append(Prediction(text, chance, source, **details))
+            details = {"raw_confidence": raw, "choice": choice, "placement": placement}
+            own = spans.get(position, best.spans)
+            predictions.append(Prediction(text, chance, source, spans=own, **details))
         return predictions
+
+    def _align_changed(self, logits, decoded, choices):
+        """Returns a dict of `position: spans` for the texts that a lexicon changed."""
+        changed = {
+            position: choice.text
+            for position, choice in choices.items()
+            if choice.text != decoded[position].text
+        }
+        aligned = align_texts(logits[list(changed)], list(changed.values()), self.char_dict)
+        return {n: found.spans for n, (_, found) in zip(changed, aligned, strict=True)}
 
     def _check_canvases(self, canvases):
         """Raises a ValueError unless an array holds canvases of this recognizer."""
@@ -320,9 +407,9 @@ class BaseRecognizer:
                 f"of {widths}, see Window.batches."
             )
 
-    def _load(self, chunk: _Chunk) -> tuple[Window, list[Lexicon | None]]:
-        """Loads the images of a window, and passes their lexicons through."""
-        return load_images(chunk.images, self.canvas, start=chunk.start), chunk.lexicons
+    def _load(self, chunk: _Chunk) -> tuple[Window, list]:
+        """Loads the images of a window, and passes their partners through."""
+        return load_images(chunk.images, self.canvas, start=chunk.start), chunk.partners
 
     def _predict_window(
         self, window, lexicons, *, batch_size, delta, tta_views, predict_logits=None
@@ -335,7 +422,11 @@ class BaseRecognizer:
         ]
         for positions, canvases in window.batches(batch_size):
             sources = [window.sources[position] for position in positions]
-            options = {"lexicon": [lexicons[position] for position in positions], "delta": delta}
+            options = {
+                "lexicon": [lexicons[position] for position in positions],
+                "placements": [window.placements[position] for position in positions],
+                "delta": delta,
+            }
             views = (
                 transform_view(canvases, *view) if any(view) else canvases
                 for view in TTA_VIEWS[:tta_views]
@@ -345,14 +436,56 @@ class BaseRecognizer:
                 predictions[position] = max(found, key=attrgetter("raw_confidence"))
         return predictions
 
+    def _align_window(self, window, texts, *, batch_size, predict_logits=None) -> list[Alignment]:
+        """Aligns the texts of a window to its images, batch by batch."""
+        predict_logits = predict_logits or self.predict_logits
+        alignments = [
+            Alignment(text, -math.inf, source, error=error, placement=placement)
+            for text, source, error, placement in zip(
+                texts, window.sources, window.errors, window.placements, strict=True
+            )
+        ]
+        for positions, canvases in window.batches(batch_size):
+            frames = canvases.shape[2] // PIXELS_PER_FRAME
+            possible = []
+            for n, position in enumerate(positions):
+                if error := self._explain_text(texts[position], window.sources[position], frames):
+                    alignments[position] = replace(alignments[position], error=error)
+                else:
+                    possible.append(n)
+            if not possible:
+                continue
+            logits = predict_logits(canvases[possible])
+            chosen = [positions[n] for n in possible]
+            pairs = align_texts(logits, [texts[position] for position in chosen], self.char_dict)
+            for position, (text, found) in zip(chosen, pairs, strict=True):
+                alignments[position] = replace(alignments[position], text=text, **found._asdict())
+        return alignments
+
+    def _explain_text(self, text, source, frames):
+        """Returns why a text cannot be aligned to an image of so many frames; None if it can."""
+        if unknown := self.char_dict.unknown(text):
+            return (
+                f"{source} cannot be aligned to {text!r}: {self.char_dict!r} lacks {unknown!r}. "
+                "Correct the text, or take a reader that knows these characters."
+            )
+        needed = frames_needed(self.char_dict.encode(text))
+        if needed > frames:
+            return (
+                f"{source} cannot be aligned to {text!r:.80}: the text needs {needed} frames, the "
+                f"image has {frames} on {self.canvas}. Crop it to fewer words, or take a reader "
+                "with a wider canvas."
+            )
+        return None
+
     def _predict_in_threads(
         self, predict: Callable, chunks: Iterable[_Chunk]
-    ) -> Iterable[list[Prediction]]:
-        """Returns the predictions of each chunk: threads load it, this one runs the network."""
+    ) -> Iterable[list[Prediction] | list[Alignment]]:
+        """Returns what `predict` makes of each chunk: threads load it, this one predicts."""
         return itertools.starmap(predict, thread_map(self._load, chunks, self.threads))
 
     def _split(self, pairs, size) -> Iterator[_Chunk]:
-        """Splits images, each with its lexicon, into the chunks of windows."""
+        """Splits images, each with its partner, into the chunks of windows."""
         for start in itertools.count(0, size):
             if not (chunk := list(itertools.islice(pairs, size))):
                 return
@@ -368,19 +501,21 @@ class BaseRecognizer:
         images = (image for image, _ in images)
         # Lexicons without an order are none for the images.
         if isinstance(lexicon, Iterable) and not isinstance(lexicon, str | Mapping | Set):
-            return self._with_own_lexicons(images, lexicon)
+            return self._pair(images, lexicon, "lexicons", self._check_lexicon)
         self._check_lexicon(lexicon)
         return zip(images, itertools.repeat(lexicon), strict=False)
 
-    def _with_own_lexicons(self, images, lexicon):
+    @staticmethod
+    def _pair(images, partners, name, check):
+        """Yields each image with its partner, which is checked."""
         end = object()
-        for image, own in itertools.zip_longest(images, lexicon, fillvalue=end):
+        for image, own in itertools.zip_longest(images, partners, fillvalue=end):
             if image is end or own is end:
                 raise ValueError(
-                    f"There are {'more' if image is end else 'fewer'} lexicons than images. "
-                    "Pass one Lexicon for all, or one for each, None for an image without."
+                    f"There are {'more' if image is end else 'fewer'} {name} than images. "
+                    "Pass one for all, or one for each image."
                 )
-            self._check_lexicon(own)
+            check(own)
             yield image, own
 
     def _check_lexicon(self, lexicon):

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image as pillow
 
-from crnn_keras.images import Canvas, ImageError, to_canvas
+from crnn_keras.images import Canvas, ImageError, Placement, to_canvas_with_placement
 from crnn_keras.images.source import Encoded
 from crnn_keras.utils.checks import COUNT, NATURAL, check_arguments
 
@@ -28,11 +28,13 @@ class Window:
         sources: Name of each image: its path, the place of its label, or `#position`.
         canvases: uint8 array `(height, width, 1)` of each image; None if it could not be loaded.
         errors: Reason why an image could not be loaded, for each; None if it was.
+        placements: The `Placement` of each image on its canvas; None if it could not be loaded.
     """
 
     sources: list[str]
     canvases: list[np.ndarray | None]
     errors: list[str | None]
+    placements: list[Placement | None]
 
     @check_arguments(batch_size=COUNT)
     def batches(self, batch_size: int = 64) -> Iterator[tuple[list[int], np.ndarray]]:
@@ -85,11 +87,11 @@ def load_images(images: Images, canvas: Canvas, *, start: int = 0) -> Window:
         >>> window.canvases[0].shape, window.errors[1]
         ((32, 100, 1), 'no_such.png does not exist')
     """
-    sources, canvases, errors = [], [], []
+    sources, canvases, errors, placements = [], [], [], []
     for image, source in iter_images(images, start=start):
-        loaded = reason = None
+        loaded = reason = placement = None
         try:
-            loaded = to_canvas(image, canvas)
+            loaded, placement = to_canvas_with_placement(image, canvas)
         except ImageError as error:
             reason = str(error)
         except MemoryError:
@@ -99,7 +101,8 @@ def load_images(images: Images, canvas: Canvas, *, start: int = 0) -> Window:
         sources.append(source)
         canvases.append(loaded)
         errors.append(reason)
-    return Window(sources, canvases, errors)
+        placements.append(placement)
+    return Window(sources, canvases, errors, placements)
 
 
 @check_arguments(start=NATURAL)

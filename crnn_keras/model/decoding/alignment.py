@@ -56,7 +56,7 @@ def align_ids(logits: np.ndarray, ids_list: Sequence[Sequence[int]]) -> list[Ali
 
         >>> import numpy as np
         >>> from crnn_keras.model.decoding import align_ids
-        >>> logits = np.eye(4)[[1, 1, 0, 3, 2]][None] * 9
+        >>> logits = np.eye(4)[[1, 1, 0, 0, 2]][None] * 9
         >>> [span[:2] for span in align_ids(logits, [[1, 2]])[0].spans]
         [(0, 1), (4, 4)]
 
