@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from crnn_keras.synth import Style, bundled_fonts, render_jpeg, render_many, render_word, rendering
+from crnn_keras.synth import (
+    Style,
+    bundled_fonts,
+    render_jpeg,
+    render_many,
+    render_word,
+    render_word_with_boxes,
+    rendering,
+)
 from crnn_keras.synth.degrade import make_noise
 from crnn_keras.synth.style import _LIMITS
 
@@ -237,3 +245,43 @@ MODULES = ["chinese", "font_report", "recipe", "rendering", "style", "texts"]
 def test_the_examples_print_what_they_say(name):
     result = doctest.testmod(importlib.import_module(f"crnn_keras.synth.{name}"))
     assert result.attempted and not result.failed
+
+
+@pytest.mark.parametrize(
+    "style", [Style(), Style.signs(), PLAIN], ids=["default", "signs", "plain"]
+)
+def test_boxes_come_with_the_image_that_is_drawn_without_them(style):
+    for index in range(20):
+        arguments = ("Sign 12", FONTS[index % len(FONTS)], style)
+        image, boxes = render_word_with_boxes(*arguments, seed=5, index=index)
+        assert image.tobytes() == render_word(*arguments, seed=5, index=index).tobytes()
+        assert {box.character for box in boxes} <= set("Sign12")
+        for box in boxes:
+            assert 0 <= box.left < box.right <= image.width
+            assert 0 <= box.top < box.bottom <= image.height
+
+
+def test_a_box_ends_where_the_ink_ends():
+    # Clean paper, so that the pixels show where the ink is.
+    style = Style.plain(clean=1)
+    for index in range(20):
+        image, boxes = render_word_with_boxes("lH", FONTS[0], style, index=index)
+        pixels = np.asarray(image).astype(int)
+        is_ink = np.abs(pixels - pixels[0, 0]) > np.abs(pixels - pixels[0, 0]).max() / 2
+        columns = np.flatnonzero(is_ink.any(0))
+        assert [box.character for box in boxes] == ["l", "H"]
+        assert abs(boxes[0].left - columns[0]) <= 1 and abs(boxes[1].right - columns[-1] - 1) <= 1
+        gap = slice(boxes[0].right + 1, boxes[1].left - 1)
+        assert not is_ink[:, gap].any()
+
+
+def test_letters_that_are_drawn_together_have_no_boxes():
+    with pytest.raises(ValueError, match="shaping"):
+        render_word_with_boxes("سلام", FONTS[0])
+
+
+def test_boxes_run_from_left_to_right_in_the_image():
+    # A font without Hebrew draws a frame for each letter, in the same places.
+    _, boxes = render_word_with_boxes("שלום", FONTS[0], PLAIN)
+    assert [box.character for box in boxes] == list("םולש")
+    assert [box.left for box in boxes] == sorted(box.left for box in boxes)

@@ -33,7 +33,13 @@ from crnn_keras.synth.fonts import (
     fonts_with,
 )
 from crnn_keras.synth.recipe import Recipe, Renderer
-from crnn_keras.synth.rendering import render_jpeg, render_many, render_word
+from crnn_keras.synth.rendering import (
+    GlyphBox,
+    render_jpeg,
+    render_many,
+    render_word,
+    render_word_with_boxes,
+)
 from crnn_keras.synth.style import Style
 from crnn_keras.synth.texts import SIGN_TEXTS, WORD_LIST, WordTexts, read_words
 
@@ -43,6 +49,7 @@ __all__ = [
     "ChineseTexts",
     "FontError",
     "FontReport",
+    "GlyphBox",
     "Recipe",
     "Renderer",
     "Style",
@@ -58,4 +65,5 @@ __all__ = [
     "render_jpeg",
     "render_many",
     "render_word",
+    "render_word_with_boxes",
 ]

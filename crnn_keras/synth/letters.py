@@ -5,6 +5,7 @@ A text that needs shaping is one glyph of its own.
 
 import functools
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -19,6 +20,22 @@ _MARGIN = 0.2
 _NEIGHBOURS_MARGIN = 0.6
 
 
+class Glyph(NamedTuple):
+    """The ink of what is drawn at once, and its place.
+
+    Args:
+        unit: The character, or a text that is shaped as a whole.
+        ink: uint8 array `(height, width)`, the coverage.
+        x: Column of the ink's left edge.
+        y: Row of the ink's top edge.
+    """
+
+    unit: str
+    ink: np.ndarray
+    x: int
+    y: int
+
+
 @dataclass(frozen=True)
 class Letters:
     """Holds the drawn letters of a text before they are warped.
@@ -28,10 +45,19 @@ class Letters:
             ink. Two layers are the gray of ink, outline and shadow times their coverage, and the
             coverage.
         box: Tuple of left, top, width and height of the text's own ink in pixels.
+        glyphs: Tuple of the `Glyph`s with any ink, from left to right, placed in the layers.
     """
 
     layers: np.ndarray
     box: tuple[int, int, int, int]
+    glyphs: tuple[Glyph, ...]
+
+    def glyph_layers(self) -> np.ndarray:
+        """Returns each glyph alone: float32 array `(glyphs, height, width)` of 0 to 255."""
+        alone = np.zeros((len(self.glyphs), *self.layers.shape[1:]), np.uint8)
+        for layer, glyph in zip(alone, self.glyphs, strict=True):
+            _paste(layer, [glyph], (0, 0))
+        return alone.astype(np.float32)
 
 
 # A few hundred megabytes a process at most, with Chinese fonts or two thousand others.
@@ -78,7 +104,7 @@ def _lay_out(text, font, *, sizes, spacing):
         spacing: Extra space between letters in pixels.
 
     Returns:
-        Tuple of a list of `(ink, x, y)`, and the box `(left, top, right, bottom)` of all ink.
+        Tuple of a list of `Glyph`s, and the box `(left, top, right, bottom)` of all ink.
     """
     placed, pen = [], 0.0
     units = split_units(text)
@@ -86,21 +112,21 @@ def _lay_out(text, font, *, sizes, spacing):
         draw = _glyph if len(unit) == 1 and not is_shaped(unit) else _shape
         ink, left, top, advance = draw(font, sizes[i > 0], unit)
         if ink.size:
-            placed.append((ink, int(pen + 0.5) + left, top))
+            placed.append(Glyph(unit, ink, int(pen + 0.5) + left, top))
         # Even tightly set letters advance.
         pen += max(advance + spacing, 0.4 * advance)
     if not placed:
         raise FontError(f"{font} draws nothing for {text!r}. Take only fonts of `fonts_with`.")
-    left, top = min(x for _, x, _ in placed), min(y for _, _, y in placed)
-    right = max(x + ink.shape[1] for ink, x, _ in placed)
-    bottom = max(y + ink.shape[0] for ink, _, y in placed)
+    left, top = min(glyph.x for glyph in placed), min(glyph.y for glyph in placed)
+    right = max(glyph.x + glyph.ink.shape[1] for glyph in placed)
+    bottom = max(glyph.y + glyph.ink.shape[0] for glyph in placed)
     return placed, (left, top, right, bottom)
 
 
 def _paste(canvas, placed, offset):
     """Draws glyphs, moved by an offset, on a uint8 array; what lies outside is cut off."""
     height, width = canvas.shape
-    for ink, x, y in placed:
+    for _, ink, x, y in placed:
         x, y = x + offset[0], y + offset[1]
         tall, wide = ink.shape
         if x >= 0 and y >= 0 and x + wide <= width and y + tall <= height:
@@ -242,7 +268,8 @@ def draw_letters(
     else:
         effects = {"border": border, "shadow": shadow, "block": block}
         layers = _color(ink, widest, contrast=style.contrast, colors=colors, rng=rng, **effects)
-    return Letters(layers, own_box)
+    moved = (glyph._replace(x=glyph.x + origin[0], y=glyph.y + origin[1]) for glyph in placed)
+    return Letters(layers, own_box, tuple(moved))
 
 
 def _color(ink, widest, *, border, shadow, block, contrast, colors, rng):

@@ -3,6 +3,7 @@
 import functools
 import io
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -10,9 +11,10 @@ from PIL import Image
 from crnn_keras.synth.background import add_bar, make_background, make_blotches, make_gradient
 from crnn_keras.synth.degrade import degrade_image
 from crnn_keras.synth.fonts import is_han
-from crnn_keras.synth.letters import draw_letters
+from crnn_keras.synth.letters import Letters, draw_letters
+from crnn_keras.synth.shaping import compose, is_shaped
 from crnn_keras.synth.style import Style
-from crnn_keras.synth.warp import warp_letters
+from crnn_keras.synth.warp import Warp, draw_warp
 from crnn_keras.utils.checks import COUNT, NATURAL, TEXT, Of, check_arguments
 from crnn_keras.utils.limits import MAX_DRAWN_CHARACTERS
 from crnn_keras.utils.parallel import parallel_map
@@ -74,11 +76,90 @@ def render_word(
         >>> render_word("hotel", bundled_fonts()[0], seed=1).size
         (120, 36)
     """
+    return _render_word(text, font, style, seed=seed, index=index, photographs=photographs)[0]
+
+
+class GlyphBox(NamedTuple):
+    """Box of the ink of one character in a rendered image.
+
+    Args:
+        character: The character.
+        left: Left edge in pixels.
+        top: Top edge in pixels.
+        right: Right edge in pixels.
+        bottom: Bottom edge in pixels.
+    """
+
+    character: str
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@check_arguments(text=TEXT, index=NATURAL, **_RULES)
+def render_word_with_boxes(
+    text: str,
+    font: str,
+    style: Style = _DEFAULT,
+    *,
+    seed: int = 0,
+    index: int = 0,
+    photographs: Sequence[str] = (),
+) -> tuple[Image.Image, tuple[GlyphBox, ...]]:
+    """Renders one word or line, and tells where each character stands.
+
+    Args:
+        text: What to write: no text that needs shaping, such as Arabic, whose letters are drawn
+            together.
+        font: See `render_word`.
+        style: See `render_word`. Defaults to `Style()`.
+        seed: See `render_word`. Defaults to `0`.
+        index: See `render_word`. Defaults to `0`.
+        photographs: See `render_word`. Defaults to none.
+
+    Returns:
+        Tuple of the image that `render_word` makes of the same arguments; and a tuple of a
+        `GlyphBox` for each character, from left to right. It is the box of the character's own ink
+        within the image, after all warps, without outline, shadow, sides and blur. Spaces, and
+        characters that are wholly cut off, have none.
+
+    Raises:
+        ValueError: See `render_word`; or the text needs shaping.
+
+    Example:
+
+        >>> from crnn_keras.synth import bundled_fonts, render_word_with_boxes
+        >>> image, boxes = render_word_with_boxes("hotel", bundled_fonts()[0], seed=1)
+        >>> [box.character for box in boxes]
+        ['h', 'o', 't', 'e', 'l']
+    """
+    if any(map(is_shaped, compose(text))):
+        raise ValueError(
+            f"{text[:20]!r} needs shaping: its letters are drawn together, and have no boxes of "
+            "their own. Take `render_word`, or a text of another script."
+        )
+    image, letters, warp = _render_word(
+        text, font, style, seed=seed, index=index, photographs=photographs
+    )
+    boxes = []
+    for glyph, coverage in zip(letters.glyphs, warp.apply(letters.glyph_layers()), strict=True):
+        # Thin strokes cover no pixel wholly.
+        is_ink = coverage > max(coverage.max() / 2, 1)
+        rows, columns = np.flatnonzero(is_ink.any(1)), np.flatnonzero(is_ink.any(0))
+        if len(rows):
+            edges = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+            boxes.append(GlyphBox(glyph.unit, *map(int, edges)))
+    return image, tuple(boxes)
+
+
+def _render_word(text, font, style, *, seed, index, photographs):
     rng = np.random.default_rng([seed, 3, index])
     return _render(text, font, style, photographs=photographs, rng=rng)
 
 
-def _render(text, font, style, *, photographs, rng):
+def _render(text, font, style, *, photographs, rng) -> tuple[Image.Image, Letters, Warp]:
+    """Renders one text, and returns with the image what was drawn and how it was warped."""
     if not text.strip():
         raise ValueError(f"The text to draw is {text!r}. Expected at least one visible character.")
     if len(text) > MAX_DRAWN_CHARACTERS:
@@ -91,9 +172,10 @@ def _render(text, font, style, *, photographs, rng):
     contrast = abs(ink - level)
     size = max(int(style.height * _FONT_SCALE), 12)
     letters = draw_letters(text, font, size, style=style, colors=colors, rng=rng)
-    layers, scale = warp_letters(letters, style, rng)
+    warp = draw_warp(letters, style, rng)
+    layers = warp.apply(letters.layers)
     # Small letters, as on an arc, stay readable with less blur only, and so do dense ones.
-    detail = min(scale * letters.box[3] / (0.7 * style.height), 1.0)
+    detail = min(warp.scale * letters.box[3] / (0.7 * style.height), 1.0)
     if any(map(is_han, text)):
         detail *= 0.55
     count, height, width = layers.shape
@@ -119,7 +201,8 @@ def _render(text, font, style, *, photographs, rng):
         image += layers[0] * np.float32(255) - image * coverage
     if rng.random() < style.bar:
         add_bar(image, rng)
-    return degrade_image(image, style, rng, contrast=contrast, detail=detail)
+    image = degrade_image(image, style, rng, contrast=contrast, detail=detail)
+    return image, letters, warp
 
 
 @check_arguments(text=TEXT, index=NATURAL, **_RULES)
@@ -153,7 +236,7 @@ def render_jpeg(
     if isinstance(fonts, str) or not fonts:
         raise ValueError(f"The fonts are {fonts!r}. Expected a list of at least one path.")
     font = fonts[int(rng.random() * len(fonts))]
-    image = _render(text, font, style, photographs=photographs, rng=rng)
+    image, *_ = _render(text, font, style, photographs=photographs, rng=rng)
     quality = 95 - int((95 - style.quality) * min(rng.random(), rng.random()))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)

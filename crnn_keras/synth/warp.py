@@ -4,6 +4,9 @@ One map leads from each pixel of the image back to the letters. It is written in
 because solvers of linear equations differ between machines in the last digits.
 """
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 
 from crnn_keras.synth.letters import Letters
@@ -115,10 +118,38 @@ def _sample(layers, x, y):
     return top
 
 
-def warp_letters(
-    letters: Letters, style: Style, rng: np.random.Generator
-) -> tuple[np.ndarray, float]:
-    """Warps letters and crops them to the image.
+@dataclass(frozen=True)
+class Warp:
+    """The map from each pixel of an image back to the layers of its letters.
+
+    Args:
+        x: float32 array `(height, width)`: the column, in the layers as they are halved.
+        y: float32 array `(height, width)`: the row.
+        halvings: How many times the layers are halved before.
+        scale: Scale of the letters, 1 if they are as high as drawn.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    halvings: int
+    scale: float
+
+    def apply(self, layers: np.ndarray) -> np.ndarray:
+        """Warps layers and crops them to the image.
+
+        Args:
+            layers: float32 array `(layers, height, width)` of 0 to 255, see `Letters`.
+
+        Returns:
+            float32 array `(layers, height, width)` of 0 to 255, in the pixels of the image.
+        """
+        for _ in range(self.halvings):
+            layers = _halve(layers)
+        return _sample(layers, self.x, self.y)
+
+
+def draw_warp(letters: Letters, style: Style, rng: np.random.Generator) -> Warp:
+    """Draws how letters are warped and cropped.
 
     Args:
         letters: `Letters` that `draw_letters` returned.
@@ -126,8 +157,7 @@ def warp_letters(
         rng: NumPy random generator.
 
     Returns:
-        Tuple of a float32 array `(layers, style.height, width)` of 0 to 255, whose width in pixels
-        is what the text needs; and the scale of the letters, 1 if they are as high as drawn.
+        A `Warp` to an image that is `style.height` pixels high and as wide as the text needs.
     """
     left, top, width, height = letters.box
     rise, kind = _draw_curve(width, height, style=style, rng=rng)
@@ -142,9 +172,15 @@ def warp_letters(
     columns = min(max(columns, 8), _MAX_ASPECT * style.height)
     stretch = columns / (high[0] - low[0])
     corners = [[(x - low[0]) * stretch, (y - low[1]) * scale] for x, y in corners]
-    layers, shrunk = letters.layers, 1
-    while scale * shrunk < 0.6 and min(layers.shape[1:]) > 8 or layers[0].size > _MAX_PIXELS:
-        layers, shrunk = _halve(layers), 2 * shrunk
+    rows_and_columns, halvings = letters.layers.shape[1:], 0
+    while (
+        scale * 2**halvings < 0.6
+        and min(rows_and_columns) > 8
+        or math.prod(rows_and_columns) > _MAX_PIXELS
+    ):
+        rows_and_columns = [side // 2 for side in rows_and_columns]
+        halvings += 1
+    shrunk = 2**halvings
 
     (a, b, c), (d, e, f), (g, h, i) = _invert(_map_from_square(corners))
     x = np.arange(columns, dtype=np.float32) + np.float32(0.5)
@@ -159,4 +195,4 @@ def warp_letters(
         v = v * (1 + rise) - rise * _curve_depth(u, kind)
     u = (u * width + left) / shrunk - 0.5
     v = (v * height + top) / shrunk - 0.5
-    return _sample(layers, u, v), scale
+    return Warp(u, v, halvings, scale)
