@@ -6,9 +6,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from crnn_keras.evaluation import plots
 from crnn_keras.evaluation.confidence import ReliabilityBin, risk_coverage, select
+from crnn_keras.images import Placement
+from crnn_keras.inference import Alignment, Prediction
 from crnn_keras.model.decoding import path_posteriors
 
 
@@ -49,6 +52,32 @@ def test_confusions_are_counted_where_they_belong():
 
 def test_no_confusions():
     assert "no confusions" in drawn(plots.confusion_matrix({}))
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_each_character_stands_below_its_box(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    size = (20, 60) if orientation == 6 else (60, 20)
+    Image.new("L", size).save(tmp_path / "a.png", exif=exif)
+    placement = Placement(60, 20, orientation, 60)
+    spans = ((2, 2, 0.98), (6, 6, 0.5), (10, 10, 0.9))
+    for found in (
+        Prediction("a $", 0.5, "a.png", spans=spans, placement=placement),
+        Alignment("a $", -1.0, "a.png", spans=spans, placement=placement),
+    ):
+        figure = plots.character_boxes(tmp_path / "a.png", found)
+        texts = drawn(figure)
+        assert {"a", "␣", "$", "0.98", "0.50", "0.90"} <= set(texts)
+        placed = {text.get_text(): text.xy for text in figure.axes[0].texts}
+        # In the upright image, 4 pixels a frame.
+        assert [placed[sign] for sign in "a␣$"] == [(10, 20), (26, 20), (42, 20)]
+
+
+def test_an_image_without_text_has_no_boxes():
+    figure = plots.character_boxes(np.zeros((20, 60), np.uint8), Prediction("", 1.0, "#0"))
+    drawn(figure)
+    assert not figure.axes[0].texts and not figure.axes[0].patches
 
 
 def test_heat_map_draws_the_classes_with_some_probability():

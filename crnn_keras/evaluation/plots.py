@@ -15,6 +15,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from crnn_keras.evaluation.metrics import wilson_interval
+from crnn_keras.images import ImageSource, to_gray
+from crnn_keras.inference.boxes import make_boxes
 from crnn_keras.utils.checks import COUNT, Number, check_arguments
 from crnn_keras.utils.limits import MAX_CANVAS_HEIGHT
 from crnn_keras.utils.math import ceil_div
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from crnn_keras.data.check import DataCheck
     from crnn_keras.evaluation.confidence import ReliabilityBin, RiskCoverage, Selection
+    from crnn_keras.inference import Alignment, Prediction
 
 # A gray uint8 array or a Pillow image.
 GrayImage: TypeAlias = "np.ndarray | Image.Image"
@@ -47,6 +50,9 @@ _STYLE = {
     "ytick.color": INK,
 }
 _BLANK_SIGN = "–"
+_SPACE_SIGN = "␣"
+# Characters that are less likely are drawn in another color.
+_SURE = 0.9
 _COLUMNS = Number(1, 100, is_whole=True)
 _HEIGHT = Number(1, MAX_CANVAS_HEIGHT, is_whole=True)
 _CHINESE_FONT = pathlib.Path(__file__).parents[1] / "synth" / "assets" / "fonts" / "sans_sc.otf"
@@ -236,6 +242,44 @@ def heat_map(
     bottom.set_xlabel(f"frame ({_BLANK_SIGN} is the blank)")
     bottom.tick_params(length=0)
     figure.colorbar(mesh, ax=bottom, label="probability", pad=0.01)
+    return figure
+
+
+@_styled
+def character_boxes(image: ImageSource, found: Prediction | Alignment) -> Figure:
+    """Draws an image upright with the box of each character, its sign and its probability below.
+
+    Characters below a probability of 0.9 are orange.
+
+    Args:
+        image: The image that `found` belongs to, anything that `to_gray` opens.
+        found: The `Prediction` of `BaseRecognizer.read`, or the `Alignment` of
+            `BaseRecognizer.align`. Without boxes the image alone is drawn.
+
+    Returns:
+        `Figure`.
+    """
+    gray = to_gray(image)
+    boxes = ()
+    if found.boxes:
+        # As the image is shown, not as it is stored.
+        boxes = make_boxes(found.text, found.spans, found.placement._replace(orientation=1))
+    width = min(max(0.4 * len(boxes), 4), 40)
+    height = min(max(width * gray.height / gray.width, 0.5), 3)
+    figure = Figure(figsize=(width, height + 0.5), layout="constrained")
+    axes = figure.subplots()
+    _show_gray(axes, gray, aspect="auto", extent=(0, gray.width, gray.height, 0))
+    below = {"textcoords": "offset points", "ha": "center", "va": "top", "annotation_clip": False}
+    for box in boxes:
+        color = BLUE if box.probability >= _SURE else ORANGE
+        axes.axvspan(box.left, box.right, facecolor=color, alpha=0.15, lw=0)
+        axes.vlines([box.left, box.right], 0, gray.height, color=color, lw=1)
+        place = ((box.left + box.right) / 2, gray.height)
+        sign = _SPACE_SIGN if box.character == " " else drawable(box.character)
+        axes.annotate(sign, place, xytext=(0, -3), fontsize=12, parse_math=False, **below)
+        axes.annotate(
+            f"{box.probability:.2f}", place, xytext=(0, -20), fontsize=7, color=color, **below
+        )
     return figure
 
 
