@@ -10,6 +10,7 @@ from crnn_keras.char_dict import CharDict
 from crnn_keras.images import Canvas, Placement, to_canvas_with_placement
 from crnn_keras.inference import BaseRecognizer, Prediction, load_images
 from crnn_keras.model.decoding import Lexicon
+from crnn_keras.synth import Style, bundled_fonts, render_word_with_boxes
 
 CHAR_DICT = CharDict("abc")
 STRETCH, KEEP = Canvas(), Canvas("keep", 32, (48, 96, 160))
@@ -210,3 +211,33 @@ def test_a_placement_covers_its_image():
     pixels, placement = to_canvas_with_placement(stripes([60]), KEEP)
     assert placement.inner <= pixels.shape[1]
     assert placement.to_source(-5, 500) == (0, 0, 300, 64)
+
+
+def test_centers_lie_within_half_a_character_of_the_ink_of_rendered_words():
+    pytest.importorskip("onnxruntime")
+    from crnn_keras.inference import OnnxRecognizer
+
+    words = ("Hotel", "ginger", "WILD", "market", "taxi", "2048", "illusion", "Zoom") * 5
+    fonts = bundled_fonts()
+    rendered = [
+        render_word_with_boxes(word, fonts[n % len(fonts)], Style.signs(), seed=3, index=n)
+        for n, word in enumerate(words)
+    ]
+    recognizer = OnnxRecognizer.load("words")
+    images = [image for image, _ in rendered]
+    hits = count = 0
+    predictions = recognizer.read(images, batch_size=8)
+    for word, prediction, (_, ink) in zip(words, predictions, rendered, strict=True):
+        if prediction.text == word.lower() and len(ink) == len(word):
+            for box, own in zip(prediction.boxes, ink, strict=True):
+                width = own.right - own.left
+                hits += abs(box.left + box.right - own.left - own.right) <= width
+                count += 1
+    assert count > 150 and hits >= 0.95 * count
+    # Threads run the network of ONNX Runtime, in the order of the images too.
+    texts = [prediction.text for prediction in predictions]
+    aligned = recognizer.align(images, texts, batch_size=8)
+    assert [found.spans[0][0] for found in aligned] == [p.spans[0][0] for p in predictions]
+    np.testing.assert_allclose(
+        [found.probability for found in aligned], [p.raw_confidence for p in predictions], rtol=1e-3
+    )
