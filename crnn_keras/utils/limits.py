@@ -27,6 +27,12 @@ MAX_CANVAS_WIDTHS = 64
 MAX_CHARACTERS = 200_000
 MAX_CHAR_DICT_BYTES = 2**25
 
+# A pattern: its expression, the states of its automaton, and the classes that may follow in all of
+# them together, which is what each frame costs.
+MAX_PATTERN_CHARACTERS = 10_000
+MAX_PATTERN_STATES = 1_000
+MAX_PATTERN_EDGES = 2**20
+
 # Rendering: a text of one image, and the files that a recipe consists of and names.
 MAX_DRAWN_CHARACTERS = 1_000
 MAX_RECIPE_BYTES = 2**25

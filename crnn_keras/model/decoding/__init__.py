@@ -6,6 +6,10 @@
 | `lexicon` | `Lexicon`: the words near a text; the likeliest of them by CTC |
 | `alignment` | `align_ids`, `align_texts`: which frames spell which character of a known text |
 | `forward` | the CTC forward sum: likelihoods of labels, posteriors of their states |
+| `pattern` | `Pattern`: which texts are allowed; how likely they are together, and what follows |
+| `regular_expression` | a regular expression over the characters of a char dict |
+| `automaton` | from an expression's places to the smallest automaton |
+| `lattice` | what paths of CTC go through with an automaton; the backward sum over them |
 """
 
 from crnn_keras.model.decoding.alignment import Aligned, align_ids, align_texts
@@ -17,18 +21,28 @@ from crnn_keras.model.decoding.forward import (
     path_posteriors,
 )
 from crnn_keras.model.decoding.lexicon import Lexicon, LexiconChoice, read_with_lexicon
+from crnn_keras.model.decoding.pattern import (
+    Completions,
+    Pattern,
+    completions,
+    pattern_log_likelihoods,
+)
 
 __all__ = [
     "Aligned",
+    "Completions",
     "Decoded",
     "Lexicon",
     "LexiconChoice",
+    "Pattern",
     "align_ids",
     "align_texts",
     "best_path",
+    "completions",
     "likelihoods",
     "log_likelihoods",
     "log_softmax",
     "path_posteriors",
+    "pattern_log_likelihoods",
     "read_with_lexicon",
 ]
