@@ -210,7 +210,7 @@ def test_each_image_needs_a_text(texts, named):
 def test_a_placement_covers_its_image():
     pixels, placement = to_canvas_with_placement(stripes([60]), KEEP)
     assert placement.inner <= pixels.shape[1]
-    assert placement.to_source(-5, 500) == (0, 0, 300, 64)
+    assert placement.to_source((-5, 500)) == (0, 0, 300, 64)
 
 
 def test_centers_lie_within_half_a_character_of_the_ink_of_rendered_words():

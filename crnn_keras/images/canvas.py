@@ -131,14 +131,13 @@ class Placement(NamedTuple):
     orientation: int
     inner: int
 
-    def to_source(self, left: float, right: float) -> tuple[float, float, float, float]:
+    def to_source(self, columns: tuple[float, float]) -> tuple[float, float, float, float]:
         """Returns where some columns of the canvas lie in the image as it is stored.
 
         Pillow's `Image.open` shows an image as it is stored, without the turn of its EXIF data.
 
         Args:
-            left: Left edge in pixels of the canvas.
-            right: Right edge in pixels of the canvas.
+            columns: Tuple of their left and right edge in pixels of the canvas.
 
         Returns:
             Tuple `(left, top, right, bottom)` in pixels of the image, from its top to its bottom
@@ -146,11 +145,11 @@ class Placement(NamedTuple):
 
         Example:
 
-        >>> Placement(width=300, height=64, orientation=1, inner=100).to_source(50, 60)
+        >>> Placement(width=300, height=64, orientation=1, inner=100).to_source((50, 60))
         (150.0, 0.0, 180.0, 64.0)
         """
         left, right = (
-            min(max(edge, 0.0), self.inner) / self.inner * self.width for edge in (left, right)
+            min(max(edge, 0.0), self.inner) / self.inner * self.width for edge in columns
         )
         box = (left, 0.0, right, float(self.height))
         return turn_back(box, self.orientation, (self.width, self.height))

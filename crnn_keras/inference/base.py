@@ -281,7 +281,7 @@ class BaseRecognizer:
             pairs = zip(images, itertools.repeat(texts), strict=False)
         else:
             check_text = functools.partial(check_value, "One of the texts", rule=TEXT)
-            pairs = self._pair(images, texts, "texts", check_text)
+            pairs = self._pair(images, texts, name="texts", check=check_text)
         return list(self._stream(pairs, self._align_window, batch_size))
 
     def _stream(self, pairs, predict, batch_size):
@@ -501,12 +501,12 @@ class BaseRecognizer:
         images = (image for image, _ in images)
         # Lexicons without an order are none for the images.
         if isinstance(lexicon, Iterable) and not isinstance(lexicon, str | Mapping | Set):
-            return self._pair(images, lexicon, "lexicons", self._check_lexicon)
+            return self._pair(images, lexicon, name="lexicons", check=self._check_lexicon)
         self._check_lexicon(lexicon)
         return zip(images, itertools.repeat(lexicon), strict=False)
 
     @staticmethod
-    def _pair(images, partners, name, check):
+    def _pair(images, partners, *, name, check):
         """Yields each image with its partner, which is checked."""
         end = object()
         for image, own in itertools.zip_longest(images, partners, fillvalue=end):

@@ -61,8 +61,8 @@ def make_boxes(
         reach = max(min(centers[0], placement.inner - centers[0]), 0.0)
         edges = [centers[0] - reach, centers[0] + reach]
     boxes = [None] * len(spans)
-    for index, (left, right) in zip(order, itertools.pairwise(edges), strict=True):
-        box = placement.to_source(left, right)
+    for index, columns in zip(order, itertools.pairwise(edges), strict=True):
+        box = placement.to_source(columns)
         boxes[index] = CharacterBox(text[index], *box, spans[index][2])
     return tuple(boxes)
 
