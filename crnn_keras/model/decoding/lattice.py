@@ -100,12 +100,12 @@ def iter_backward(
     for frame in emissions[::-1]:
         nodes = multiply(nodes, frame[lattice.node_columns])
         blanks = multiply(blanks, frame[0])
-        blanks, others = _sum_what_follows(lattice, blanks, nodes, semiring)
+        blanks, others = _sum_what_follows(lattice, semiring, blanks=blanks, nodes=nodes)
         nodes = add(nodes, others)
         yield blanks, nodes
 
 
-def _sum_what_follows(lattice, blanks, nodes, semiring):
+def _sum_what_follows(lattice, semiring, *, blanks, nodes):
     """Sums over the next frame: for each state, and for each node over all but its own class.
 
     Subtracting a class from the sum would cancel where it is nearly all of it. At most one class is

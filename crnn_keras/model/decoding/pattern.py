@@ -21,11 +21,11 @@ from crnn_keras.model.decoding.lattice import (
     Lattice,
     iter_backward,
 )
-from crnn_keras.model.decoding.regular_expression import compile_expression
+from crnn_keras.model.decoding.regular_expression import compile_expression, shorten
 from crnn_keras.utils.checks import TEXT, check_arguments
 
 # So many numbers of a frame are computed at once: they stay in a core's own cache.
-_CHUNK = 2**15
+_CHUNK = 2**13
 # A sum of probabilities below it may lack paths that were too faint for a float.
 _FAINT = 1e-200
 
@@ -93,9 +93,9 @@ class Pattern:
             and len(self.accepting) > 1
         ):
             raise ValueError(
-                f"The pattern {expression!r} is in the order of reading, and {char_dict!r} has ids "
-                "in the order of the image, which differs for right-to-left characters. Patterns "
-                "with them can only allow characters, see Pattern.allow."
+                f"The pattern {shorten(expression)!r} is in the order of reading, and "
+                f"{char_dict!r} has ids in the order of the image, which differs for right-to-left "
+                "characters. Patterns with them can only allow characters, see Pattern.allow."
             )
 
     @classmethod
@@ -132,7 +132,7 @@ class Pattern:
         return cls(f"[{re.escape(characters)}]*", char_dict)
 
     def __repr__(self) -> str:
-        return f"Pattern({self.expression!r}, {len(self.accepting):,} states)"
+        return f"Pattern({shorten(self.expression)!r}, {len(self.accepting):,} states)"
 
     def matches(self, text: str) -> bool:
         """Tells whether the pattern allows a text.

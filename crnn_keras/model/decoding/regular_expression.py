@@ -60,7 +60,7 @@ def compile_expression(expression: str, char_dict: CharDict) -> Automaton:
     positions = _Parser(expression, char_dict).parse()
     if not positions.masks:
         raise ValueError(
-            f"The pattern {_shorten(expression)!r} matches the empty text only. Name the "
+            f"The pattern {shorten(expression)!r} matches the empty text only. Name the "
             "characters that a text may have."
         )
     automaton = build_automaton(positions)
@@ -92,8 +92,8 @@ class _Parser:
             raise self._error("there is a ) without its (")
         if self._unknown:
             raise ValueError(
-                f"The pattern {_shorten(self._given)!r} has characters that {self._char_dict!r} "
-                f"cannot write: {_shorten(''.join(self._unknown))!r}. No text that is read with it "
+                f"The pattern {shorten(self._given)!r} has characters that {self._char_dict!r} "
+                f"cannot write: {shorten(''.join(self._unknown))!r}. No text that is read with it "
                 "holds them. Leave them out, or take a reader whose char dict has them."
             )
         return result
@@ -225,8 +225,8 @@ class _Parser:
             self._masks[key] = mask
         if not self._masks[key].any():
             raise ValueError(
-                f"The pattern {_shorten(self._given)!r} is impossible: {self._char_dict!r} has "
-                f"none of the characters of {_shorten(shown)!r}. Change it, or take a reader whose "
+                f"The pattern {shorten(self._given)!r} is impossible: {self._char_dict!r} has "
+                f"none of the characters of {shorten(shown)!r}. Change it, or take a reader whose "
                 "char dict has one."
             )
         return self._masks[key]
@@ -247,8 +247,8 @@ class _Parser:
     def _error(self, what, at=None):
         at = self._at if at is None else at
         return ValueError(
-            f"The pattern {_shorten(self._given)!r} cannot be used: at position {at}, before "
-            f"{_shorten(self._text[at:])!r}, {what}. {_SUPPORTED}."
+            f"The pattern {shorten(self._given)!r} cannot be used: at position {at}, before "
+            f"{shorten(self._text[at:])!r}, {what}. {_SUPPORTED}."
         )
 
 
@@ -271,7 +271,7 @@ def _spellings(char_dict):
 
 def _too_large(expression):
     return ValueError(
-        f"The pattern {_shorten(expression)!r} is too large. Expected at most "
+        f"The pattern {shorten(expression)!r} is too large. Expected at most "
         f"{MAX_PATTERN_CHARACTERS:,} characters, {MAX_PATTERN_STATES:,} states, with counts "
         f"written out, and {MAX_PATTERN_EDGES:,} classes that may follow in all states together. "
         "Write smaller counts, fewer alternatives or smaller classes; for a list of words use "
@@ -279,5 +279,6 @@ def _too_large(expression):
     )
 
 
-def _shorten(text: str) -> str:
+def shorten(text: str) -> str:
+    """Returns the beginning of an expression, for messages."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
