@@ -104,6 +104,12 @@ def test_a_label_that_cannot_be_aligned_is_named(ids_list, named):
         align_ids(np.zeros((1, 4, 3)), ids_list)
 
 
+@pytest.mark.parametrize("logits", [np.full((1, 4, 3), np.nan), np.zeros((4, 3))])
+def test_logits_that_are_broken_are_named(logits):
+    with pytest.raises(ValueError, match="finite logits"):
+        align_ids(logits, [[1]])
+
+
 def test_no_frames_and_no_images_have_no_spans():
     assert [aligned.spans for aligned in align_ids(np.zeros((1, 0, 3)), [[]])] == [()]
     assert align_ids(np.zeros((0, 4, 3)), []) == []

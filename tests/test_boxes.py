@@ -200,7 +200,13 @@ def test_what_cannot_be_aligned_keeps_its_place_and_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("texts", "named"),
-    [(["a"], "fewer texts"), (["a"] * 3, "more texts"), (["a", None], "texts"), (None, "texts")],
+    [
+        (["a"], "fewer texts"),
+        (["a"] * 3, "more texts"),
+        (["a", None], "texts"),
+        (None, "texts"),
+        ({"a", "b"}, "texts are a set"),
+    ],
 )
 def test_each_image_needs_a_text(texts, named):
     with pytest.raises(ValueError, match=named):

@@ -49,7 +49,7 @@ def align_ids(logits: np.ndarray, ids_list: Sequence[Sequence[int]]) -> list[Ali
         List of `Aligned`, one for each image, with spans in the order of the ids.
 
     Raises:
-        ValueError: The numbers of images and labels differ, a label has an id that is the blank or
+        ValueError: Logits are not finite, the numbers of images and labels differ, a label has an id that is the blank or
             no class, or does not fit into the frames.
 
     Example:
@@ -64,7 +64,14 @@ def align_ids(logits: np.ndarray, ids_list: Sequence[Sequence[int]]) -> list[Ali
         Graves et al., 2006, Connectionist Temporal Classification; Rabiner, 1989, A Tutorial on
         Hidden Markov Models, section III.B.
     """
-    _, frames, num_classes = np.shape(logits)
+    logits = np.asarray(logits)
+    if logits.ndim != 3 or not np.isfinite(logits).all():
+        raise ValueError(
+            "Expected finite logits of shape (batch, frames, num_classes), got shape "
+            f"{logits.shape} with {np.count_nonzero(~np.isfinite(logits))} values that are not "
+            "finite: the model's weights or its input are broken."
+        )
+    _, frames, num_classes = logits.shape
     check_value("The number of labels", len(ids_list), Number(len(logits), len(logits)))
     for index, ids in enumerate(ids_list):
         if not all(BLANK < i < num_classes for i in ids):
