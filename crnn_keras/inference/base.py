@@ -278,8 +278,8 @@ class BaseRecognizer:
         """
         if isinstance(texts, Mapping | Set):
             raise ValueError(
-                f"The texts are a {type(texts).__name__}. Expected a list: each text belongs to the "
-                "image in its place."
+                f"The texts are a {type(texts).__name__}. Expected a list: each text belongs to "
+                "the image in its place."
             )
         images = (image for image, _ in iter_images(images))
         if isinstance(texts, str):
@@ -471,8 +471,8 @@ class BaseRecognizer:
         """Returns why a text cannot be aligned to an image of so many frames; None if it can."""
         if unknown := self.char_dict.unknown(text):
             return (
-                f"{source} cannot be aligned to {text!r:.80}: {self.char_dict!r} lacks {unknown!r}. "
-                "Correct the text, or take a reader that knows these characters."
+                f"{source} cannot be aligned to {text!r:.80}: {self.char_dict!r} lacks "
+                f"{unknown!r:.80}. Correct the text, or take a reader that knows these characters."
             )
         needed = frames_needed(self.char_dict.encode(text))
         if needed > frames:

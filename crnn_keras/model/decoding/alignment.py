@@ -49,8 +49,8 @@ def align_ids(logits: np.ndarray, ids_list: Sequence[Sequence[int]]) -> list[Ali
         List of `Aligned`, one for each image, with spans in the order of the ids.
 
     Raises:
-        ValueError: Logits are not finite, the numbers of images and labels differ, a label has an id that is the blank or
-            no class, or does not fit into the frames.
+        ValueError: Logits are not finite, the numbers of images and labels differ, a label has an
+            id that is the blank or no class, or does not fit into the frames.
 
     Example:
 
