@@ -52,7 +52,10 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "model.crnn": ["CRNN", "build_crnn"],
         "model.ctc": ["CTCLayer", "CTCLoss", "ctc_loss"],
         "model.decoding.best_path": ["best_path"],
+        "model.decoding.language_model": ["LanguageModel"],
         "model.decoding.lexicon": ["Lexicon"],
+        "model.decoding.ngrams": ["train_language_model"],
+        "model.decoding.pattern": ["Pattern"],
         "model.calibration": ["Calibration"],
         "model.saving": ["save_model"],
         "inference.base": ["Prediction"],
@@ -109,7 +112,10 @@ if TYPE_CHECKING:
         ctc_loss as ctc_loss,
     )
     from crnn_keras.model.decoding.best_path import best_path as best_path
+    from crnn_keras.model.decoding.language_model import LanguageModel as LanguageModel
     from crnn_keras.model.decoding.lexicon import Lexicon as Lexicon
+    from crnn_keras.model.decoding.ngrams import train_language_model as train_language_model
+    from crnn_keras.model.decoding.pattern import Pattern as Pattern
     from crnn_keras.model.saving import save_model as save_model
     from crnn_keras.synth.recipe import Recipe as Recipe
     from crnn_keras.synth.rendering import render_word as render_word

@@ -1,0 +1,287 @@
+"""Prefix beam search over a batch of images, with a language model and with a pattern.
+
+A hypothesis is a text that was begun. Its mass is the probability of all paths that have spelled it
+so far; in each frame it stays, by a blank or by its last character again, or it is extended. All
+hypotheses of all images are rows of the same arrays.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from crnn_keras.char_dict import BLANK
+from crnn_keras.model.decoding.language_model import BoundLanguageModel
+from crnn_keras.model.decoding.pattern import Pattern, completions
+
+# Hypotheses that are kept of each image, and likeliest classes that each is extended by.
+WIDTH, CLASSES = 12, 8
+# Two odd numbers of 64 bits that make a text's number of that of its beginning.
+_MULTIPLIER, _INCREMENT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
+_NO_CLASS = -1
+
+
+class Beam(NamedTuple):
+    """The texts that a beam search kept.
+
+    Args:
+        ids: int32 array of shape `(batch, width, longest)`: ids of each text, padded with 0.
+        lengths: Integer array of shape `(batch, width)`.
+        log_weights: Float array of shape `(batch, width)`: what the language model gives to each
+            text, in nats; 0 without one.
+        is_used: bool array of shape `(batch, width)`: False where fewer texts were found.
+    """
+
+    ids: np.ndarray
+    lengths: np.ndarray
+    log_weights: np.ndarray
+    is_used: np.ndarray
+
+
+def beam_search(
+    log_probabilities: np.ndarray,
+    language_model: BoundLanguageModel | None = None,
+    pattern: Pattern | None = None,
+    *,
+    width: int = WIDTH,
+    classes: int = CLASSES,
+) -> Beam:
+    """Finds the likeliest texts of each image.
+
+    With a language model a text's score is `log CTC likelihood + weight * log probability of the
+    language model + length bonus * characters`. With a pattern only matching texts are found, and a
+    hypothesis is kept by how likely the frames that follow complete it to one.
+
+    Args:
+        log_probabilities: Float array of shape `(batch, frames, num_classes)`, in nats. Class 0 is
+            the blank.
+        language_model: A `BoundLanguageModel`. Defaults to `None`.
+        pattern: A `Pattern`. Defaults to `None`.
+        width: Number of texts to keep of each image. Defaults to `12`.
+        classes: Number of classes that a text is extended by in a frame: the likeliest of those
+            that may follow. Defaults to `8`.
+
+    Returns:
+        `Beam`. The texts of an image differ. They are in no order.
+
+    Reference:
+        Hannun et al., 2014, First-Pass Large Vocabulary Continuous Speech Recognition using
+        Bi-Directional Recurrent DNNs (arXiv 1408.2873), algorithm 1.
+    """
+    search = _Search(log_probabilities, language_model, pattern, width=width, classes=classes)
+    for frame in range(log_probabilities.shape[1]):
+        search.read_frame(frame)
+    return search.finish()
+
+
+class _AnyText:
+    """What follows a hypothesis without a pattern: any class, and nothing else to reach."""
+
+    def __init__(self, num_classes):
+        self.allowed = np.ones((1, num_classes), bool)
+        self.groups = np.zeros(1, np.intp)
+
+    def follow(self, states, classes):
+        return np.zeros(np.broadcast_shapes(states.shape, classes.shape), np.intp)
+
+    def rest_after_blank(self, frame, states):
+        return np.zeros((1, 1))
+
+    def rest_after_class(self, frame, states, classes):
+        return np.zeros((1,) * classes.ndim)
+
+    def may_end(self, states):
+        return np.ones(states.shape, bool)
+
+
+class _MatchingText:
+    """What follows a hypothesis with a pattern: its states, and how likely it is completed."""
+
+    def __init__(self, log_probabilities, pattern):
+        self.pattern = pattern
+        # States that allow the same classes have the same likeliest ones.
+        is_allowed = pattern.transitions >= 0
+        self.allowed, groups = np.unique(is_allowed, axis=0, return_inverse=True)
+        self.groups = groups.ravel()
+        self.completions = completions(log_probabilities, pattern)
+        self.images = np.arange(len(log_probabilities))
+
+    def follow(self, states, classes):
+        return self.pattern.transitions[states, classes]
+
+    def rest_after_blank(self, frame, states):
+        return self.completions.after_blank[frame][self._images(states), states]
+
+    def rest_after_class(self, frame, states, classes):
+        """Minus infinity too for the start, which no class leads to."""
+        nodes = self.pattern.lattice.node_of[states, classes]
+        rest = self.completions.after_node[frame][self._images(nodes), nodes]
+        return np.where(nodes >= 0, rest, -np.inf)
+
+    def may_end(self, states):
+        return self.pattern.accepting[states]
+
+    def _images(self, values):
+        return self.images.reshape(-1, *(1,) * (values.ndim - 1))
+
+
+class _Search:
+    """The hypotheses of a beam search: arrays of shape `(batch, width)`.
+
+    `after_blank` and `after_class` are the masses of the paths that end in a blank and in the last
+    character. Both are up to one factor for each image.
+    """
+
+    def __init__(self, log_probabilities, language_model, pattern, *, width, classes):
+        batch, frames, num_classes = log_probabilities.shape
+        self.language_model = language_model
+        self.texts = (
+            _AnyText(num_classes) if pattern is None else _MatchingText(log_probabilities, pattern)
+        )
+        self.probabilities = np.exp(log_probabilities, dtype=np.float64)
+        allowed = self.texts.allowed.copy()
+        allowed[:, BLANK] = False
+        self.candidates = _likeliest(self.probabilities, allowed, classes)
+        shape = batch, width
+        self.rows = np.arange(batch)[:, None]
+        self.after_blank, self.after_class = np.zeros(shape), np.zeros(shape)
+        self.after_blank[:, 0] = 1
+        self.log_weights = np.zeros(shape)
+        self.last, self.states = np.zeros(shape, np.intp), np.zeros(shape, np.intp)
+        start = 0 if language_model is None else language_model.start
+        self.contexts = np.full(shape, start, np.intp)
+        # Numbers that tell texts apart, and that of the text without its last character. Rows
+        # that hold no text yet have numbers too.
+        self.numbers = np.tile(np.arange(1, 1 + width, dtype=np.uint64), (batch, 1))
+        self.beginnings = np.zeros(shape, np.uint64)
+        self.parents = np.tile(np.arange(width), (frames, batch, 1))
+        self.added = np.zeros((frames, batch, width), np.int32)
+
+    def read_frame(self, frame):
+        """Lets the hypotheses stay and be extended, and keeps the best."""
+        probabilities = self.probabilities[:, frame]
+        both = self.after_blank + self.after_class
+        own = probabilities[self.rows, self.last]
+        stays = [both * probabilities[:, :1], self.after_class * own]
+        following = self.candidates[frame][self.rows, self.texts.groups[self.states]]
+        masses = np.take_along_axis(probabilities[:, None], np.maximum(following, 0), axis=2)
+        # The same character again needs a blank before it.
+        is_same = following == self.last[:, :, None]
+        masses *= np.where(is_same, self.after_blank[:, :, None], both[:, :, None])
+        masses[following == _NO_CLASS] = 0
+        # A text is also reached from its beginning, if the beam has that too.
+        is_beginning = self.numbers[:, :, None] == self.beginnings[:, None, :]
+        images, longer = np.nonzero(is_beginning.any(1))
+        shorter = is_beginning.argmax(1)[images, longer]
+        last = self.last[images, longer]
+        is_double = last == self.last[images, shorter]
+        reached = np.where(is_double, self.after_blank[images, shorter], both[images, shorter])
+        stays[1][images, longer] += reached * own[images, longer]
+        found, places = np.nonzero(following[images, shorter] == last[:, None])
+        masses[images[found], shorter[found], places] = 0
+        self._select(frame, stays, following, masses)
+
+    def _select(self, frame, stays, following, masses):
+        """Keeps the best of the hypotheses that stay and of those that are extended."""
+        texts = self.texts
+        states = texts.follow(self.states[:, :, None], following)
+        rests = [
+            texts.rest_after_blank(frame + 1, self.states),
+            texts.rest_after_class(frame + 1, self.states, self.last),
+            texts.rest_after_class(frame + 1, states, following),
+        ]
+        likeliest = np.maximum(rests[0], rests[1]).max(1)
+        likeliest = np.maximum(likeliest, rests[2].max((1, 2)))
+        likeliest = np.maximum(likeliest, -1e300)[:, None]
+        rests = [np.exp(rests[0] - likeliest), np.exp(rests[1] - likeliest)] + [
+            np.exp(rests[2] - likeliest[:, :, None])
+        ]
+        largest = self.log_weights.max(1, keepdims=True)
+        weights = np.exp(self.log_weights - largest)
+        ranks = (stays[0] * rests[0] + stays[1] * rests[1]) * weights
+        bounds = masses * rests[2] * weights[:, :, None]
+        if self.language_model is not None:
+            # Even a certain language model gives no more than the bonus.
+            bounds *= np.exp(self.language_model.settings.length_bonus)
+        where = np.nonzero(bounds > ranks.min(1)[:, None, None])
+        if not len(where[0]):
+            self._scale(*stays)
+            return
+        images, sources, _ = where
+        classes = following[where]
+        log_weights, contexts = self.log_weights[images, sources], self.contexts[images, sources]
+        extended = bounds[where]
+        if self.language_model is not None:
+            gains, contexts = self.language_model.gains(contexts, classes)
+            log_weights = log_weights + gains
+            extended *= np.exp(gains - self.language_model.settings.length_bonus)
+        # A table of the stays and of each image's extensions; where it has none stands -1.
+        counts = np.bincount(images, minlength=len(ranks))
+        first = np.cumsum(counts) - counts
+        width = ranks.shape[1]
+        table = np.full((len(ranks), width + counts.max()), -1.0)
+        table[:, :width] = ranks
+        table[images, width + np.arange(len(images)) - first[images]] = extended
+        kept = np.argpartition(-table, width - 1, axis=1)[:, :width]
+        is_new = kept >= width
+        # Of the extensions, which; of the hypotheses, which stays or is extended.
+        new = np.where(is_new, first[:, None] + kept - width, 0)
+        parents = np.where(is_new, sources[new], kept)
+        self.parents[frame] = parents
+        self.added[frame] = np.where(is_new, classes[new], BLANK)
+
+        def choose(extensions, own):
+            return np.where(is_new, extensions[new], own[self.rows, parents])
+
+        numbers = self.numbers[self.rows, parents]
+        longer = numbers * _MULTIPLIER ^ classes.astype(np.uint64)[new] * _INCREMENT
+        self.beginnings = np.where(is_new, numbers, self.beginnings[self.rows, parents])
+        self.numbers = np.where(is_new, longer, numbers)
+        self.last, self.states = choose(classes, self.last), choose(states[where], self.states)
+        self.contexts = choose(contexts, self.contexts)
+        self.log_weights = choose(log_weights, self.log_weights)
+        blanks = np.where(is_new, 0.0, stays[0][self.rows, parents])
+        self._scale(blanks, choose(masses[where], stays[1]))
+
+    def _scale(self, after_blank, after_class):
+        """Sets the masses, so that the largest of each image is 1."""
+        largest = np.maximum(after_blank, after_class).max(1, keepdims=True)
+        largest[largest == 0] = 1
+        self.after_blank, self.after_class = after_blank / largest, after_class / largest
+
+    def finish(self):
+        """Returns the `Beam` behind the last frame."""
+        log_weights = self.log_weights
+        if self.language_model is not None:
+            ends = np.full(self.contexts.size, BLANK)
+            gains, _ = self.language_model.gains(self.contexts.ravel(), ends)
+            log_weights = log_weights + gains.reshape(log_weights.shape)
+        ids = np.empty(self.added.shape[1:] + self.added.shape[:1], np.int32)
+        rows = np.tile(np.arange(log_weights.shape[1]), (len(log_weights), 1))
+        for frame in reversed(range(len(self.added))):
+            ids[:, :, frame] = self.added[frame][self.rows, rows]
+            rows = self.parents[frame][self.rows, rows]
+        lengths = np.count_nonzero(ids, axis=2)
+        order = np.argsort(ids == BLANK, axis=2, kind="stable")[:, :, : lengths.max(initial=1)]
+        is_used = (self.after_blank + self.after_class > 0) & self.texts.may_end(self.states)
+        return Beam(np.take_along_axis(ids, order, axis=2), lengths, log_weights, is_used)
+
+
+def _likeliest(probabilities, allowed, count):
+    """Finds the likeliest classes of each frame, for each row of a mask `(groups, num_classes)`.
+
+    Returns:
+        Integer array of shape `(frames, batch, groups, count)`, -1 where fewer are allowed.
+    """
+    batch, frames, _ = probabilities.shape
+    found = np.full((frames, batch, len(allowed), count), _NO_CLASS, np.intp)
+    for group, mask in enumerate(allowed):
+        classes = np.flatnonzero(mask)
+        own = min(count, len(classes))
+        if not own:
+            continue
+        values = -probabilities[:, :, classes]
+        order = np.argpartition(values, own - 1, axis=2)[:, :, :own]
+        found[:, :, group, :own] = classes[order].swapaxes(0, 1)
+    return found

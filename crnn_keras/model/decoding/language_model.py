@@ -1,0 +1,399 @@
+"""An n-gram model of characters: how likely each character is after the ones before it.
+
+What was never counted in a context backs off to a shorter one. All lookups are of whole arrays.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from crnn_keras.model.decoding.trie import Trie, check_trie
+from crnn_keras.utils import files
+from crnn_keras.utils.checks import FRACTION, NOT_NEGATIVE, TEXT, Number, check_value
+from crnn_keras.utils.limits import MAX_CHARACTERS, MAX_NGRAM_LENGTH, MAX_NGRAMS
+
+if TYPE_CHECKING:
+    from crnn_keras.char_dict import CharDict
+
+# The symbol before and behind each text. Those of the characters follow from 1.
+BOUNDARY = 0
+# Stored logarithms are sixteenths of a nat, from what one byte can hold.
+_STEPS = 16
+_LARGEST_BACKOFF = 2.0
+# The part of the probability that all characters share evenly: names and codes are in no list.
+_FLOOR = 0.03
+_ARRAYS = {"symbols": "<u2", "child_counts": "<u2", "log_probabilities": "u1", "backoffs": "u1"}
+_SETTINGS = "settings"
+_ADVICE = "Expected a language model that crnn_keras saved."
+
+
+@dataclass(frozen=True)
+class LanguageModelSettings:
+    """How much a language model decides; chosen for a reader, see `tune_language_model`.
+
+    Args:
+        weight: Factor of the language model's log probability, from 0. With 0 it decides nothing.
+            Defaults to `0.6`.
+        length_bonus: Added for each character, in nats: a language model prefers short texts.
+            Defaults to `1.8`.
+        threshold: An image is read with the language model if the probability of its text without
+            it is lower, from 0 to 1. Defaults to `0.98`.
+    """
+
+    weight: float = 0.6
+    length_bonus: float = 1.8
+    threshold: float = 0.98
+
+    def __post_init__(self) -> None:
+        check_value("The weight", self.weight, NOT_NEGATIVE)
+        check_value("The length bonus", self.length_bonus, Number())
+        check_value("The threshold", self.threshold, FRACTION)
+
+
+class Ngrams(NamedTuple):
+    """The n-grams of a language model, one element for each; the first is the empty one.
+
+    Args:
+        symbols: uint16 array, see `Trie`.
+        child_counts: uint16 array, see `Trie`.
+        log_probabilities: uint8 array: minus the log probability of the last symbol after the
+            others, in sixteenths of a nat.
+        backoffs: uint8 array: what is added where the next symbol was not counted, as
+            `2 - backoff / 16` nats.
+    """
+
+    symbols: np.ndarray
+    child_counts: np.ndarray
+    log_probabilities: np.ndarray
+    backoffs: np.ndarray
+
+
+class LanguageModel:
+    """Tells how likely texts are, character by character: an n-gram model with backoff.
+
+    Case and the values of digits are not modelled: every letter counts as its lower case, and all
+    digits as `0`, each with a tenth of its probability. Characters that the model does not know
+    share a small probability evenly. `train_language_model` makes one of any texts.
+
+    Args:
+        characters: Sequence of strings, those that the model knows. Symbol `i + 1` is character i.
+        ngrams: The `Ngrams`.
+        order: Length of the longest n-grams, from 1.
+        settings: `LanguageModelSettings`. Defaults to `None`: its defaults.
+        source: What the n-grams were counted from, and its licence. Defaults to `""`.
+
+    Raises:
+        ValueError: The arrays are no trie of such symbols, or a number is out of range.
+
+    Example:
+
+        >>> from crnn_keras import CharDict, train_language_model
+        >>> model = train_language_model(["door", "floor", "moor"], CharDict("dflmor"))
+        >>> model.log_probability("floor") > model.log_probability("flord")
+        True
+
+    Reference:
+        Katz, 1987, Estimation of Probabilities from Sparse Data; Jurafsky and Martin, 2026, Speech
+        and Language Processing, chapter 3.
+    """
+
+    def __init__(
+        self,
+        characters: Sequence[str],
+        ngrams: Ngrams,
+        *,
+        order: int,
+        settings: LanguageModelSettings | None = None,
+        source: str = "",
+    ):
+        check_value("The source", source, TEXT)
+        check_value("The order", order, Number(1, MAX_NGRAM_LENGTH, is_whole=True))
+        self.characters = tuple(characters)
+        if not self.characters or len(set(self.characters)) < len(self.characters):
+            raise ValueError("Expected characters of a language model, each of them once.")
+        for character in self.characters:
+            check_value("A character", character, TEXT)
+        check_value("The number of characters", len(self.characters), Number(1, MAX_CHARACTERS))
+        self.ngrams, self.order, self.source = ngrams, order, source
+        self.settings = settings or LanguageModelSettings()
+        _check_arrays(ngrams)
+        check_trie(ngrams.symbols, ngrams.child_counts, len(self.characters) + 1)
+        self._trie = Trie(ngrams.symbols, ngrams.child_counts)
+        if len(self._trie.levels) > order + 1:
+            raise ValueError(
+                f"it has n-grams of {len(self._trie.levels) - 1} symbols, not {order}."
+            )
+        self._bound: BoundLanguageModel | None = None
+
+    def __len__(self) -> int:
+        return len(self.ngrams.symbols)
+
+    def __repr__(self) -> str:
+        return (
+            f"LanguageModel({len(self):,} n-grams up to {self.order} of "
+            f"{len(self.characters):,} characters)"
+        )
+
+    def log_probability(self, text: str) -> float:
+        """Computes the log probability of a text, with its end, in nats.
+
+        Args:
+            text: Text of characters that the model knows, in the order of their image.
+
+        Returns:
+            Float, at most 0.
+
+        Raises:
+            ValueError: The model does not know a character.
+        """
+        symbols = {character: index for index, character in enumerate(self.characters, 1)}
+        try:
+            row = [symbols[fold(character)] for character in text]
+        except KeyError as error:
+            raise ValueError(f"{self!r} does not know {error} of {text!r}.") from None
+        states, total = np.full(1, self.start), 0.0
+        for symbol in (*row, BOUNDARY):
+            found, states = self.advance(states, np.full(1, symbol))
+            total += float(found[0])
+        return total
+
+    @functools.cached_property
+    def start(self) -> int:
+        """The state before the first character."""
+        return int(self._trie.contexts[1 + BOUNDARY])
+
+    def advance(self, states: np.ndarray, symbols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Looks up the probabilities of next symbols.
+
+        Args:
+            states: Integer array of shape `(n,)`: the nodes of the contexts.
+            symbols: Integer array of shape `(n,)`.
+
+        Returns:
+            Tuple of a float array of shape `(n,)`, the log probabilities in nats, and an integer
+            array, the states behind the symbols. There are none after `BOUNDARY`.
+        """
+        found, tried = self._trie.find(states, symbols)
+        scores = self.ngrams.log_probabilities[found] / -_STEPS
+        for places, contexts in tried:
+            scores[places] += _LARGEST_BACKOFF - self.ngrams.backoffs[contexts] / _STEPS
+        return scores, self._trie.contexts[found]
+
+    def bind(self, char_dict: CharDict) -> BoundLanguageModel:
+        """Returns the model over the classes of a reader.
+
+        Args:
+            char_dict: The reader's `CharDict`.
+
+        Returns:
+            `BoundLanguageModel`; the last one if it is of this char dict.
+        """
+        if self._bound is None or self._bound.char_dict is not char_dict:
+            self._bound = BoundLanguageModel(self, char_dict)
+        return self._bound
+
+    def with_settings(self, settings: LanguageModelSettings) -> LanguageModel:
+        """Returns the same n-grams with other settings."""
+        return LanguageModel(
+            self.characters, self.ngrams, order=self.order, settings=settings, source=self.source
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns plain data from which `from_config` makes the model again."""
+        packed = zlib.compress(b"".join(np.asarray(a).tobytes() for a in self._stored()), 9)
+        return {**self._facts(), "ngrams": base64.b64encode(packed).decode()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> LanguageModel:
+        """Makes a model from what `get_config` returned.
+
+        Args:
+            config: Dict, possibly of a stranger.
+
+        Returns:
+            `LanguageModel`.
+
+        Raises:
+            ValueError: The data is no language model.
+        """
+        try:
+            facts = dict(config)
+            unpacking = zlib.decompressobj()
+            most = MAX_NGRAMS * sum(np.dtype(kind).itemsize for kind in _ARRAYS.values())
+            content = unpacking.decompress(base64.b64decode(facts.pop("ngrams")), most)
+            if unpacking.unconsumed_tail:
+                raise ValueError(f"it has more than {MAX_NGRAMS:,} n-grams")
+            return cls._from_facts(facts, _split(content))
+        # What base64, zlib and NumPy raise on damaged data has no class in common.
+        except Exception as error:
+            raise ValueError(f"The language model is damaged: {error} {_ADVICE}") from error
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Saves the model as arrays of NumPy.
+
+        Args:
+            path: File to write, named `.npz`. It is replaced only when the new one is complete.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        buffer = io.BytesIO()
+        arrays = dict(zip(_ARRAYS, self._stored(), strict=True))
+        settings = np.frombuffer(json.dumps(self._facts()).encode(), np.uint8)
+        np.savez_compressed(buffer, **arrays, **{_SETTINGS: settings})
+        files.write_atomic(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> LanguageModel:
+        """Loads a model that `save` wrote.
+
+        Args:
+            path: Path of the file.
+
+        Returns:
+            `LanguageModel`.
+
+        Raises:
+            ValueError: The file does not exist or holds something else. Nothing is unpickled.
+        """
+        try:
+            with zipfile.ZipFile(path) as archive:
+                most = MAX_NGRAMS * len(_ARRAYS)
+                if any(entry.file_size > most for entry in archive.infolist()):
+                    raise ValueError(f"it has more than {MAX_NGRAMS:,} n-grams")
+            with np.load(path, allow_pickle=False) as stored:
+                facts = json.loads(stored[_SETTINGS].tobytes())
+                return cls._from_facts(facts, Ngrams(*(stored[name] for name in _ARRAYS)))
+        except Exception as error:
+            raise ValueError(f"{path} cannot be loaded: {error} {_ADVICE}") from error
+
+    @classmethod
+    def _from_facts(cls, facts, ngrams):
+        settings = LanguageModelSettings(**facts.pop("settings"))
+        characters = facts.pop("characters")
+        return cls(characters, ngrams, settings=settings, **facts)
+
+    def _facts(self):
+        return {
+            "characters": list(self.characters),
+            "order": self.order,
+            "settings": asdict(self.settings),
+            "source": self.source,
+        }
+
+    def _stored(self):
+        return [a.astype(kind) for a, kind in zip(self.ngrams, _ARRAYS.values(), strict=True)]
+
+
+class BoundLanguageModel:
+    """A language model over the classes of a reader, with an even share for each of them.
+
+    Args:
+        model: The `LanguageModel`.
+        char_dict: The reader's `CharDict`.
+
+    Attributes:
+        start: The state before the first character.
+        settings: The `LanguageModelSettings`.
+    """
+
+    def __init__(self, model: LanguageModel, char_dict: CharDict):
+        self.char_dict, self._model = char_dict, model
+        self.start, self.settings = model.start, model.settings
+        symbols = {character: index for index, character in enumerate(model.characters, 1)}
+        own = [symbols.get(fold(character), -1) for character in char_dict.characters]
+        self._symbols = np.array([BOUNDARY, *own], np.intp)
+        # Several classes of one symbol (`A` and `a`, the digits) share its probability.
+        _, inverse, counts = np.unique(self._symbols, return_inverse=True, return_counts=True)
+        shares = np.where(self._symbols < 0, 0.0, (1 - _FLOOR) / counts[inverse])
+        self._shares, self._floor = shares, _FLOOR / char_dict.num_classes
+        self._is_whole = bool((self._symbols >= 0).all())
+
+    def gains(self, states: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Computes what next classes add to the score of a text; class 0 ends it.
+
+        Args:
+            states: Integer array of shape `(n,)`.
+            classes: Integer array of shape `(n,)`.
+
+        Returns:
+            Tuple of a float array of shape `(n,)`, in nats: the weighted log probability and, for a
+            character, the length bonus; and the next states.
+        """
+        scores, states = self.advance(states, classes)
+        bonus = np.where(classes > 0, self.settings.length_bonus, 0.0)
+        return self.settings.weight * scores + bonus, states
+
+    def advance(self, states: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Looks up the log probabilities of next classes, in nats, and the states behind them.
+
+        Args:
+            states: Integer array of shape `(n,)`.
+            classes: Integer array of shape `(n,)`.
+
+        Returns:
+            Tuple of a float array and an integer array of shape `(n,)`.
+        """
+        symbols = self._symbols[classes]
+        if self._is_whole:
+            found, states = self._model.advance(states, symbols)
+            return np.log(np.exp(found) * self._shares[classes] + self._floor), states
+        known = symbols >= 0
+        scores = np.full(len(states), np.log(self._floor))
+        # Behind a character that the model does not know there is no context: the root.
+        following = np.zeros(len(states), np.intp)
+        found, following[known] = self._model.advance(states[known], symbols[known])
+        scores[known] = np.log(np.exp(found) * self._shares[classes[known]] + self._floor)
+        return scores, following
+
+
+def fold(character: str) -> str:
+    """Returns what counts as the same character for a language model."""
+    return "0" if character in "0123456789" else character.lower()
+
+
+def _split(content):
+    """Returns the `Ngrams` whose arrays stand one behind the other."""
+    size = sum(np.dtype(kind).itemsize for kind in _ARRAYS.values())
+    count, rest = divmod(len(content), size)
+    if rest or not count:
+        raise ValueError(f"it has {len(content):,} bytes, no multiple of {size}.")
+    arrays, start = [], 0
+    for kind in _ARRAYS.values():
+        arrays.append(np.frombuffer(content, kind, count, start))
+        start += arrays[-1].nbytes
+    return Ngrams(*arrays)
+
+
+def _check_arrays(ngrams):
+    """Raises a ValueError unless the arrays are of one length and of unsigned integers."""
+    count = len(ngrams.symbols)
+    if any(a.shape != (count,) or a.dtype.kind != "u" for a in ngrams) or not count:
+        raise ValueError("its arrays are not of one length and of whole numbers from 0.")
+    check_value("The number of n-grams", count, Number(1, MAX_NGRAMS))
+
+
+def quantize(log_probabilities: np.ndarray, backoffs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rounds logarithms to what `Ngrams` store, one byte each.
+
+    Args:
+        log_probabilities: Float array, in nats.
+        backoffs: Float array, in nats.
+
+    Returns:
+        Tuple of two uint8 arrays.
+    """
+    costs = np.clip(np.rint(-_STEPS * log_probabilities), 0, 255)
+    offsets = np.clip(np.rint(_STEPS * (_LARGEST_BACKOFF - backoffs)), 0, 255)
+    return costs.astype(np.uint8), offsets.astype(np.uint8)
