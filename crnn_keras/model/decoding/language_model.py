@@ -6,6 +6,7 @@ What was never counted in a context backs off to a shorter one. All lookups are 
 from __future__ import annotations
 
 import base64
+import copy
 import functools
 import io
 import json
@@ -20,8 +21,8 @@ import numpy as np
 
 from crnn_keras.model.decoding.trie import Trie, check_trie
 from crnn_keras.utils import files
-from crnn_keras.utils.checks import FRACTION, NOT_NEGATIVE, TEXT, Number, check_value
-from crnn_keras.utils.limits import MAX_CHARACTERS, MAX_NGRAM_LENGTH, MAX_NGRAMS
+from crnn_keras.utils.checks import FRACTION, TEXT, Number, Of, check_value
+from crnn_keras.utils.limits import MAX_METADATA_BYTES, MAX_NGRAM_LENGTH, MAX_NGRAMS
 
 if TYPE_CHECKING:
     from crnn_keras.char_dict import CharDict
@@ -29,13 +30,18 @@ if TYPE_CHECKING:
 # The symbol before and behind each text. Those of the characters follow from 1.
 BOUNDARY = 0
 # Stored logarithms are sixteenths of a nat, from what one byte can hold.
-_STEPS = 16
+_STEPS = 16.0
 _LARGEST_BACKOFF = 2.0
 # The part of the probability that all characters share evenly: names and codes are in no list.
 _FLOOR = 0.03
+# With weights and bonuses up to it no exponential is too large for a float.
+_LARGEST_SETTING = 100.0
+# Symbols are stored in two bytes, and one of them is the boundary.
+_MOST_CHARACTERS = 2**16 - 2
 _ARRAYS = {"symbols": "<u2", "child_counts": "<u2", "log_probabilities": "u1", "backoffs": "u1"}
 _SETTINGS = "settings"
 _ADVICE = "Expected a language model that crnn_keras saved."
+_TOO_MANY = f"it has more than {MAX_NGRAMS:,} n-grams."
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,10 @@ class LanguageModelSettings:
     """How much a language model decides; chosen for a reader, see `tune_language_model`.
 
     Args:
-        weight: Factor of the language model's log probability, from 0. With 0 it decides nothing.
-            Defaults to `0.6`.
-        length_bonus: Added for each character, in nats: a language model prefers short texts.
-            Defaults to `1.8`.
+        weight: Factor of the language model's log probability, from 0 to 100. With 0 it decides
+            nothing. Defaults to `0.6`.
+        length_bonus: Added for each character, in nats, from -100 to 100: a language model prefers
+            short texts. Defaults to `1.8`.
         threshold: An image is read with the language model if the probability of its text without
             it is lower, from 0 to 1. Defaults to `0.98`.
     """
@@ -56,8 +62,9 @@ class LanguageModelSettings:
     threshold: float = 0.98
 
     def __post_init__(self) -> None:
-        check_value("The weight", self.weight, NOT_NEGATIVE)
-        check_value("The length bonus", self.length_bonus, Number())
+        check_value("The weight", self.weight, Number(0, _LARGEST_SETTING))
+        bonus = Number(-_LARGEST_SETTING, _LARGEST_SETTING)
+        check_value("The length bonus", self.length_bonus, bonus)
         check_value("The threshold", self.threshold, FRACTION)
 
 
@@ -120,21 +127,20 @@ class LanguageModel:
         check_value("The source", source, TEXT)
         check_value("The order", order, Number(1, MAX_NGRAM_LENGTH, is_whole=True))
         self.characters = tuple(characters)
-        if not self.characters or len(set(self.characters)) < len(self.characters):
-            raise ValueError("Expected characters of a language model, each of them once.")
+        check_value("The number of characters", len(self.characters), Number(1, _MOST_CHARACTERS))
         for character in self.characters:
             check_value("A character", character, TEXT)
-        check_value("The number of characters", len(self.characters), Number(1, MAX_CHARACTERS))
+        if len(set(self.characters)) < len(self.characters):
+            raise ValueError("Expected characters of a language model, each of them once.")
         self.ngrams, self.order, self.source = ngrams, order, source
-        self.settings = settings or LanguageModelSettings()
+        self.settings = LanguageModelSettings() if settings is None else settings
+        check_value("The settings", self.settings, Of(LanguageModelSettings))
         _check_arrays(ngrams)
-        check_trie(ngrams.symbols, ngrams.child_counts, len(self.characters) + 1)
+        kinds = len(self.characters) + 1
+        check_trie(ngrams.symbols, ngrams.child_counts, kinds=kinds, order=order)
         self._trie = Trie(ngrams.symbols, ngrams.child_counts)
-        if len(self._trie.levels) > order + 1:
-            raise ValueError(
-                f"it has n-grams of {len(self._trie.levels) - 1} symbols, not {order}."
-            )
         self._bound: BoundLanguageModel | None = None
+        self._packed = ""
 
     def __len__(self) -> int:
         return len(self.ngrams.symbols)
@@ -188,7 +194,8 @@ class LanguageModel:
         scores = self.ngrams.log_probabilities[found] / -_STEPS
         for places, contexts in tried:
             scores[places] += _LARGEST_BACKOFF - self.ngrams.backoffs[contexts] / _STEPS
-        return scores, self._trie.contexts[found]
+        # What is nearly certain may exceed 1 by the rounding.
+        return np.minimum(scores, 0.0), self._trie.contexts[found]
 
     def bind(self, char_dict: CharDict) -> BoundLanguageModel:
         """Returns the model over the classes of a reader.
@@ -205,14 +212,18 @@ class LanguageModel:
 
     def with_settings(self, settings: LanguageModelSettings) -> LanguageModel:
         """Returns the same n-grams with other settings."""
-        return LanguageModel(
-            self.characters, self.ngrams, order=self.order, settings=settings, source=self.source
-        )
+        check_value("The settings", settings, Of(LanguageModelSettings))
+        # The copy shares the lookups, which take longer to make than to use.
+        model = copy.copy(self)
+        model.settings, model._bound = settings, None
+        return model
 
     def get_config(self) -> dict[str, Any]:
         """Returns plain data from which `from_config` makes the model again."""
-        packed = zlib.compress(b"".join(np.asarray(a).tobytes() for a in self._stored()), 9)
-        return {**self._facts(), "ngrams": base64.b64encode(packed).decode()}
+        if not self._packed:  # It takes a second.
+            packed = zlib.compress(b"".join(array.tobytes() for array in self._stored()), 9)
+            self._packed = base64.b64encode(packed).decode()
+        return {**self._facts(), "ngrams": self._packed}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> LanguageModel:
@@ -229,12 +240,11 @@ class LanguageModel:
         """
         try:
             facts = dict(config)
-            unpacking = zlib.decompressobj()
-            most = MAX_NGRAMS * sum(np.dtype(kind).itemsize for kind in _ARRAYS.values())
-            content = unpacking.decompress(base64.b64decode(facts.pop("ngrams")), most)
-            if unpacking.unconsumed_tail:
-                raise ValueError(f"it has more than {MAX_NGRAMS:,} n-grams")
-            return cls._from_facts(facts, _split(content))
+            packed = facts.pop("ngrams")
+            check_value("Its text", packed, TEXT)
+            model = cls._from_facts(facts, _unpack(base64.b64decode(packed, validate=True)))
+            model._packed = packed
+            return model
         # What base64, zlib and NumPy raise on damaged data has no class in common.
         except Exception as error:
             raise ValueError(f"The language model is damaged: {error} {_ADVICE}") from error
@@ -269,9 +279,7 @@ class LanguageModel:
         """
         try:
             with zipfile.ZipFile(path) as archive:
-                most = MAX_NGRAMS * len(_ARRAYS)
-                if any(entry.file_size > most for entry in archive.infolist()):
-                    raise ValueError(f"it has more than {MAX_NGRAMS:,} n-grams")
+                _check_sizes(archive)
             with np.load(path, allow_pickle=False) as stored:
                 facts = json.loads(stored[_SETTINGS].tobytes())
                 return cls._from_facts(facts, Ngrams(*(stored[name] for name in _ARRAYS)))
@@ -363,9 +371,26 @@ def fold(character: str) -> str:
     return "0" if character in "0123456789" else character.lower()
 
 
-def _split(content):
-    """Returns the `Ngrams` whose arrays stand one behind the other."""
+def _check_sizes(archive):
+    """Raises a ValueError if what a zip file holds is larger than any language model."""
+    for entry in archive.infolist():
+        # An array has a header of less than that.
+        most = MAX_METADATA_BYTES
+        if entry.filename != f"{_SETTINGS}.npy":
+            most += MAX_NGRAMS * np.dtype(np.uint16).itemsize
+        if entry.file_size > most:
+            raise ValueError(f"{entry.filename} has {entry.file_size:,} bytes.")
+
+
+def _unpack(packed):
+    """Returns the `Ngrams` whose compressed arrays stand one behind the other."""
     size = sum(np.dtype(kind).itemsize for kind in _ARRAYS.values())
+    unpacking = zlib.decompressobj()
+    content = unpacking.decompress(packed, MAX_NGRAMS * size + 1)
+    if len(content) > MAX_NGRAMS * size:
+        raise ValueError(_TOO_MANY)
+    if not unpacking.eof:
+        raise ValueError("its end is missing.")
     count, rest = divmod(len(content), size)
     if rest or not count:
         raise ValueError(f"it has {len(content):,} bytes, no multiple of {size}.")
@@ -377,11 +402,15 @@ def _split(content):
 
 
 def _check_arrays(ngrams):
-    """Raises a ValueError unless the arrays are of one length and of unsigned integers."""
+    """Raises a ValueError unless the arrays are of one length and of the types of `Ngrams`."""
     count = len(ngrams.symbols)
-    if any(a.shape != (count,) or a.dtype.kind != "u" for a in ngrams) or not count:
-        raise ValueError("its arrays are not of one length and of whole numbers from 0.")
-    check_value("The number of n-grams", count, Number(1, MAX_NGRAMS))
+    types = [np.dtype(kind).newbyteorder("=") for kind in _ARRAYS.values()]
+    if [a.dtype.newbyteorder("=") for a in ngrams] != types:
+        raise ValueError(f"its arrays are not of the types {', '.join(map(str, types))}.")
+    if not count or any(a.shape != (count,) for a in ngrams):
+        raise ValueError("its arrays are not of one length.")
+    if count > MAX_NGRAMS:
+        raise ValueError(_TOO_MANY)
 
 
 def quantize(log_probabilities: np.ndarray, backoffs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

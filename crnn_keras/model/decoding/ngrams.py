@@ -20,7 +20,7 @@ from crnn_keras.model.decoding.language_model import (
     quantize,
 )
 from crnn_keras.model.decoding.trie import Trie
-from crnn_keras.utils.checks import NOT_NEGATIVE, TEXT, Number, check_arguments
+from crnn_keras.utils.checks import TEXT, Number, check_arguments, check_value
 from crnn_keras.utils.limits import MAX_NGRAM_LENGTH, MAX_NGRAMS
 
 # Witten-Bell: a character that was not yet seen in a context counts as so many that were.
@@ -28,6 +28,8 @@ _UNSEEN = 5.0
 # Drawn codes: how many, their mean length and the longest.
 _CODES, _MEAN_LENGTH, _LONGEST = 40_000, 4.0, 12
 _DIGIT = "0"
+# Bounds far from those of floats, whatever they are divided by and raised to.
+_FREQUENCY = Number(1e-50, 1e50)
 # A probability below it counts as none.
 _SMALLEST = 1e-7
 
@@ -43,7 +45,7 @@ class _Counts(NamedTuple):
 @check_arguments(
     order=Number(1, MAX_NGRAM_LENGTH, is_whole=True),
     max_ngrams=Number(1, MAX_NGRAMS, is_whole=True),
-    power=NOT_NEGATIVE,
+    power=Number(0, 2),
     codes=Number(0, 0.9),
     source=TEXT,
 )
@@ -70,7 +72,8 @@ def train_language_model(
         order: Length of the longest n-grams. Defaults to `6`.
         max_ngrams: Number of n-grams to keep; an n-gram takes about two bytes. Defaults to
             `300_000`.
-        power: Frequencies are raised to it, so that rare texts count too. Defaults to `0.6`.
+        power: Frequencies are raised to it, from 0 to 2, so that rare texts count too. Defaults
+            to `0.6`.
         codes: Part of the counts that drawn numbers and codes have, from 0 to 0.9, if the char dict
             has digits. Without it a reader would take digits for letters. Defaults to `0.1`.
         source: Where the texts are from, and their licence; it is kept in the model. Defaults to
@@ -81,23 +84,23 @@ def train_language_model(
         `LanguageModel`.
 
     Raises:
-        ValueError: No text is left, a frequency is not above 0, or a number is out of range.
+        ValueError: No text is left, one is no string, a frequency is not above 0, or a number is
+            out of range.
 
     Example:
 
         >>> from crnn_keras import CharDict, train_language_model
         >>> train_language_model({"the": 9.0, "then": 2.0}, CharDict("ehnt"), order=3)
-        LanguageModel(13 n-grams up to 3 of 4 characters)
+        LanguageModel(17 n-grams up to 3 of 4 characters)
 
     Reference:
         Witten and Bell, 1991, The Zero-Frequency Problem; Stolcke, 1998, Entropy-based Pruning of
         Backoff Language Models (arXiv cs/0006025).
     """
     weights = _weigh(texts, char_dict, power)
-    digits = sum(character.isdigit() and character.isascii() for character in char_dict.characters)
-    if digits and codes:
-        letters = [c for c in map(fold, char_dict.characters) if c.isascii() and c.isalpha()]
-        drawn = _draw_codes(sorted(set(letters)))
+    own = set(map(fold, char_dict.characters))
+    if _DIGIT in own and codes:
+        drawn = _draw_codes(sorted(c for c in own if c.isascii() and c.isalpha()))
         scale = codes / (1 - codes) * sum(weights.values()) / _CODES
         for code, count in drawn.items():
             weights[code] = weights.get(code, 0.0) + scale * count
@@ -109,13 +112,16 @@ def train_language_model(
 
 def _weigh(texts, char_dict, power):
     """Returns a dict of the folded texts, each a tuple, with what it counts."""
+    if isinstance(texts, str):
+        raise ValueError(f"Expected a list of texts, got the text {texts[:40]!r}.")
     if not isinstance(texts, Mapping):
         texts = collections.Counter(texts)
     frequencies = collections.defaultdict(float)
     for text, frequency in texts.items():
-        if not frequency > 0:
-            raise ValueError(f"The frequency of {text!r} is {frequency!r}. Expected one above 0.")
-        if text and not char_dict.unknown(text):
+        check_value("A text", text, TEXT)
+        if not _FREQUENCY.accepts(frequency):
+            check_value(f"The frequency of {text!r}", frequency, _FREQUENCY)
+        if not char_dict.unknown(text):
             ids = char_dict.encode(text)
             frequencies[tuple(fold(char_dict.characters[i - 1]) for i in ids)] += frequency
     frequencies.pop((), None)
@@ -164,7 +170,7 @@ def _count(weights, symbols, order):
     before[ends] = ends
     before = np.arange(len(row)) - np.concatenate([[0], np.maximum.accumulate(before)[:-1]])
     kinds = len(symbols) + 1
-    # The node of the n-gram that ends at each position; -1 where it would cross a boundary.
+    # The node of the n-gram that ends at each position, where it would cross no boundary.
     nodes = 1 + row
     levels = [_Counts([0], [0], [0.0])]
     counted = np.bincount(row, own, minlength=kinds)
@@ -172,12 +178,10 @@ def _count(weights, symbols, order):
     size = 1 + kinds
     for length in range(2, order + 1):
         positions = np.flatnonzero(before >= length - 1)
-        positions = positions[nodes[positions - 1] >= 0]
         keys = nodes[positions - 1] * kinds + row[positions]
         found, inverse = np.unique(keys, return_inverse=True)
         counted = np.bincount(inverse, own[positions])
         levels.append(_Counts(found % kinds, found // kinds, counted))
-        nodes = np.full(len(row), -1)
         nodes[positions] = size + inverse
         size += len(found)
     return _Counts(*map(np.concatenate, zip(*levels, strict=True)))

@@ -107,13 +107,14 @@ class Trie:
         return np.where(found, low, -1)
 
 
-def check_trie(symbols: np.ndarray, child_counts: np.ndarray, kinds: int) -> None:
+def check_trie(symbols: np.ndarray, child_counts: np.ndarray, *, kinds: int, order: int) -> None:
     """Checks that arrays, perhaps of a stranger, are a trie.
 
     Args:
-        symbols: Array of unsigned integers, see `Trie`.
-        child_counts: Array of unsigned integers of the same length.
+        symbols: uint16 array, see `Trie`.
+        child_counts: uint16 array of the same length.
         kinds: Number of symbols.
+        order: Length of the longest n-grams.
 
     Raises:
         ValueError: They are none.
@@ -125,11 +126,17 @@ def check_trie(symbols: np.ndarray, child_counts: np.ndarray, kinds: int) -> Non
         raise ValueError("the numbers of children do not add up to its n-grams.")
     if child_counts[0] != kinds or not np.array_equal(symbols[1 : kinds + 1], np.arange(kinds)):
         raise ValueError(f"its unigrams are not all of its {kinds:,} symbols.")
+    # A stranger's trie may be as deep as it is long: no loop goes over all levels.
+    end = 1
+    for _ in range(order):
+        end = first[end]
+    if end < count:
+        raise ValueError(f"it has n-grams of more than {order} symbols.")
     if symbols.max() >= kinds:
         raise ValueError(f"it has the symbol {symbols.max()}, over {kinds - 1}.")
     ascends = symbols[2:] > symbols[1:-1]
     # From the last child of a node to the first of the next they may fall.
     starts = first[1:-1]
-    ascends[starts[(starts >= 2) & (starts < count)] - 2] = True
+    ascends[starts[starts < count] - 2] = True
     if not ascends.all():
         raise ValueError("the symbols behind a context are not in order.")
