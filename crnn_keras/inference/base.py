@@ -32,20 +32,39 @@ from crnn_keras.inference.boxes import Alignment, CharacterBox, make_boxes
 from crnn_keras.inference.loading import Image, Images, Window, iter_images, load_images
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.decoding import (
+    Constraint,
+    LanguageModel,
     Lexicon,
     LexiconChoice,
+    Pattern,
     align_texts,
-    best_path,
-    likelihoods,
+    decode_texts,
 )
-from crnn_keras.utils.checks import COUNT, NATURAL, TEXT, Of, OneOf, check_arguments, check_value
+from crnn_keras.utils.checks import (
+    COUNT,
+    NATURAL,
+    TEXT,
+    Either,
+    Of,
+    OneOf,
+    check_arguments,
+    check_value,
+)
 from crnn_keras.utils.parallel import thread_map
 
 # One for all images, or one for each, None for an image without.
 Lexicons: TypeAlias = Lexicon | Iterable[Lexicon | None] | None
+Patterns: TypeAlias = str | Pattern | Iterable[str | Pattern | None] | None
+# The language model that the recognizer has.
+OWN = "own"
 
+_CHECKS_OF_DECODING = {
+    "delta": NATURAL.or_none(),
+    "language_model": Either(Of(LanguageModel), OneOf((None, OWN))),
+    "alternatives": NATURAL,
+}
 _checks_of_reading = check_arguments(
-    batch_size=COUNT, delta=NATURAL.or_none(), tta_views=OneOf(TTA_COUNTS)
+    batch_size=COUNT, tta_views=OneOf(TTA_COUNTS), **_CHECKS_OF_DECODING
 )
 
 # With several canvas widths, a window holds more images so that its batches are not small.
@@ -59,22 +78,26 @@ class Prediction:
     There are two probabilities of a text. `raw_confidence` sums all paths of the CTC lattice that
     spell the text, and `confidence` is made of it. `Decoded.confidence` is the probability of the
     best path alone: it is smaller, the more ways there are to place the same characters in the
-    frames, and therefore tells correct texts from wrong ones less well.
+    frames, and therefore tells correct texts from wrong ones less well. With a pattern both are the
+    chance given that the text matches.
 
     Args:
-        text: The text; None if the image could not be loaded.
+        text: The text; None if the image could not be loaded, or if no text matches the pattern.
         confidence: Chance that the whole text is correct, from 0 to 1: `raw_confidence` mapped by
-            the recognizer's calibration, or `raw_confidence` itself without a calibration. 0 if the
-            image could not be loaded.
+            the recognizer's calibration, or `raw_confidence` itself without a calibration. 0 if
+            there is no text.
         source: Name of the image: its path, the place of its label, or `#position`.
-        error: Reason why the image could not be loaded. Defaults to `None`: it was loaded.
+        error: Reason why there is no text. Defaults to `None`: there is one.
         spans: `(first frame, last frame, probability)` for each character of `text`, see
-            `Decoded.spans`; where a lexicon changed the text, see `Aligned.spans`. Defaults to
-            `()`.
-        raw_confidence: Probability of all paths that spell the text, from 0 to 1. Defaults to
-            `0.0`.
+            `Decoded.spans`; where a language model, a pattern or a lexicon changed the text, see
+            `Aligned.spans`. Defaults to `()`.
+        raw_confidence: Probability of all paths that spell the text, from 0 to 1, see
+            `decode_texts`. Defaults to `0.0`.
         choice: The `LexiconChoice`. Defaults to `None`: there was no lexicon.
         placement: `Placement` of the image on its canvas. Defaults to `None`: it is not known.
+        alternatives: `(text, chance that it is correct)` of the likeliest texts, as many as were
+            asked for or fewer; the first is `text` with its confidence, the others share what is
+            left. Defaults to `()`.
 
     Example:
 
@@ -95,6 +118,7 @@ class Prediction:
     raw_confidence: float = 0.0
     choice: LexiconChoice | None = None
     placement: Placement | None = None
+    alternatives: tuple[tuple[str, float], ...] = ()
 
     @property
     def boxes(self) -> tuple[CharacterBox, ...]:
@@ -113,12 +137,12 @@ class Prediction:
 class _Chunk(NamedTuple):
     """The images of one window before they are loaded, with the position of the first.
 
-    With each image comes its lexicon or None, or its text.
+    With each image comes its `Constraint`, or its text.
     """
 
     start: int
     images: list[Image]
-    partners: list[Lexicon | str | None]
+    partners: list[Constraint | str]
 
 
 class BaseRecognizer:
@@ -128,6 +152,7 @@ class BaseRecognizer:
         char_dict: The `CharDict` of the logits' classes.
         canvas: The `Canvas` that the network takes.
         calibration: The `Calibration` of the confidences. Defaults to `None`: raw confidences.
+        language_model: The `LanguageModel` to read with. Defaults to `None`: none.
         cores: Number of cores to use. Defaults to `None`: all.
 
     Attributes:
@@ -141,11 +166,13 @@ class BaseRecognizer:
         canvas: Canvas,
         calibration: Calibration | None = None,
         *,
+        language_model: LanguageModel | None = None,
         cores: int | None = None,
     ):
         self.char_dict = char_dict
         self.canvas = canvas
         self.calibration = calibration
+        self.language_model = language_model
         self._cores = cores or os.cpu_count() or 1
         # One thread more than cores, since one may wait for the interpreter's lock.
         self.threads = self._cores + 1 if self._cores > 1 else 1
@@ -160,6 +187,10 @@ class BaseRecognizer:
         batch_size: int = 64,
         lexicon: Lexicons = None,
         delta: int | None = None,
+        allow: str | Iterable[str | None] | None = None,
+        pattern: Patterns = None,
+        language_model: LanguageModel | str | None = OWN,
+        alternatives: int = 0,
         tta_views: int = 1,
     ) -> list[Prediction]:
         """Reads the texts of images of any sizes.
@@ -175,6 +206,14 @@ class BaseRecognizer:
                 None for an image without. Defaults to `None`: no lexicon.
             delta: With a lexicon, the largest edit distance to the text; see `Lexicon.choose`.
                 Defaults to `None`: all words.
+            allow: Characters that a text may have, such as `"0123456789"`. Or a list or an iterator
+                with such a string, or None, for each image. Defaults to `None`: all characters.
+            pattern: A regular expression that the whole text matches, such as `r"[A-Z]{2}-\\d{4}"`;
+                see `Pattern` for what it may have. Or a `Pattern`; or one or None for each image.
+                An image of which no text matches gives an error. Defaults to `None`: any text.
+            language_model: A `LanguageModel`; None reads without one. Defaults to `"own"`: the one
+                of this recognizer, if it has one.
+            alternatives: How many of the likeliest texts each prediction lists. Defaults to `0`.
             tta_views: 1, 3 or 5: how many views of each image the network reads (test-time
                 augmentation). With 3 the image is also rotated a little up and down, with 5 also
                 slanted to either side. The prediction with the largest raw confidence is kept. The
@@ -188,8 +227,9 @@ class BaseRecognizer:
 
         Raises:
             ValueError: The images are a set, a dict, an empty path or nothing that holds images; a
-                lexicon has another char dict; the numbers of lexicons and images differ; or
-                batch_size, delta or tta_views is another number.
+                lexicon or pattern has another char dict, or a pattern is none or impossible; the
+                numbers of lexicons, patterns and images differ; both allow and pattern are given;
+                or batch_size, delta, alternatives or tta_views is another number.
 
         Example:
 
@@ -203,9 +243,14 @@ class BaseRecognizer:
             >>> (prediction,) = recognizer.read(image, lexicon=lexicon, delta=2)
             >>> prediction.text, prediction.raw_text
             ('floor', 'door')
+            >>> (prediction,) = recognizer.read(image, pattern=r"\\w{3}")
+            >>> len(prediction.text)
+            3
         """
-        options = {"lexicon": lexicon, "delta": delta, "tta_views": tta_views}
-        return list(self.stream(images, batch_size=batch_size, **options))
+        options = {"lexicon": lexicon, "delta": delta, "allow": allow, "pattern": pattern}
+        options |= {"language_model": language_model, "alternatives": alternatives}
+        options |= {"batch_size": batch_size, "tta_views": tta_views}
+        return list(self.stream(images, **options))
 
     @_checks_of_reading
     def stream(
@@ -215,6 +260,10 @@ class BaseRecognizer:
         batch_size: int = 64,
         lexicon: Lexicons = None,
         delta: int | None = None,
+        allow: str | Iterable[str | None] | None = None,
+        pattern: Patterns = None,
+        language_model: LanguageModel | str | None = OWN,
+        alternatives: int = 0,
         tta_views: int = 1,
     ) -> Iterator[Prediction]:
         """Reads images as `read` does, and yields each prediction as soon as it is ready.
@@ -227,6 +276,10 @@ class BaseRecognizer:
             batch_size: See `read`. Defaults to `64`.
             lexicon: See `read`. Defaults to `None`.
             delta: See `read`. Defaults to `None`.
+            allow: See `read`. Defaults to `None`.
+            pattern: See `read`. Defaults to `None`.
+            language_model: See `read`. Defaults to `"own"`.
+            alternatives: See `read`. Defaults to `0`.
             tta_views: See `read`. Defaults to `1`.
 
         Returns:
@@ -234,11 +287,17 @@ class BaseRecognizer:
 
         Raises:
             ValueError: See `read`. What is wrong with an argument is raised by the call, what is
-                wrong with one of several lexicons when its image is reached.
+                wrong with one of several lexicons or patterns when its image is reached.
         """
         # Not a generator, which would check nothing before its first prediction is asked for.
-        pairs = self._with_lexicons(iter_images(images), lexicon)
-        predict = functools.partial(self._predict_window, delta=delta, tta_views=tta_views)
+        constraints = self._constrain(lexicon, allow, pattern)
+        images = (image for image, _ in iter_images(images))
+        if isinstance(constraints, Constraint):
+            pairs = zip(images, itertools.repeat(constraints), strict=False)
+        else:
+            pairs = self._pair(images, constraints, name="lexicons or patterns")
+        options = {"delta": delta, "language_model": language_model, "alternatives": alternatives}
+        predict = functools.partial(self._predict_window, tta_views=tta_views, options=options)
         return self._stream(pairs, predict, batch_size)
 
     @check_arguments(texts=Of(Iterable), batch_size=COUNT)
@@ -285,8 +344,8 @@ class BaseRecognizer:
         if isinstance(texts, str):
             pairs = zip(images, itertools.repeat(texts), strict=False)
         else:
-            check_text = functools.partial(check_value, "One of the texts", rule=TEXT)
-            pairs = self._pair(images, texts, name="texts", check=check_text)
+            checked = map(_check_text, texts)
+            pairs = self._pair(images, checked, name="texts")
         return list(self._stream(pairs, self._align_window, batch_size))
 
     def _stream(self, pairs, predict, batch_size):
@@ -314,23 +373,28 @@ class BaseRecognizer:
         """
         raise NotImplementedError
 
-    @check_arguments(delta=NATURAL.or_none())
+    @check_arguments(**_CHECKS_OF_DECODING)
     def decode(
         self,
         logits: np.ndarray,
         sources: Sequence[str] | None = None,
         *,
-        lexicon: Lexicon | Sequence[Lexicon | None] | None = None,
+        constraints: Sequence[Constraint] | None = None,
         delta: int | None = None,
+        language_model: LanguageModel | str | None = OWN,
+        alternatives: int = 0,
         placements: Sequence[Placement] | None = None,
     ) -> list[Prediction]:
-        """Decodes logits: best path or the likeliest word of a lexicon, with its confidence.
+        """Decodes logits: the likeliest texts with their confidences.
 
         Args:
             logits: float32 array of shape `(batch, frames, num_classes)`, see `predict_logits`.
             sources: Names of the images. Defaults to `None`: their positions in the batch.
-            lexicon: A `Lexicon`, or a list with one for each image, see `read`. Defaults to `None`.
+            constraints: A `Constraint` for each image: its lexicon and its pattern. Defaults to
+                `None`: no constraints.
             delta: See `read`. Defaults to `None`.
+            language_model: See `read`. Defaults to `"own"`.
+            alternatives: See `read`. Defaults to `0`.
             placements: `Placement`s of the images, see `Window`. Defaults to `None`: the
                 predictions have no boxes.
 
@@ -339,8 +403,8 @@ class BaseRecognizer:
 
         Raises:
             ValueError: The logits are not finite or have other classes than the char dict, a
-                lexicon has another char dict, delta is no whole number of at least 0, or the
-                numbers of logits, sources, lexicons and placements differ.
+                lexicon or pattern has another char dict, delta or alternatives is no whole number
+                of at least 0, or the numbers of logits, sources, constraints and placements differ.
 
         Example:
 
@@ -354,46 +418,51 @@ class BaseRecognizer:
             >>> recognizer.decode(logits)[0].text
             'door'
         """
-        if sources is None:
-            sources = [f"#{position}" for position in range(len(logits))]
-        lexicons = lexicon if isinstance(lexicon, Sequence) else [lexicon] * len(logits)
-        placements = [None] * len(logits) if placements is None else placements
-        if {len(sources), len(lexicons), len(placements)} != {len(logits)}:
+        count = len(logits)
+        sources = [f"#{position}" for position in range(count)] if sources is None else sources
+        constraints = [Constraint()] * count if constraints is None else constraints
+        placements = [None] * count if placements is None else placements
+        if {len(sources), len(constraints), len(placements)} != {count}:
             raise ValueError(
-                f"Got logits of {len(logits)} images, {len(sources)} sources, {len(lexicons)} "
-                f"lexicons and {len(placements)} placements. Expected one of each for an image."
+                f"Got logits of {count} images, {len(sources)} sources, {len(constraints)} "
+                f"constraints and {len(placements)} placements. Expected one of each for an image."
             )
-        decoded = best_path(logits, self.char_dict)
-        raw_confidences = likelihoods(logits, [best.ids for best in decoded]).tolist()
-        choices = {}
-        for position, own in enumerate(lexicons):
-            if own is not None:
-                self._check_lexicon(own)
-                choice = own.choose(logits[position], decoded[position], delta)
-                choices[position] = choice
-                # A sum of many paths may exceed 1 by its rounding.
-                raw_confidences[position] = min(math.exp(choice.log_likelihood), 1.0)
-        spans = self._align_changed(logits, decoded, choices)
-        predictions = []
-        rows = zip(decoded, raw_confidences, sources, placements, strict=True)
-        for position, (best, raw, source, placement) in enumerate(rows):
-            choice = choices.get(position)
-            text = best.text if choice is None else choice.text
-            chance = raw if self.calibration is None else float(self.calibration.apply(raw))
-            details = {"raw_confidence": raw, "choice": choice, "placement": placement}
-            own = spans.get(position, best.spans)
-            predictions.append(Prediction(text, chance, source, spans=own, **details))
-        return predictions
+        for constraint in constraints:
+            self._check_constraint(constraint)
+        decoded = decode_texts(
+            logits,
+            self.char_dict,
+            constraints,
+            language_model=self.language_model if language_model == OWN else language_model,
+            delta=delta,
+            alternatives=alternatives,
+        )
+        rows = zip(decoded, sources, placements, strict=True)
+        return [self._make_prediction(*row) for row in rows]
 
-    def _align_changed(self, logits, decoded, choices):
-        """Returns a dict of `position: spans` for the texts that a lexicon changed."""
-        changed = {
-            position: choice.text
-            for position, choice in choices.items()
-            if choice.text != decoded[position].text
-        }
-        aligned = align_texts(logits[list(changed)], list(changed.values()), self.char_dict)
-        return {n: found.spans for n, (_, found) in zip(changed, aligned, strict=True)}
+    def _make_prediction(self, decoded, source, placement):
+        """Makes the prediction of a `DecodedText`, with calibrated confidences."""
+        raw = decoded.raw_confidence
+        chance = raw if self.calibration is None else float(self.calibration.apply(raw))
+        if decoded.text is None:
+            error = f"{source}: {decoded.error}."
+            return Prediction(None, 0.0, source, error=error, placement=placement)
+        alternatives = decoded.alternatives
+        if alternatives:
+            # The others share what the likeliest text leaves, none with more than it has.
+            share = (1 - chance) / (1 - raw) if raw < 1 else 0.0
+            others = ((text, min(share * own, chance)) for text, own in alternatives[1:])
+            alternatives = ((decoded.text, chance), *others)
+        return Prediction(
+            decoded.text,
+            chance,
+            source,
+            spans=decoded.spans,
+            raw_confidence=raw,
+            choice=decoded.choice,
+            placement=placement,
+            alternatives=alternatives,
+        )
 
     def _check_canvases(self, canvases):
         """Raises a ValueError unless an array holds canvases of this recognizer."""
@@ -417,7 +486,7 @@ class BaseRecognizer:
         return load_images(chunk.images, self.canvas, start=chunk.start), chunk.partners
 
     def _predict_window(
-        self, window, lexicons, *, batch_size, delta, tta_views, predict_logits=None
+        self, window, constraints, *, batch_size, tta_views, options, predict_logits=None
     ) -> list[Prediction]:
         """Predicts the images of a window, batch by batch and view by view."""
         predict_logits = predict_logits or self.predict_logits
@@ -426,17 +495,18 @@ class BaseRecognizer:
             for source, error in zip(window.sources, window.errors, strict=True)
         ]
         for positions, canvases in window.batches(batch_size):
-            sources = [window.sources[position] for position in positions]
-            options = {
-                "lexicon": [lexicons[position] for position in positions],
+            own = {
+                "constraints": [constraints[position] for position in positions],
                 "placements": [window.placements[position] for position in positions],
-                "delta": delta,
             }
+            sources = [window.sources[position] for position in positions]
             views = (
                 transform_view(canvases, *view) if any(view) else canvases
                 for view in TTA_VIEWS[:tta_views]
             )
-            by_view = [self.decode(predict_logits(view), sources, **options) for view in views]
+            by_view = [
+                self.decode(predict_logits(view), sources, **own, **options) for view in views
+            ]
             for position, *found in zip(positions, *by_view, strict=True):
                 predictions[position] = max(found, key=attrgetter("raw_confidence"))
         return predictions
@@ -496,23 +566,52 @@ class BaseRecognizer:
                 return
             yield _Chunk(start, *map(list, zip(*chunk, strict=True)))
 
-    def _with_lexicons(self, images, lexicon):
-        """Returns an iterator of pairs of an image and its lexicon, or None.
+    def _constrain(self, lexicon, allow, pattern):
+        """Returns the `Constraint` of all images, or an iterator with one for each.
 
         Args:
-            images: Iterator of pairs of an image and its name.
             lexicon: See `read`.
+            allow: See `read`.
+            pattern: See `read`.
         """
-        images = (image for image, _ in images)
-        # Lexicons without an order are none for the images.
-        if isinstance(lexicon, Iterable) and not isinstance(lexicon, str | Mapping | Set):
-            return self._pair(images, lexicon, name="lexicons", check=self._check_lexicon)
-        self._check_lexicon(lexicon)
-        return zip(images, itertools.repeat(lexicon), strict=False)
+        if allow is not None and pattern is not None:
+            raise ValueError(
+                f"Got both allow ({allow!r:.80}) and pattern ({pattern!r:.80}). Expected one of "
+                "them: write the allowed characters into the pattern, such as '[0-9]{4}'."
+            )
+        make = Pattern if allow is None else Pattern.allow
+        compiled = {}
+
+        def compile_pattern(value):
+            if not isinstance(value, str):
+                return value
+            if value not in compiled:
+                compiled[value] = make(value, self.char_dict)
+            return compiled[value]
+
+        patterns = pattern if allow is None else allow
+        # Lexicons and patterns without an order are none for the images.
+        several = [
+            isinstance(values, Iterable) and not isinstance(values, str | Mapping | Set)
+            for values in (lexicon, patterns)
+        ]
+        if not any(several):
+            constraint = Constraint(lexicon, compile_pattern(patterns))
+            self._check_constraint(constraint)
+            return constraint
+        columns = [
+            values if is_several else itertools.repeat(values)
+            for values, is_several in zip((lexicon, patterns), several, strict=True)
+        ]
+        if all(several):
+            rows = self._pair(*columns, name="patterns")
+        else:
+            rows = zip(*columns, strict=False)
+        return (Constraint(own, compile_pattern(value)) for own, value in rows)
 
     @staticmethod
-    def _pair(images, partners, *, name, check):
-        """Yields each image with its partner, which is checked."""
+    def _pair(images, partners, *, name):
+        """Yields each image with its partner."""
         end = object()
         for image, own in itertools.zip_longest(images, partners, fillvalue=end):
             if image is end or own is end:
@@ -520,18 +619,36 @@ class BaseRecognizer:
                     f"There are {'more' if image is end else 'fewer'} {name} than images. "
                     "Pass one for all, or one for each image."
                 )
-            check(own)
             yield image, own
+
+    def _check_constraint(self, constraint):
+        """Raises a ValueError unless lexicon and pattern are of this recognizer's char dict."""
+        lexicon, pattern = constraint
+        self._check_lexicon(lexicon)
+        if pattern is None:
+            return
+        if not isinstance(pattern, Pattern) or not self._is_own(pattern.char_dict):
+            raise ValueError(
+                f"{pattern!r:.200} is not a pattern with the char dict of this recognizer, "
+                f"{self.char_dict!r}. Expected a regular expression, or "
+                "Pattern(expression, recognizer.char_dict), or a list with one for each image."
+            )
+
+    def _is_own(self, char_dict):
+        # The same object in most cases; comparing thousands of characters takes a while.
+        return char_dict is self.char_dict or char_dict == self.char_dict
 
     def _check_lexicon(self, lexicon):
         if lexicon is None:
             return
-        # The same object in most cases; comparing thousands of characters takes a while.
-        if isinstance(lexicon, Lexicon) and lexicon.char_dict is self.char_dict:
-            return
-        if not isinstance(lexicon, Lexicon) or lexicon.char_dict != self.char_dict:
+        if not isinstance(lexicon, Lexicon) or not self._is_own(lexicon.char_dict):
             raise ValueError(
                 f"{lexicon!r} is not a lexicon with the char dict of this recognizer, "
                 f"{self.char_dict!r}. Expected Lexicon(words, recognizer.char_dict), or a list "
                 "with one for each image."
             )
+
+
+def _check_text(text):
+    check_value("One of the texts", text, TEXT)
+    return text

@@ -20,6 +20,7 @@ from crnn_keras.images import Canvas
 from crnn_keras.model.architectures import ARCHITECTURES
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import EARLIER_CONFIG, PRECISIONS
+from crnn_keras.model.decoding import LanguageModel
 from crnn_keras.model.sizes import check_architecture, measure_architecture
 from crnn_keras.utils.checks import COUNT, SEED, TEXT, Of, OneOf, check_value
 from crnn_keras.utils.limits import (
@@ -42,6 +43,7 @@ _OPTIONAL = {
     "seed": SEED,
     "precision": OneOf(PRECISIONS),
     "calibration": Of((dict, type(None))),
+    "language_model": Of((dict, type(None))),
     "name": TEXT,
 }
 # The filters of HDF5 by their numbers: deflate, shuffle and the checksum of Fletcher.
@@ -138,6 +140,8 @@ def _count_weights(config):
             check_value(name, config[name], rule)
     if config.get("calibration") is not None:
         Calibration.from_config(config["calibration"])
+    if config.get("language_model") is not None:
+        LanguageModel.from_config(config["language_model"])
     char_dict = CharDict.from_config(config["char_dict"])
     canvas = Canvas(**config["canvas"])
     architecture = check_architecture({name: config[name] for name in _ARCHITECTURE})

@@ -25,6 +25,7 @@ from crnn_keras.inference.onnx_file import INPUT, METADATA, OUTPUT, Network, rea
 from crnn_keras.inference.onnx_sizes import measure
 from crnn_keras.inference.shipped import find_file, shipped_files
 from crnn_keras.model.calibration import Calibration
+from crnn_keras.model.decoding import LanguageModel
 from crnn_keras.utils.checks import COUNT, check_arguments
 from crnn_keras.utils.limits import MAX_MODEL_BYTES
 from crnn_keras.utils.parallel import thread_map
@@ -69,7 +70,8 @@ class OnnxRecognizer(BaseRecognizer):
             network = read_onnx(content)
         except ValueError as error:
             raise ValueError(f"{name} {error}. {_ADVICE}") from None
-        super().__init__(*_read_metadata(network, name), cores=cores)
+        *facts, language_model = _read_metadata(network, name)
+        super().__init__(*facts, language_model=language_model, cores=cores)
         self._name, self._network, self._given_cores = name, network, cores
         self._cost = self._measure(1, self.canvas.widths[-1])
         self._sizes: set[tuple[int, int]] = set()
@@ -102,7 +104,8 @@ class OnnxRecognizer(BaseRecognizer):
 
     def __reduce__(self):
         make = functools.partial(type(self), cores=self._given_cores)
-        return make, (self._network.content, self._name), {"calibration": self.calibration}
+        state = {"calibration": self.calibration, "language_model": self.language_model}
+        return make, (self._network.content, self._name), state
 
     def predict_logits(self, canvases: np.ndarray) -> np.ndarray:
         return self._run(self._sessions()[0], canvases)
@@ -196,7 +199,7 @@ def make_metadata(recognizer: BaseRecognizer) -> str:
         recognizer: A `BaseRecognizer`.
 
     Returns:
-        JSON with the char dict, the canvas and, if there is one, the calibration.
+        JSON with the char dict, the canvas and, if there are, calibration and language model.
     """
     content = {
         "format": _FORMAT,
@@ -205,6 +208,8 @@ def make_metadata(recognizer: BaseRecognizer) -> str:
     }
     if recognizer.calibration is not None:
         content["calibration"] = recognizer.calibration.get_config()
+    if recognizer.language_model is not None:
+        content["language_model"] = recognizer.language_model.get_config()
     return json.dumps(content)
 
 
@@ -225,16 +230,17 @@ def _open_session(content, name, cores):
 
 
 def _read_metadata(network: Network, name):
-    """Returns the char dict, the canvas and the calibration (or None) that a file carries."""
+    """Returns char dict, canvas, and calibration and language model (or None) of a file."""
     content = network.metadata
     try:
         if content["format"] != _FORMAT:
             raise ValueError(f"the format is {content['format']!r}, not {_FORMAT!r}")
-        calibration = content.get("calibration")
+        calibration, language_model = map(content.get, ("calibration", "language_model"))
         return (
             CharDict.from_config(content["char_dict"]),
             Canvas(**content["canvas"]),
             None if calibration is None else Calibration.from_config(calibration),
+            None if language_model is None else LanguageModel.from_config(language_model),
         )
     # Metadata is plain data of any form.
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

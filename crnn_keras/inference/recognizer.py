@@ -14,6 +14,7 @@ from crnn_keras.inference.keras_file import check_keras_file
 from crnn_keras.inference.shipped import find_file, shipped_files
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import CRNN
+from crnn_keras.model.decoding import LanguageModel
 from crnn_keras.model.saving import save_model
 from crnn_keras.model.sizes import measure_architecture
 from crnn_keras.utils.checks import Of, check_arguments
@@ -52,7 +53,9 @@ class Recognizer(BaseRecognizer):
     def __init__(self, model: CRNN):
         _check_process()
         self.model = model
-        super().__init__(model.char_dict, model.canvas, model.calibration)
+        super().__init__(
+            model.char_dict, model.canvas, model.calibration, language_model=model.language_model
+        )
         cost = measure_architecture(model.architecture, self.canvas, self.char_dict.num_classes)
         self._largest_batch = cost.largest_batch
         # Keras empties a model's variables while it runs on JAX, where others would miss them.
@@ -66,6 +69,15 @@ class Recognizer(BaseRecognizer):
     @calibration.setter
     def calibration(self, calibration: Calibration | None) -> None:
         self.model.calibration = calibration
+
+    @property
+    def language_model(self) -> LanguageModel | None:
+        """Returns the language model of the model. It is saved with the model, see `save`."""
+        return self.model.language_model
+
+    @language_model.setter
+    def language_model(self, language_model: LanguageModel | None) -> None:
+        self.model.language_model = language_model
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Recognizer:
@@ -102,7 +114,7 @@ class Recognizer(BaseRecognizer):
         return cls(model)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Saves the model with its char dict, its canvas and its calibration.
+        """Saves the model with its char dict, canvas, calibration and language model.
 
         Args:
             path: File to write; the name ends in `.keras`. An earlier file of this name is replaced

@@ -18,6 +18,7 @@ from crnn_keras.images import Canvas
 from crnn_keras.model import layers
 from crnn_keras.model.architectures import ARCHITECTURES, find_architecture
 from crnn_keras.model.calibration import Calibration
+from crnn_keras.model.decoding import LanguageModel
 from crnn_keras.model.sizes import BY_CONVOLUTION, check_architecture, measure_architecture
 from crnn_keras.utils import keras_private
 from crnn_keras.utils.checks import SEED, check_arguments, check_value
@@ -77,6 +78,8 @@ class CRNN(keras.Model):
         precision: One of `PRECISIONS`: what the layers compute in. Weights and logits are float32
             in all of them. Defaults to `"float32"`.
         calibration: A `Calibration`, or its config. Defaults to `None`.
+        language_model: The `LanguageModel` that a recognizer reads with, or its config. Defaults to
+            `None`.
 
     Attributes:
         calibration: Turns the confidence of a prediction into the chance that it is correct. It
@@ -123,6 +126,7 @@ class CRNN(keras.Model):
         seed: int = 0,
         precision: str = "float32",
         calibration: Calibration | dict | None = None,
+        language_model: LanguageModel | dict | None = None,
         **kwargs: Any,
     ):
         if precision not in PRECISIONS:
@@ -173,6 +177,9 @@ class CRNN(keras.Model):
         self._architecture = types.MappingProxyType(architecture)
         self.seed = seed
         self.calibration = calibration
+        if isinstance(language_model, dict):
+            language_model = LanguageModel.from_config(language_model)
+        self.language_model = language_model
         self.origin = "fresh weights"
         self.origin_path: pathlib.Path | None = None
 
@@ -215,6 +222,7 @@ class CRNN(keras.Model):
             "seed": self.seed,
             "precision": self.dtype_policy.name,
             "calibration": self.calibration and self.calibration.get_config(),
+            "language_model": self.language_model and self.language_model.get_config(),
             "name": self.name,
         }
 

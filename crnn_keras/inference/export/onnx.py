@@ -33,8 +33,9 @@ def export_onnx(
     Its input `canvases` is uint8 of shape `(batch, canvas height, width, 1)`, for any batch and, in
     the canvas mode `"keep"`, for any width. Its output `logits` is float32 of shape
     `(batch, width / 4, num_classes)`. The metadata under `crnn_keras` is JSON with the char dict,
-    the canvas and, if there is one, the calibration. The file is compared with the model before it
-    appears under its name. A model in mixed precision is exported, and compared, in float32.
+    the canvas and, if there are, calibration and language model. The file is compared with the
+    model before it appears under its name. A model in mixed precision is exported, and compared, in
+    float32.
 
     Args:
         model_path: Path of a `.keras` file, or the name of a shipped model.

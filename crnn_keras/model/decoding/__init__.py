@@ -2,6 +2,7 @@
 
 | file | subject |
 |---|---|
+| `texts` | `decode_texts`: texts with probabilities, by all that stands below |
 | `best_path` | `best_path`: the likeliest class of each frame, merged; `Decoded` |
 | `lexicon` | `Lexicon`: the words near a text; the likeliest of them by CTC |
 | `alignment` | `align_ids`, `align_texts`: which frames spell which character of a known text |
@@ -34,8 +35,12 @@ from crnn_keras.model.decoding.pattern import (
     completions,
     pattern_log_likelihoods,
 )
+from crnn_keras.model.decoding.texts import Constraint, DecodedText, decode_texts
 
 __all__ = [
+    "Constraint",
+    "DecodedText",
+    "decode_texts",
     "Beam",
     "LanguageModel",
     "LanguageModelSettings",

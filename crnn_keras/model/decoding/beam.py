@@ -20,6 +20,8 @@ WIDTH, CLASSES = 12, 8
 # Two odd numbers of 64 bits that make a text's number of that of its beginning.
 _MULTIPLIER, _INCREMENT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
 _NO_CLASS = -1
+# Logarithms: the smallest of a probability in a frame, and one that stands for none.
+_FAINTEST, _LOWEST = -50.0, -1e300
 
 
 class Beam(NamedTuple):
@@ -139,9 +141,12 @@ class _Search:
         self.texts = (
             _AnyText(num_classes) if pattern is None else _MatchingText(log_probabilities, pattern)
         )
-        self.probabilities = np.exp(log_probabilities, dtype=np.float64)
         allowed = self.texts.allowed.copy()
         allowed[:, BLANK] = False
+        # Relative to the likeliest class that may come at all, and not so faint that a mass gets 0.
+        usable = [BLANK, *np.flatnonzero(allowed.any(0))]
+        logs = log_probabilities - log_probabilities[..., usable].max(-1, keepdims=True)
+        self.probabilities = np.exp(np.clip(logs, _FAINTEST, 0.0), dtype=np.float64)
         self.candidates = _likeliest(self.probabilities, allowed, classes)
         shape = batch, width
         self.rows = np.arange(batch)[:, None]
@@ -184,26 +189,13 @@ class _Search:
 
     def _select(self, frame, stays, following, masses):
         """Keeps the best of the hypotheses that stay and of those that are extended."""
-        texts = self.texts
-        states = texts.follow(self.states[:, :, None], following)
-        rests = [
-            texts.rest_after_blank(frame + 1, self.states),
-            texts.rest_after_class(frame + 1, self.states, self.last),
-            texts.rest_after_class(frame + 1, states, following),
-        ]
-        likeliest = np.maximum(rests[0], rests[1]).max(1)
-        likeliest = np.maximum(likeliest, rests[2].max((1, 2)))
-        likeliest = np.maximum(likeliest, -1e300)[:, None]
-        rests = [np.exp(rests[0] - likeliest), np.exp(rests[1] - likeliest)] + [
-            np.exp(rests[2] - likeliest[:, :, None])
-        ]
-        largest = self.log_weights.max(1, keepdims=True)
-        weights = np.exp(self.log_weights - largest)
-        ranks = (stays[0] * rests[0] + stays[1] * rests[1]) * weights
-        bounds = masses * rests[2] * weights[:, :, None]
-        if self.language_model is not None:
-            # Even a certain language model gives no more than the bonus.
-            bounds *= np.exp(self.language_model.settings.length_bonus)
+        states = self.texts.follow(self.states[:, :, None], following)
+        ranks, bounds = self._rank(frame, stays, states=states, following=following, masses=masses)
+        for stay, rank in zip(stays, ranks, strict=True):
+            # What cannot be completed is no measure of the others' masses.
+            stay[rank == 0] = 0
+        ranks = ranks[0] + ranks[1]
+        # Where an extension can come before the last of those that stay.
         where = np.nonzero(bounds > ranks.min(1)[:, None, None])
         if not len(where[0]):
             self._scale(*stays)
@@ -223,7 +215,8 @@ class _Search:
         table = np.full((len(ranks), width + counts.max()), -1.0)
         table[:, :width] = ranks
         table[images, width + np.arange(len(images)) - first[images]] = extended
-        kept = np.argpartition(-table, width - 1, axis=1)[:, :width]
+        # Of equal ones the first, so that an image is read alike in any batch.
+        kept = np.argsort(-table, axis=1, kind="stable")[:, :width]
         is_new = kept >= width
         # Of the extensions, which; of the hypotheses, which stays or is extended.
         new = np.where(is_new, first[:, None] + kept - width, 0)
@@ -243,6 +236,36 @@ class _Search:
         self.log_weights = choose(log_weights, self.log_weights)
         blanks = np.where(is_new, 0.0, stays[0][self.rows, parents])
         self._scale(blanks, choose(masses[where], stays[1]))
+
+    def _rank(self, frame, stays, *, states, following, masses):
+        """Multiplies masses by what the language model and the frames that follow give to them.
+
+        Returns:
+            Tuple of the products for both kinds of `stays`, and an upper bound of those for the
+            extensions, whose characters the language model has not yet seen.
+        """
+        rests = [
+            self.texts.rest_after_blank(frame + 1, self.states),
+            self.texts.rest_after_class(frame + 1, self.states, self.last),
+            self.texts.rest_after_class(frame + 1, states, following),
+        ]
+        weights = [self.log_weights, self.log_weights, self.log_weights[:, :, None]]
+        logs = [rest + weight for rest, weight in zip(rests, weights, strict=True)]
+        masses = [*stays, masses]
+        # The largest of those that have a mass becomes 1, so that one rank at least is not 0.
+        largest = np.full(len(self.rows), _LOWEST)
+        for log, mass in zip(logs, masses, strict=True):
+            own = np.where(mass > 0, log, -np.inf).reshape(len(largest), -1)
+            largest = np.maximum(largest, own.max(1))
+        ranks = []
+        for log, mass in zip(logs, masses, strict=True):
+            relative = log - largest.reshape(-1, *(1,) * (log.ndim - 1))
+            ranks.append(mass * np.exp(np.minimum(relative, 0.0)))
+        *ranks, bounds = ranks
+        if self.language_model is not None:
+            # Even a certain language model gives no more than the bonus.
+            bounds *= np.exp(self.language_model.settings.length_bonus)
+        return ranks, bounds
 
     def _scale(self, after_blank, after_class):
         """Sets the masses, so that the largest of each image is 1."""

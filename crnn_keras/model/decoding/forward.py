@@ -161,6 +161,33 @@ def log_emissions(logits: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return (needed - largest - log_sums).transpose(1, 2, 0)
 
 
+def log_likelihoods_of_each(logits: np.ndarray, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Computes the CTC log likelihoods of several labels for each image, in nats.
+
+    Args:
+        logits: Float array of shape `(batch, frames, num_classes)`, not normalized, finite.
+        ids: Integer array of shape `(batch, labels, longest label)`, padded with 0.
+        lengths: Integer array of shape `(batch, labels)`.
+
+    Returns:
+        float64 array of shape `(batch, labels)`. A label that does not fit has minus infinity.
+    """
+    batch, count, longest = ids.shape
+    emissions = log_emissions(logits, ids.reshape(batch, -1))
+    blanks = np.repeat(emissions[:, 0], count, axis=1)
+    characters = emissions[:, 1:].reshape(-1, count, longest, batch)
+    characters = characters.transpose(0, 2, 3, 1).reshape(-1, longest, batch * count)
+    ids, lengths = ids.reshape(-1, longest), lengths.ravel()
+    frames = zip(np.exp(blanks), np.exp(characters), strict=True)
+    sums = sum_over_paths(frames, ids, lengths, semiring=PROBABILITIES)
+    scores = np.full(len(ids), -np.inf)
+    np.log(sums, out=scores, where=sums >= _FAINT)
+    if (faint := sums < _FAINT).any():
+        frames = zip(blanks[:, faint], characters[:, :, faint], strict=True)
+        scores[faint] = sum_over_paths(frames, ids[faint], lengths[faint], semiring=LOGARITHMS)
+    return scores.reshape(batch, count)
+
+
 def score(logits: np.ndarray, labels: PackedLabels, indices: np.ndarray) -> np.ndarray:
     """Computes the log likelihoods of some packed labels for one image, in nats.
 

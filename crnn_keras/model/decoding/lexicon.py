@@ -14,7 +14,8 @@ import numpy as np
 from crnn_keras.char_dict import CharDict
 from crnn_keras.model.decoding.best_path import Decoded, best_path
 from crnn_keras.model.decoding.forward import PackedLabels, log_likelihoods, score
-from crnn_keras.utils.checks import NATURAL
+from crnn_keras.model.decoding.pattern import Pattern
+from crnn_keras.utils.checks import COUNT, NATURAL, check_arguments
 
 # So many skipped words an error names.
 _SHOWN = 5
@@ -31,8 +32,10 @@ class LexiconChoice:
         probability: Probability of `text` among the candidates, from 0 to 1: its likelihood divided
             by the sum of theirs. 0 without a candidate.
         best_path: The `Decoded` without the list.
-        candidates: How many words were within the edit distance and fit into the frames. 0 means
-            that the list did not influence `text`.
+        candidates: How many words were within the edit distance, matched the pattern and fit into
+            the frames. 0 means that the list did not influence `text`.
+        likeliest: The likeliest candidates with their log likelihoods, the likeliest first.
+            Defaults to `()`.
     """
 
     text: str
@@ -40,6 +43,7 @@ class LexiconChoice:
     probability: float
     best_path: Decoded
     candidates: int
+    likeliest: tuple[tuple[str, float], ...] = ()
 
 
 class Lexicon:
@@ -110,8 +114,15 @@ class Lexicon:
         """
         return [self.words[i] for i in self._near(self.char_dict.normalize(text), delta)]
 
+    @check_arguments(count=COUNT)
     def choose(
-        self, logits: np.ndarray, decoded: Decoded, delta: int | None = None
+        self,
+        logits: np.ndarray,
+        decoded: Decoded,
+        delta: int | None = None,
+        *,
+        pattern: Pattern | None = None,
+        count: int = 1,
     ) -> LexiconChoice:
         """Chooses the candidate with the largest CTC likelihood for one image.
 
@@ -120,6 +131,8 @@ class Lexicon:
             decoded: The `Decoded` of these logits.
             delta: Candidates are the words within so many edits of its text, at least 0. Defaults
                 to `None`: all words, for lists of some hundreds.
+            pattern: Candidates must match this `Pattern`. Defaults to `None`.
+            count: How many of the likeliest candidates to return. Defaults to `1`.
 
         Returns:
             A `LexiconChoice`. Of equally likely candidates the first in `words` wins.
@@ -128,15 +141,18 @@ class Lexicon:
             ValueError: Delta is no whole number from 0.
         """
         near = self._near(decoded.text, delta)
+        if pattern is not None:
+            near = np.array([n for n in near.tolist() if pattern.matches(self.words[n])], np.intp)
         scores = score(logits, self._labels, near)
         candidates = int(np.isfinite(scores).sum())
         if not candidates:
             own = float(log_likelihoods(logits, [decoded.ids])[0])
             return LexiconChoice(decoded.text, own, 0.0, decoded, 0)
-        winner = scores.argmax()
-        probability = float(1 / np.exp(scores - scores[winner]).sum())
-        text = self.words[near[winner]]
-        return LexiconChoice(text, float(scores[winner]), probability, decoded, candidates)
+        order = np.argsort(-scores, kind="stable")[: min(count, candidates)]
+        likeliest = tuple((self.words[near[n]], float(scores[n])) for n in order)
+        text, largest = likeliest[0]
+        probability = float(1 / np.exp(scores - largest).sum())
+        return LexiconChoice(text, largest, probability, decoded, candidates, likeliest)
 
     def _near(self, text, delta):
         """Returns the indices of the words within `delta` edits of a normalized text."""
