@@ -215,8 +215,8 @@ class _Search:
         table = np.full((len(ranks), width + counts.max()), -1.0)
         table[:, :width] = ranks
         table[images, width + np.arange(len(images)) - first[images]] = extended
-        # Of equal ones the first, so that an image is read alike in any batch.
-        kept = np.argsort(-table, axis=1, kind="stable")[:, :width]
+        # Of equal ones the first, and in their order: so an image is read alike in any batch.
+        kept = np.sort(np.argsort(-table, axis=1, kind="stable")[:, :width], axis=1)
         is_new = kept >= width
         # Of the extensions, which; of the hypotheses, which stays or is extended.
         new = np.where(is_new, first[:, None] + kept - width, 0)
@@ -253,15 +253,14 @@ class _Search:
         logs = [rest + weight for rest, weight in zip(rests, weights, strict=True)]
         masses = [*stays, masses]
         # The largest of those that have a mass becomes 1, so that one rank at least is not 0.
-        largest = np.full(len(self.rows), _LOWEST)
+        largest = _LOWEST
         for log, mass in zip(logs, masses, strict=True):
-            own = np.where(mass > 0, log, -np.inf).reshape(len(largest), -1)
-            largest = np.maximum(largest, own.max(1))
-        ranks = []
-        for log, mass in zip(logs, masses, strict=True):
-            relative = log - largest.reshape(-1, *(1,) * (log.ndim - 1))
-            ranks.append(mass * np.exp(np.minimum(relative, 0.0)))
-        *ranks, bounds = ranks
+            own = np.where(mass > 0, log, -np.inf).max(tuple(range(1, log.ndim)))
+            largest = np.maximum(largest, own)
+        *ranks, bounds = [
+            mass * np.exp(np.minimum(log - largest.reshape(-1, *(1,) * (log.ndim - 1)), 0.0))
+            for log, mass in zip(logs, masses, strict=True)
+        ]
         if self.language_model is not None:
             # Even a certain language model gives no more than the bonus.
             bounds *= np.exp(self.language_model.settings.length_bonus)
