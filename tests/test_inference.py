@@ -14,7 +14,15 @@ from crnn_keras.char_dict import CharDict
 from crnn_keras.images import Canvas
 from crnn_keras.inference import BaseRecognizer, Prediction, iter_images, load_images
 from crnn_keras.model.calibration import Calibration
-from crnn_keras.model.decoding import Lexicon, log_likelihoods, read_with_lexicon
+from crnn_keras.model.decoding import (
+    Constraint,
+    LanguageModelSettings,
+    Lexicon,
+    Pattern,
+    log_likelihoods,
+    read_with_lexicon,
+    train_language_model,
+)
 
 DIGITS = CharDict.from_preset("digits")
 KEEP = Canvas("keep", 32, (48, 96, 160))
@@ -235,7 +243,7 @@ def test_the_three_steps_by_hand_are_what_read_does():
         sources = [window.sources[position] for position in positions]
         logits = recognizer.predict_logits(canvases)
         options = {"placements": [window.placements[position] for position in positions]}
-        options |= {"lexicon": lexicon, "delta": 0}
+        options |= {"constraints": [Constraint(lexicon)] * len(positions), "delta": 0}
         predictions = recognizer.decode(logits, sources, **options)
         found |= dict(zip(positions, predictions, strict=True))
     assert found == {position: expected[position] for position in (0, 2, 3)}
@@ -266,7 +274,9 @@ def test_decoding_names_rows_by_their_position_and_refuses_a_foreign_lexicon():
     logits = recognizer.predict_logits(np.full((2, 32, 100, 1), 35, np.uint8))
     assert [p.source for p in recognizer.decode(logits)] == ["#0", "#1"]
     with pytest.raises(ValueError, match=r"Lexicon\(1 words.*CharDict\(10"):
-        recognizer.decode(logits, lexicon=OTHERS)
+        recognizer.decode(logits, constraints=[Constraint(), Constraint(OTHERS)])
+    with pytest.raises(ValueError, match=r"Pattern\('1\*'.*CharDict\(10"):
+        recognizer.decode(logits, constraints=[Constraint(None, Pattern("1*", CharDict("12")))] * 2)
 
 
 class Broken:
@@ -437,6 +447,8 @@ def test_a_path_that_no_file_can_have_is_one_bad_image(path):
     [
         ("batch_size", [0, -1, 1.5, True, None, "4", float("nan"), float("inf"), [4]]),
         ("delta", [-1, 0.5, float("nan"), float("inf"), True, "1", [1]]),
+        ("alternatives", [-1, 0.5, None, True, "1", [1], float("inf")]),
+        ("language_model", ["words", True, 0, b"own", {}]),
         ("tta_views", [0, 2, 4, -1, 3.0, True, None, "3", float("nan")]),
     ],
 )
@@ -474,7 +486,8 @@ def test_numbers_of_numpy_are_numbers():
 def test_what_does_not_belong_together_is_refused():
     recognizer = GrayRecognizer(Canvas())
     logits = recognizer.predict_logits(np.zeros((2, 32, 100, 1), np.uint8))
-    for options in ({"sources": ["a"]}, {"lexicon": [None] * 3}, {"sources": []}):
+    wrong = {"sources": ["a"]}, {"constraints": [Constraint()] * 3}, {"placements": [None]}
+    for options in (*wrong, {"sources": []}, {"constraints": []}):
         with pytest.raises(ValueError, match="2 images"):
             recognizer.decode(logits, **options)
     with pytest.raises(ValueError, match="^delta is "):
@@ -482,3 +495,153 @@ def test_what_does_not_belong_together_is_refused():
     for lexicon in ({Lexicon(["1"], DIGITS)}, {"a": 1}, "12", 3):
         with pytest.raises(ValueError, match="lexicon"):
             recognizer.stream([gray(1)], lexicon=lexicon)
+
+
+# ---- patterns, alternatives, language models --------------------------------------------------
+
+
+class Undecided(GrayRecognizer):
+    """Reads two digits, of which the first is unsure: as drawn, or one less by a little."""
+
+    def __init__(self, calibration=None, language_model=None):
+        BaseRecognizer.__init__(
+            self, DIGITS, Canvas(), calibration, language_model=language_model, cores=2
+        )
+
+    def predict_logits(self, canvases):
+        logits = np.zeros((len(canvases), 25, DIGITS.num_classes))
+        logits[:, :, 0] = 12
+        for row, digit in zip(logits, canvases[:, 0, 0, 0] // 10, strict=True):
+            row[5, 0] = row[15, 0] = 0
+            row[5, [digit + 1, digit]] = 8, 7.5
+            row[15, 5] = 12
+        return logits
+
+
+def test_a_pattern_for_all_images_or_one_for_each():
+    recognizer, images = Undecided(), [gray(digit) for digit in (3, 4, 5)]
+    assert [p.text for p in recognizer.read(images)] == ["34", "44", "54"]
+    predictions = recognizer.read(images, pattern="[24].")
+    assert [p.text for p in predictions] == ["24", "44", "44"]
+    compiled = Pattern("[24].", DIGITS)
+    assert recognizer.read(images, pattern=compiled) == predictions
+    assert recognizer.read(images, pattern=["[24].", compiled, "[24]."]) == predictions
+    assert recognizer.read(images[0], pattern="2.")[0].confidence > 0.99
+    own = recognizer.read(images, pattern=iter(["2.", None, r"\d{3}"]), batch_size=1)
+    assert [p.text for p in own][:2] == ["24", "44"] and len(own[2].text) == 3
+    assert own[1] == recognizer.read(images, batch_size=1)[1]
+
+
+def test_allowed_characters_for_all_images_or_for_each():
+    recognizer, images = Undecided(), [gray(digit) for digit in (3, 4, 5)]
+    predictions = recognizer.read(images, allow="24")
+    assert [p.text for p in predictions] == ["24", "44", "44"]
+    assert recognizer.read(images, allow=["42", "24", "242"]) == predictions
+    assert recognizer.read(images, pattern="[24]*") == predictions
+    assert [p.text for p in recognizer.read(images, allow=[None, "4", None])] == ["34", "44", "54"]
+    assert recognizer.read(images, allow="0123456789") == recognizer.read(images)
+
+
+@pytest.mark.parametrize("count", [2, 100])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"allow": "1", "pattern": "1"}, r"allow \('1'\) and pattern \('1'\)"),
+        ({"allow": "1x"}, "'x'.*CharDict"),
+        ({"allow": ""}, "characters to allow"),
+        ({"allow": [None, "x"]}, "'x'.*CharDict"),
+        ({"pattern": "1x"}, "'x'"),
+        ({"pattern": "(1"}, r"'\(1'"),
+        ({"pattern": [None, "[x]"]}, r"\[x\]"),
+        ({"pattern": Pattern("1", CharDict("12"))}, r"Pattern\('1'.*recognizer\.char_dict"),
+        ({"pattern": [None, 3]}, "3 is not a pattern"),
+        ({"pattern": 3}, "3 is not a pattern"),
+        ({"pattern": {"1", "2"}}, "is not a pattern"),
+        ({"pattern": [None]}, "fewer lexicons or patterns than images"),
+        ({"pattern": [None] * 101}, "more lexicons or patterns than images"),
+        ({"pattern": [None] * 2, "lexicon": [None]}, "more patterns than lexicons"),
+    ],
+)
+def test_patterns_that_cannot_be_are_refused(options, message, count):
+    with pytest.raises(ValueError, match=message):
+        Undecided().read([gray(1)] * count, batch_size=4, **options)
+
+
+def test_an_image_without_a_matching_text_has_an_error_and_the_others_are_read():
+    images = [gray(3), b"", gray(5)]
+    patterns = [r"\d{30}", None, None]
+    long, broken, read = Undecided().read(images, pattern=patterns, alternatives=3)
+    assert (long.text, long.confidence, long.raw_confidence) == (None, 0, 0)
+    assert long.boxes == long.alternatives == long.spans == () and long.raw_text is None
+    for word in ("#0", repr(r"\d{30}"), "30 frames", "25"):
+        assert word in long.error
+    assert broken.text is None and read.text == "54" and len(read.alternatives) == 3
+
+
+@pytest.mark.parametrize("calibration", [None, Calibration(0.5, -0.25), Calibration(2.0, 3.0)])
+@pytest.mark.parametrize("pattern", [None, "[1-4]."])
+def test_alternatives_begin_with_the_text_and_share_what_it_leaves(calibration, pattern):
+    recognizer, images = Undecided(calibration), [gray(3), gray(4)]
+    predictions = recognizer.read(images, alternatives=5, pattern=pattern)
+    plain = recognizer.read(images, pattern=pattern)
+    for prediction, alone in zip(predictions, plain, strict=True):
+        texts, chances = zip(*prediction.alternatives, strict=True)
+        assert (texts[0], chances[0]) == (prediction.text, prediction.confidence)
+        assert len(set(texts)) == 5 and list(chances) == sorted(chances, reverse=True)
+        assert sum(chances) <= 1 and alone.text == prediction.text and alone.alternatives == ()
+        assert alone.confidence == pytest.approx(prediction.confidence, abs=1e-6)
+    assert [p.alternatives[1][0] for p in predictions] == ["24", "34"]
+
+
+@pytest.fixture(scope="module")
+def of_words():
+    """Language model of three words."""
+    return train_language_model(["cat", "cot", "cut"], CharDict("acotu"), order=3)
+
+
+class Letters(BaseRecognizer):
+    """Reads `c`, then `o` or a bit more likely `t`, then `t`."""
+
+    def __init__(self, language_model=None):
+        super().__init__(
+            CharDict("acotu"), Canvas(), Calibration(1.5, 0.1), language_model=language_model
+        )
+
+    def predict_logits(self, canvases):
+        logits = np.zeros((len(canvases), 25, 6))
+        logits[:, :, 0] = 12
+        logits[:, [3, 10, 20], 0] = 0
+        logits[:, 3, 2], logits[:, 20, 4] = 12, 12
+        logits[:, 10, [4, 3]] = 8, 7.5
+        return logits
+
+
+def test_the_language_model_of_a_recognizer_is_used_unless_another_one_is_passed(of_words):
+    image, recognizer = gray(1), Letters(of_words)
+    assert Letters().read(image)[0].text == "ctt"
+    (prediction,) = recognizer.read(image)
+    assert prediction.text == "cot" and 0.5 < prediction.raw_confidence < 1
+    assert len(prediction.spans) == len(prediction.boxes) == 3
+    assert [span[:2] for span in prediction.spans] == [(3, 3), (10, 10), (20, 20)]
+    assert recognizer.read(image, language_model=None) == Letters().read(image)
+    assert Letters().read(image, language_model=of_words) == [prediction]
+    assert next(recognizer.stream(image)) == prediction
+    logits = recognizer.predict_logits(np.zeros((1, 32, 100, 1), np.uint8))
+    assert recognizer.decode(logits)[0].text == "cot"
+    assert recognizer.decode(logits, language_model=None)[0].text == "ctt"
+    # With a pattern both decide.
+    assert recognizer.read(image, pattern="ca?u?t*")[0].text == "ctt"
+    recognizer.language_model = of_words.with_settings(LanguageModelSettings(threshold=0.2))
+    assert recognizer.read(image)[0].text == "ctt"
+
+
+def test_many_images_with_a_language_model_and_patterns_read_as_each_alone(of_words):
+    recognizer, images = Letters(of_words), [gray(1), b"", gray(2), gray(3)] * 20
+    patterns = [None, "c.*", "ct?.", "c[^o].", "cut", "[^c].*", ".{25}"] * 12
+    patterns = patterns[: len(images)]
+    together = recognizer.read(images, pattern=patterns, alternatives=2, batch_size=8)
+    for image, pattern, prediction in zip(images, patterns, together, strict=True):
+        (alone,) = recognizer.read(image, pattern=pattern, alternatives=2)
+        assert (alone.text, alone.spans) == (prediction.text, prediction.spans)
+        assert alone.alternatives == prediction.alternatives
+        assert bool(alone.error) == bool(prediction.error)

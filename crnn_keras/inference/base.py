@@ -67,6 +67,8 @@ _checks_of_reading = check_arguments(
     batch_size=COUNT, tta_views=OneOf(TTA_COUNTS), **_CHECKS_OF_DECODING
 )
 
+# A pattern over thousands of characters takes some megabytes.
+_KEPT_PATTERNS = 64
 # With several canvas widths, a window holds more images so that its batches are not small.
 _BATCHES_OF_MIXED_WIDTHS = 4
 
@@ -295,7 +297,7 @@ class BaseRecognizer:
         if isinstance(constraints, Constraint):
             pairs = zip(images, itertools.repeat(constraints), strict=False)
         else:
-            pairs = self._pair(images, constraints, name="lexicons or patterns")
+            pairs = self._pair(images, constraints, names=("images", "lexicons or patterns"))
         options = {"delta": delta, "language_model": language_model, "alternatives": alternatives}
         predict = functools.partial(self._predict_window, tta_views=tta_views, options=options)
         return self._stream(pairs, predict, batch_size)
@@ -345,7 +347,7 @@ class BaseRecognizer:
             pairs = zip(images, itertools.repeat(texts), strict=False)
         else:
             checked = map(_check_text, texts)
-            pairs = self._pair(images, checked, name="texts")
+            pairs = self._pair(images, checked, names=("images", "texts"))
         return list(self._stream(pairs, self._align_window, batch_size))
 
     def _stream(self, pairs, predict, batch_size):
@@ -580,14 +582,15 @@ class BaseRecognizer:
                 "them: write the allowed characters into the pattern, such as '[0-9]{4}'."
             )
         make = Pattern if allow is None else Pattern.allow
-        compiled = {}
+        # Of many images with patterns of their own, few are alike: the last ones are kept.
+        compile_text = functools.lru_cache(_KEPT_PATTERNS)(
+            lambda expression: make(expression, self.char_dict)
+        )
 
-        def compile_pattern(value):
-            if not isinstance(value, str):
-                return value
-            if value not in compiled:
-                compiled[value] = make(value, self.char_dict)
-            return compiled[value]
+        def make_constraint(own, value):
+            constraint = Constraint(own, compile_text(value) if isinstance(value, str) else value)
+            self._check_constraint(constraint)
+            return constraint
 
         patterns = pattern if allow is None else allow
         # Lexicons and patterns without an order are none for the images.
@@ -596,30 +599,28 @@ class BaseRecognizer:
             for values in (lexicon, patterns)
         ]
         if not any(several):
-            constraint = Constraint(lexicon, compile_pattern(patterns))
-            self._check_constraint(constraint)
-            return constraint
+            return make_constraint(lexicon, patterns)
         columns = [
             values if is_several else itertools.repeat(values)
             for values, is_several in zip((lexicon, patterns), several, strict=True)
         ]
         if all(several):
-            rows = self._pair(*columns, name="patterns")
+            rows = self._pair(*columns, names=("lexicons", "patterns"))
         else:
             rows = zip(*columns, strict=False)
-        return (Constraint(own, compile_pattern(value)) for own, value in rows)
+        return itertools.starmap(make_constraint, rows)
 
     @staticmethod
-    def _pair(images, partners, *, name):
-        """Yields each image with its partner."""
+    def _pair(values, partners, *, names):
+        """Yields each value with its partner."""
         end = object()
-        for image, own in itertools.zip_longest(images, partners, fillvalue=end):
-            if image is end or own is end:
+        for value, own in itertools.zip_longest(values, partners, fillvalue=end):
+            if value is end or own is end:
                 raise ValueError(
-                    f"There are {'more' if image is end else 'fewer'} {name} than images. "
+                    f"There are {'more' if value is end else 'fewer'} {names[1]} than {names[0]}. "
                     "Pass one for all, or one for each image."
                 )
-            yield image, own
+            yield value, own
 
     def _check_constraint(self, constraint):
         """Raises a ValueError unless lexicon and pattern are of this recognizer's char dict."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crnn_keras.char_dict import CharDict
+from crnn_keras.char_dict import BLANK, CharDict
 from crnn_keras.model.decoding.alignment import align_ids
 from crnn_keras.model.decoding.beam import WIDTH, beam_search
 from crnn_keras.model.decoding.best_path import Decoded, best_path
@@ -119,7 +119,8 @@ def decode_texts(
         language_model = None
     decoding = _Decoding(logits, char_dict, language_model, best_paths=best_paths, masses=masses)
     for pattern, positions in _group(constraints):
-        decoding.read(positions, pattern, alternatives)
+        is_any = pattern is None or _allows_everything(pattern)
+        decoding.read(positions, None if is_any else pattern, alternatives)
     decoding.align()
     for position, (lexicon, pattern) in enumerate(constraints):
         if lexicon is not None and not decoding.texts[position].error:
@@ -134,7 +135,7 @@ class _Decoding:
 
     Attributes:
         texts: List of `DecodedText`, of the best paths at first.
-        ids: List of their ids.
+        ids: List of their ids; None where there is no text.
         log_allowed: Float array: the log likelihood of each image's pattern; 0 without one.
     """
 
@@ -155,24 +156,28 @@ class _Decoding:
         """Finds the likeliest texts of images with one pattern, or with none."""
         if pattern is not None:
             self._apply(pattern, positions)
-        if alternatives:
-            least = math.inf
-        elif self.language_model:
-            least = self.language_model.settings.threshold
-        else:
-            least = 0.0 if pattern is None else _CERTAIN
-        texts = self.texts
-        # Where nothing matches, nothing is to be found.
-        unsure = [
-            n
-            for n in positions
-            if texts[n].raw_confidence < least and self.log_allowed[n] > -np.inf
-        ]
+        threshold = self.language_model.settings.threshold if self.language_model else 0.0
+        least = math.inf if alternatives else 0.0 if pattern is None else _CERTAIN
+        asked, searched = [], []
+        for position in positions:
+            confidence = self.texts[position].raw_confidence
+            # Where nothing matches, nothing is to be found.
+            if self.log_allowed[position] == -np.inf:
+                continue
+            if confidence < threshold:
+                asked.append(position)
+            elif confidence < least:
+                searched.append(position)
+        self._search(asked, pattern, self.language_model, alternatives=alternatives)
+        self._search(searched, pattern, None, alternatives=alternatives)
+
+    def _search(self, positions, pattern, language_model, *, alternatives):
+        """Reads images by a beam."""
         width = max(WIDTH, _WIDTH_PER_ALTERNATIVE * alternatives)
-        for start in range(0, len(unsure), _CHUNK):
-            chunk = unsure[start : start + _CHUNK]
+        for start in range(0, len(positions), _CHUNK):
+            chunk = positions[start : start + _CHUNK]
             logits = self.logits[chunk]
-            beam = beam_search(log_softmax(logits), self.language_model, pattern, width=width)
+            beam = beam_search(log_softmax(logits), language_model, pattern, width=width)
             ranked = _rank(beam, logits, self.log_allowed[chunk])
             for position, likeliest in zip(chunk, ranked, strict=True):
                 if not likeliest:
@@ -180,7 +185,7 @@ class _Decoding:
                 self.ids[position], probability = likeliest[0]
                 found = [(self.char_dict.decode(ids), chance) for ids, chance in likeliest]
                 self.texts[position] = replace(
-                    texts[position],
+                    self.texts[position],
                     text=found[0][0],
                     raw_confidence=probability,
                     alternatives=tuple(found[:alternatives]),
@@ -202,6 +207,7 @@ class _Decoding:
                 "another pattern, or with a reader of a wider canvas"
             )
             self.texts[position] = DecodedText(None, 0.0, (), error=error)
+            self.ids[position] = self.aligned[position] = None
 
     def choose(self, position, lexicon, alternatives, options):
         """Chooses a word of a lexicon, if one is near."""
@@ -246,6 +252,11 @@ def _group(constraints) -> Iterator[tuple[Pattern | None, list[int]]]:
     for position, (_, pattern) in enumerate(constraints):
         groups.setdefault(id(pattern), (pattern, []))[1].append(position)
     return iter(groups.values())
+
+
+def _allows_everything(pattern):
+    """Tells whether all texts match: from the only state every character leads back to it."""
+    return len(pattern.accepting) == 1 and bool((pattern.transitions[0, BLANK + 1 :] == 0).all())
 
 
 def _rank(beam, logits, log_allowed):
