@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from crnn_keras import CharDict
 from crnn_keras.evaluation import plots
 from crnn_keras.evaluation.confidence import ReliabilityBin, risk_coverage, select
 from crnn_keras.images import Placement
 from crnn_keras.inference import Alignment, Prediction
-from crnn_keras.model.decoding import path_posteriors
+from crnn_keras.model.decoding import Pattern, path_posteriors
 
 
 def drawn(figure):
@@ -78,6 +79,34 @@ def test_an_image_without_text_has_no_boxes():
     figure = plots.character_boxes(np.zeros((20, 60), np.uint8), Prediction("", 1.0, "#0"))
     drawn(figure)
     assert not figure.axes[0].texts and not figure.axes[0].patches
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (r"[a-z]{2}\d{2}", ["a-z"] * 2 + ["0-9"] * 2),
+        ("a?b+", ["a", "b", "b", "b"]),
+        (r"(ab)*", ["a", "b"]),
+        (r"[ac$ ]", ["␣$ac"]),
+        (r"[acegikm]", ["7 characters"]),
+    ],
+)
+def test_an_automaton_has_its_characters_on_the_arrows(expression, expected):
+    pattern = Pattern(expression, CharDict.from_source("ascii"))
+    texts = drawn(plots.automaton(pattern))
+    states = list(map(str, range(len(pattern.accepting))))
+    assert sorted(filter(None, texts)) == sorted([*states, *expected])
+
+
+def test_alternatives_leave_the_rest_to_all_others():
+    panels = {"no model": [("$a$", 0.5), ("", 0.25)], "model": [("a", 1.0)]}
+    texts = drawn(plots.alternatives(panels))
+    assert {"no model", "model", "$a$", "(no text)", "all others"} <= set(texts)
+    assert {"0.500", "0.250", "1.000", "0.000"} <= set(texts)
+
+
+def test_alternatives_of_nothing():
+    drawn(plots.alternatives({}))
 
 
 def test_heat_map_draws_the_classes_with_some_probability():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from crnn_keras.data.check import DataCheck
     from crnn_keras.evaluation.confidence import ReliabilityBin, RiskCoverage, Selection
     from crnn_keras.inference import Alignment, Prediction
+    from crnn_keras.model.decoding import Pattern
 
 # A gray uint8 array or a Pillow image.
 GrayImage: TypeAlias = "np.ndarray | Image.Image"
@@ -53,6 +54,8 @@ _BLANK_SIGN = "–"
 _SPACE_SIGN = "␣"
 # Characters that are less likely are drawn in another color.
 _SURE = 0.9
+# Runs of characters that fit on an arrow.
+_MOST_RUNS = 4
 _COLUMNS = Number(1, 100, is_whole=True)
 _HEIGHT = Number(1, MAX_CANVAS_HEIGHT, is_whole=True)
 _CHINESE_FONT = pathlib.Path(__file__).parents[1] / "synth" / "assets" / "fonts" / "sans_sc.otf"
@@ -280,6 +283,107 @@ def character_boxes(image: ImageSource, found: Prediction | Alignment) -> Figure
         axes.annotate(
             f"{box.probability:.2f}", place, xytext=(0, -20), fontsize=7, color=color, **below
         )
+    return figure
+
+
+@_styled
+def automaton(pattern: Pattern) -> Figure:
+    """Draws the states of a pattern and, on the arrows, the characters that lead to the next one.
+
+    A text begins in state 0. It may end in a blue state.
+
+    Args:
+        pattern: A `Pattern` of some states; hundreds are drawn, but cannot be told apart.
+
+    Returns:
+        `Figure`.
+    """
+    states = len(pattern.accepting)
+    figure = Figure(figsize=(min(1.1 * states + 0.5, 40), 1.8), layout="constrained")
+    axes = figure.subplots()
+    arrow = {"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0}
+    highest, lowest = 0.5, -0.5
+    for (source, target), label in _edges(pattern).items():
+        if source == target:
+            start, end, rad, height = (source - 0.1, 0.25), (source + 0.1, 0.25), -1.5, 0.41
+        elif target == source + 1:
+            start, end, rad, height = (source + 0.27, 0), (target - 0.27, 0), 0, 0.05
+        else:
+            # Forwards above the states, backwards below them.
+            side = 1 if target > source else -1
+            start, end, rad = (source, 0.27 * side), (target, 0.27 * side), -0.3
+            height = side * (0.27 + 0.15 * abs(target - source)) + 0.05
+        style = arrow | {"connectionstyle": f"arc3,rad={rad}"}
+        axes.annotate("", end, xytext=start, arrowprops=style)
+        place = {"ha": "center", "va": "bottom", "fontsize": 9, "parse_math": False}
+        axes.text((source + target) / 2, height, drawable(label), **place)
+        highest, lowest = max(highest, height + 0.4), min(lowest, height - 0.2)
+    for state, may_end in enumerate(pattern.accepting):
+        color = BLUE if may_end else "white"
+        axes.plot(state, 0, "o", ms=26, mfc=color, mec=BLUE if may_end else GREY, mew=1.2)
+        ink = "white" if may_end else INK
+        axes.text(state, 0, str(state), ha="center", va="center", color=ink)
+    axes.set(xlim=(-0.5, states - 0.5), ylim=(lowest, highest), aspect="equal")
+    axes.set_axis_off()
+    figure.set_figheight(figure.get_figwidth() / states * (highest - lowest))
+    return figure
+
+
+def _edges(pattern: Pattern) -> dict[tuple[int, int], str]:
+    """Returns a dict of `(state, next state): characters` with runs such as `a-z`."""
+    characters: dict[tuple[int, int], list[str]] = {}
+    for source, index in np.argwhere(pattern.transitions >= 0).tolist():
+        edge = source, int(pattern.transitions[source, index])
+        characters.setdefault(edge, []).append(pattern.char_dict.characters[index - 1])
+    return {edge: _shorten_runs(sorted(own)) for edge, own in characters.items()}
+
+
+def _shorten_runs(characters: Sequence[str]) -> str:
+    """Writes sorted characters with runs such as `a-z`; only how many if there are many runs."""
+    runs: list[list[str]] = []
+    for character in characters:
+        if runs and ord(character) == ord(runs[-1][-1]) + 1:
+            runs[-1].append(character)
+        else:
+            runs.append([character])
+    if len(runs) > _MOST_RUNS:
+        return f"{len(characters):,} characters"
+    named = (f"{run[0]}-{run[-1]}" if len(run) > 2 else "".join(run) for run in runs)
+    return "".join(named).replace(" ", _SPACE_SIGN)
+
+
+@_styled
+def alternatives(panels: Mapping[str, Sequence[tuple[str, float]]]) -> Figure:
+    """Draws the likeliest texts of an image with a bar for the probability of each.
+
+    The grey bar is what is left for all other texts.
+
+    Args:
+        panels: Dict of `title: alternatives`, each a list of pairs of a text and its probability,
+            such as `Prediction.alternatives`.
+
+    Returns:
+        `Figure`.
+    """
+    rows = 1 + max(map(len, panels.values()), default=0)
+    size = 3.4 * max(len(panels), 1), 0.24 * rows + 0.6
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(1, max(len(panels), 1), squeeze=False)[0]
+    for axes, (title, pairs) in zip(grid, panels.items(), strict=False):
+        texts = [text or "(no text)" for text, _ in pairs]
+        chances = [chance for _, chance in pairs]
+        values = [*chances, max(1 - sum(chances), 0.0)]
+        colors = [BLUE] * len(texts) + [GREY]
+        axes.barh(range(len(values)), values, color=colors, height=0.7)
+        for place, value in enumerate(values):
+            axes.text(value + 0.02, place, f"{value:.3f}", va="center", fontsize=8)
+        axes.set_yticks(range(len(values)), [*map(drawable, texts), "all others"])
+        for label in axes.get_yticklabels():
+            label.set_parse_math(False)
+        # Panels of fewer texts have bars of the same height.
+        axes.set(xlim=(0, 1.2), ylim=(rows - 0.5, -0.5), xticks=[0, 0.5, 1], xlabel="probability")
+        axes.tick_params(axis="y", length=0)
+        axes.set_title(drawable(title), parse_math=False)
     return figure
 
 
