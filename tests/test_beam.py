@@ -379,6 +379,28 @@ def test_no_images_and_no_frames(batch, frames, language_model):
     assert not beam_search(logs, None, Pattern("a+", ABC)).is_used.any()
 
 
+def test_other_classes_and_broken_numbers_are_refused(language_model):
+    logs = np.full((1, 2, 5), math.log(0.2))
+    for arguments in [(language_model,), (None, Pattern("a", ABC))]:
+        with pytest.raises(ValueError, match="4"):
+            beam_search(logs, *arguments)
+    with pytest.raises(ValueError, match="width"):
+        beam_search(logs, width=0)
+    with pytest.raises(ValueError, match="classes"):
+        beam_search(logs, classes=0)
+    with pytest.raises(ValueError, match="shape"):
+        beam_search(logs[0])
+    logs[0, 1, 2] = math.nan
+    with pytest.raises(ValueError, match="1 nan"):
+        beam_search(logs)
+
+
+def test_an_impossible_class_is_none_of_the_likely_texts():
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.array([[[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]]]))
+    assert texts_of(beam_search(logs, width=2)).keys() == {(), (1,)}
+
+
 def test_texts_fit_their_frames():
     logs = random_log_probabilities(2, batch=4, frames=6, scale=0.1)
     beam = beam_search(logs, width=300, classes=3)

@@ -229,6 +229,12 @@ def test_an_argument_out_of_range_is_refused_by_name(argument):
         train_language_model(["ab"], ABC, **argument)
 
 
+def test_more_characters_than_two_bytes_count_are_refused():
+    many = CharDict([chr(0x20000 + i) for i in range(2**16)], normalization="none")
+    with pytest.raises(ValueError, match="65,534"):
+        train_language_model([many.characters], many, order=1)
+
+
 def test_frequencies_far_apart_stay_numbers():
     model = train_language_model({"ab": 1e50, "b": 1e-50}, ABC, power=2)
     assert model.log_probability("ab") > model.log_probability("b") > -40

@@ -14,6 +14,7 @@ import numpy as np
 from crnn_keras.char_dict import BLANK
 from crnn_keras.model.decoding.language_model import BoundLanguageModel
 from crnn_keras.model.decoding.pattern import Pattern, completions
+from crnn_keras.utils.checks import COUNT, check_arguments
 
 # Hypotheses that are kept of each image, and likeliest classes that each is extended by.
 WIDTH, CLASSES = 12, 8
@@ -41,6 +42,7 @@ class Beam(NamedTuple):
     is_used: np.ndarray
 
 
+@check_arguments(width=COUNT, classes=COUNT)
 def beam_search(
     log_probabilities: np.ndarray,
     language_model: BoundLanguageModel | None = None,
@@ -67,10 +69,24 @@ def beam_search(
     Returns:
         `Beam`. The texts of an image differ. They are in no order.
 
+    Raises:
+        ValueError: The log probabilities have other classes than the language model or the pattern,
+            or are not numbers.
+
+    Example:
+
+        >>> import numpy as np
+        >>> from crnn_keras.model.decoding import beam_search
+        >>> frame = np.log([0.6, 0.4])  # blank, a: three of four paths spell "a"
+        >>> beam = beam_search(np.array([[frame, frame]]), width=2)
+        >>> beam.ids[0].tolist(), beam.lengths[0].tolist()
+        ([[0], [1]], [0, 1])
+
     Reference:
         Hannun et al., 2014, First-Pass Large Vocabulary Continuous Speech Recognition using
         Bi-Directional Recurrent DNNs (arXiv 1408.2873), algorithm 1.
     """
+    _check_classes(log_probabilities, language_model, pattern)
     search = _Search(log_probabilities, language_model, pattern, width=width, classes=classes)
     for frame in range(log_probabilities.shape[1]):
         search.read_frame(frame)
@@ -288,6 +304,22 @@ class _Search:
         order = np.argsort(ids == BLANK, axis=2, kind="stable")[:, :, : lengths.max(initial=1)]
         is_used = (self.after_blank + self.after_class > 0) & self.texts.may_end(self.states)
         return Beam(np.take_along_axis(ids, order, axis=2), lengths, log_weights, is_used)
+
+
+def _check_classes(log_probabilities, language_model, pattern):
+    """Raises a ValueError unless all that a search is given has the same classes."""
+    if log_probabilities.ndim != 3 or np.isnan(log_probabilities).any():
+        raise ValueError(
+            "Expected log probabilities of shape (batch, frames, num_classes) without nan, got "
+            f"shape {log_probabilities.shape} with {np.isnan(log_probabilities).sum()} nan."
+        )
+    for given in (language_model, pattern):
+        if given is not None and given.char_dict.num_classes != log_probabilities.shape[2]:
+            raise ValueError(
+                f"There are {log_probabilities.shape[2]} classes, but "
+                f"{given.char_dict.num_classes} of {given.char_dict!r}. Take the char dict of the "
+                "reader."
+            )
 
 
 def _likeliest(probabilities, allowed, count):

@@ -206,9 +206,11 @@ class LanguageModel:
         Returns:
             `BoundLanguageModel`; the last one if it is of this char dict.
         """
-        if self._bound is None or self._bound.char_dict is not char_dict:
-            self._bound = BoundLanguageModel(self, char_dict)
-        return self._bound
+        # Other threads may bind it to other char dicts meanwhile.
+        bound = self._bound
+        if bound is None or bound.char_dict is not char_dict:
+            bound = self._bound = BoundLanguageModel(self, char_dict)
+        return bound
 
     def with_settings(self, settings: LanguageModelSettings) -> LanguageModel:
         """Returns the same n-grams with other settings."""
