@@ -343,7 +343,7 @@ def test_a_pattern_is_found_beside_a_sure_other_text():
 
 
 def test_one_long_text_beside_unused_rows_survives_a_strict_language_model():
-    settings = LanguageModelSettings(weight=100.0, length_bonus=-100.0)
+    settings = LanguageModelSettings(weight=10.0, length_bonus=-10.0)
     strict = train_language_model(["b"], ABC, settings=settings).bind(ABC)
     logs = sure(*[1, 0] * 40)
     beam = beam_search(logs, strict, Pattern("a{40}", ABC))

@@ -144,6 +144,14 @@ class _MatchingText:
         return self.images.reshape(-1, *(1,) * (values.ndim - 1))
 
 
+class _Extensions(NamedTuple):
+    """Hypotheses with one more character: arrays of shape `(batch, width, classes)`."""
+
+    classes: np.ndarray
+    states: np.ndarray
+    masses: np.ndarray
+
+
 class _Search:
     """The hypotheses of a beam search: arrays of shape `(batch, width)`.
 
@@ -201,12 +209,12 @@ class _Search:
         stays[1][images, longer] += reached * own[images, longer]
         found, places = np.nonzero(following[images, shorter] == last[:, None])
         masses[images[found], shorter[found], places] = 0
-        self._select(frame, stays, following, masses)
-
-    def _select(self, frame, stays, following, masses):
-        """Keeps the best of the hypotheses that stay and of those that are extended."""
         states = self.texts.follow(self.states[:, :, None], following)
-        ranks, bounds = self._rank(frame, stays, states=states, following=following, masses=masses)
+        self._select(frame, stays, _Extensions(following, states, masses))
+
+    def _select(self, frame, stays, extensions):
+        """Keeps the best of the hypotheses that stay and of those that are extended."""
+        ranks, bounds = self._rank(frame, stays, extensions)
         for stay, rank in zip(stays, ranks, strict=True):
             # What cannot be completed is no measure of the others' masses.
             stay[rank == 0] = 0
@@ -217,25 +225,16 @@ class _Search:
             self._scale(*stays)
             return
         images, sources, _ = where
-        classes = following[where]
+        classes = extensions.classes[where]
         log_weights, contexts = self.log_weights[images, sources], self.contexts[images, sources]
         extended = bounds[where]
         if self.language_model is not None:
             gains, contexts = self.language_model.gains(contexts, classes)
             log_weights = log_weights + gains
             extended *= np.exp(gains - self.language_model.settings.length_bonus)
-        # A table of the stays and of each image's extensions; where it has none stands -1.
-        counts = np.bincount(images, minlength=len(ranks))
-        first = np.cumsum(counts) - counts
-        width = ranks.shape[1]
-        table = np.full((len(ranks), width + counts.max()), -1.0)
-        table[:, :width] = ranks
-        table[images, width + np.arange(len(images)) - first[images]] = extended
-        # Of equal ones the first, and in their order: so an image is read alike in any batch.
-        kept = np.sort(np.argsort(-table, axis=1, kind="stable")[:, :width], axis=1)
-        is_new = kept >= width
+        is_new, kept = _find_best(ranks, images, extended)
         # Of the extensions, which; of the hypotheses, which stays or is extended.
-        new = np.where(is_new, first[:, None] + kept - width, 0)
+        new = np.where(is_new, kept, 0)
         parents = np.where(is_new, sources[new], kept)
         self.parents[frame] = parents
         self.added[frame] = np.where(is_new, classes[new], BLANK)
@@ -247,13 +246,14 @@ class _Search:
         longer = numbers * _MULTIPLIER ^ classes.astype(np.uint64)[new] * _INCREMENT
         self.beginnings = np.where(is_new, numbers, self.beginnings[self.rows, parents])
         self.numbers = np.where(is_new, longer, numbers)
-        self.last, self.states = choose(classes, self.last), choose(states[where], self.states)
+        self.last = choose(classes, self.last)
+        self.states = choose(extensions.states[where], self.states)
         self.contexts = choose(contexts, self.contexts)
         self.log_weights = choose(log_weights, self.log_weights)
         blanks = np.where(is_new, 0.0, stays[0][self.rows, parents])
-        self._scale(blanks, choose(masses[where], stays[1]))
+        self._scale(blanks, choose(extensions.masses[where], stays[1]))
 
-    def _rank(self, frame, stays, *, states, following, masses):
+    def _rank(self, frame, stays, extensions):
         """Multiplies masses by what the language model and the frames that follow give to them.
 
         Returns:
@@ -263,11 +263,11 @@ class _Search:
         rests = [
             self.texts.rest_after_blank(frame + 1, self.states),
             self.texts.rest_after_class(frame + 1, self.states, self.last),
-            self.texts.rest_after_class(frame + 1, states, following),
+            self.texts.rest_after_class(frame + 1, extensions.states, extensions.classes),
         ]
         weights = [self.log_weights, self.log_weights, self.log_weights[:, :, None]]
         logs = [rest + weight for rest, weight in zip(rests, weights, strict=True)]
-        masses = [*stays, masses]
+        masses = [*stays, extensions.masses]
         # The largest of those that have a mass becomes 1, so that one rank at least is not 0.
         largest = _LOWEST
         for log, mass in zip(logs, masses, strict=True):
@@ -304,6 +304,31 @@ class _Search:
         order = np.argsort(ids == BLANK, axis=2, kind="stable")[:, :, : lengths.max(initial=1)]
         is_used = (self.after_blank + self.after_class > 0) & self.texts.may_end(self.states)
         return Beam(np.take_along_axis(ids, order, axis=2), lengths, log_weights, is_used)
+
+
+def _find_best(ranks, images, extended):
+    """Finds the best of each image's hypotheses and extensions.
+
+    Args:
+        ranks: Float array of shape `(batch, width)`: those of the hypotheses.
+        images: Integer array of shape `(n,)`: the image of each extension, in ascending order.
+        extended: Float array of shape `(n,)`: the ranks of the extensions.
+
+    Returns:
+        Tuple of a bool array of shape `(batch, width)`, whether it is an extension, and an integer
+        array: which of the extensions, or which of the image's hypotheses.
+    """
+    counts = np.bincount(images, minlength=len(ranks))
+    first = np.cumsum(counts) - counts
+    width = ranks.shape[1]
+    # Where an image has fewer extensions than another stands -1.
+    table = np.full((len(ranks), width + counts.max()), -1.0)
+    table[:, :width] = ranks
+    table[images, width + np.arange(len(images)) - first[images]] = extended
+    # Of equal ones the first, and in their order: so an image is read alike in any batch.
+    kept = np.sort(np.argsort(-table, axis=1, kind="stable")[:, :width], axis=1)
+    is_new = kept >= width
+    return is_new, np.where(is_new, first[:, None] + kept - width, kept)
 
 
 def _check_classes(log_probabilities, language_model, pattern):

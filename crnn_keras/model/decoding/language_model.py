@@ -34,8 +34,8 @@ _STEPS = 16.0
 _LARGEST_BACKOFF = 2.0
 # The part of the probability that all characters share evenly: names and codes are in no list.
 _FLOOR = 0.03
-# With weights and bonuses up to it no exponential is too large for a float.
-_LARGEST_SETTING = 100.0
+# With weights and bonuses up to it the exponential of one gain is neither 0 nor infinite.
+_LARGEST_SETTING = 10.0
 # Symbols are stored in two bytes, and one of them is the boundary.
 _MOST_CHARACTERS = 2**16 - 2
 _ARRAYS = {"symbols": "<u2", "child_counts": "<u2", "log_probabilities": "u1", "backoffs": "u1"}
@@ -49,9 +49,9 @@ class LanguageModelSettings:
     """How much a language model decides; chosen for a reader, see `tune_language_model`.
 
     Args:
-        weight: Factor of the language model's log probability, from 0 to 100. With 0 it decides
+        weight: Factor of the language model's log probability, from 0 to 10. With 0 it decides
             nothing. Defaults to `0.6`.
-        length_bonus: Added for each character, in nats, from -100 to 100: a language model prefers
+        length_bonus: Added for each character, in nats, from -10 to 10: a language model prefers
             short texts. Defaults to `1.8`.
         threshold: An image is read with the language model if the probability of its text without
             it is lower, from 0 to 1. Defaults to `0.98`.
