@@ -1,4 +1,4 @@
-"""`decode_texts` by brute force: what patterns, alternatives, lexicons and language models change."""
+"""`decode_texts` by brute force: with patterns, alternatives, lexicons and language models."""
 
 import collections
 import itertools
@@ -198,8 +198,8 @@ def test_weight_0_and_threshold_0_are_no_model_and_threshold_1_asks_for_all(lang
                 options["language_model"] = language_model.with_settings(settings)
                 assert decode_texts(logits, LETTERS, constraints, **options) == plain
     # The length bonus makes every text longer that is asked for.
-    model = language_model.with_settings(LanguageModelSettings(0.001, 100.0, 1.0))
-    decoded = decode_texts(logits, LETTERS, language_model=model)
+    model = language_model.with_settings(LanguageModelSettings(0.001, 10.0, 1.0))
+    decoded = decode_texts(random_logits(8, batch=40), LETTERS, language_model=model)
     assert {len(found.text) for found in decoded} == {FRAMES}
 
 
@@ -308,12 +308,12 @@ def test_patterns_of_a_batch_read_as_each_alone(language_model):
 
 
 def test_texts_too_faint_for_a_float_have_spans_too(language_model):
-    logits = random_logits(15, batch=2, frames=1000, scale=0.01)
-    assert not any(found.raw_confidence for found in decode_texts(logits, LETTERS))
-    pattern = Pattern("[ab]+", LETTERS)
-    constraints = [Constraint(None, pattern), Constraint(None, Pattern(".+", LETTERS))]
+    char_dict = CharDict("abcdefghij")
+    logits = random_logits(15, batch=2, frames=500, scale=0.01, num_classes=11)
+    assert not any(found.raw_confidence for found in decode_texts(logits, char_dict))
+    constraints = [Constraint(None, Pattern(e, char_dict)) for e in ("[ab]+", ".+")]
     for model in (None, language_model):
-        for found in decode_texts(logits, LETTERS, constraints, language_model=model):
+        for found in decode_texts(logits, char_dict, constraints, language_model=model):
             assert found.text and len(found.spans) == len(found.text) and not found.error
 
 
@@ -323,7 +323,7 @@ def test_extreme_logits_give_chances(language_model):
     options = {"language_model": language_model, "alternatives": 3}
     for found in decode_texts(logits, LETTERS, constraints, **options):
         chances = [chance for _, chance in found.alternatives]
-        assert 0 <= min(chances) and sum(chances) <= 1 + 1e-9 and not found.error
+        assert min(chances) >= 0 and sum(chances) <= 1 + 1e-9 and not found.error
 
 
 @pytest.mark.parametrize("options", [{"alternatives": -1}, {"delta": 0.5}, {"alternatives": None}])

@@ -1,5 +1,6 @@
 """A `.keras` file of a stranger is refused by name, at once, and takes no memory."""
 
+import base64
 import io
 import json
 import resource
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+import zlib
 
 import h5py
 import numpy as np
@@ -18,6 +20,7 @@ from crnn_keras.inference.keras_file import check_keras_file
 from crnn_keras.inference.recognizer import SHIPPED, Recognizer
 from crnn_keras.model.architectures import ARCHITECTURES
 from crnn_keras.model.crnn import CRNN, build_crnn
+from crnn_keras.model.decoding import train_language_model
 from crnn_keras.model.saving import save_model
 from crnn_keras.model.sizes import check_architecture, measure_architecture
 
@@ -196,6 +199,7 @@ def changes(name, *values):
         *changes("precision", "float64", 32, None, {"module": "os"}),
         *changes("name", 3, None, ["crnn"], "a/b"),
         *changes("calibration", [], 1, {"slope": 1}, {"slope": float("nan"), "offset": 0}),
+        *changes("language_model", [], 1, "words", {}, {"ngrams": ""}, {"ngrams": 3}),
         *changes("char_dict", None, "abc", [], {"characters": "aa", "fold_case": False}),
         *changes("char_dict", {"characters": ["ab"], "fold_case": False}, {"fold_case": True}),
         *changes("canvas", None, [], {"height": 32.5}, {"height": 16 * 10**5}, {"widths": [2**40]}),
@@ -208,6 +212,42 @@ def changes(name, *values):
 )
 def test_arguments_of_other_types_or_sizes_are_refused(write_config, name, value):
     assert_refused(write_config(lambda config: config["config"].__setitem__(name, value)))
+
+
+# A megabyte that unpacks to a gigabyte.
+BOMB = base64.b64encode(zlib.compress(bytes(2**30), 1)[: 2**20]).decode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ngrams": "no base64!"},
+        {"ngrams": base64.b64encode(b"not packed").decode()},
+        {"ngrams": base64.b64encode(zlib.compress(bytes(7))).decode()},
+        {"ngrams": BOMB},
+        {"characters": ["a", "a"]},
+        {"characters": 3},
+        {"order": 10**9},
+        {"order": 1},
+        {"source": 3},
+        {"settings": {"weight": float("nan")}},
+        {"settings": {"more": 1}},
+        {"settings": []},
+        {"more": 1},
+    ],
+    ids=lambda change: str(change)[:40],
+)
+def test_a_damaged_language_model_is_refused(write_config, change):
+    model = train_language_model(["door", "floor"], CharDict("dflor"), order=3, source="two words")
+    good, bad = model.get_config(), {**model.get_config(), **change}
+    assert (
+        Recognizer.load(
+            write_config(lambda config: config["config"].__setitem__("language_model", good))
+        ).language_model.source
+        == "two words"
+    )
+    path = write_config(lambda config: config["config"].__setitem__("language_model", bad))
+    assert_refused(path, "language model is damaged")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from crnn_keras.inference.onnx_file import METADATA, read_onnx  # noqa: E402
 from crnn_keras.inference.onnx_recognizer import SHIPPED, OnnxRecognizer  # noqa: E402
 from crnn_keras.model import sizes  # noqa: E402
 from crnn_keras.model.calibration import Calibration  # noqa: E402
+from crnn_keras.model.decoding import LanguageModel, train_language_model  # noqa: E402
 
 DIGITS = CharDict.from_preset("digits")
 GOOD = {
@@ -297,6 +298,7 @@ def with_metadata(text):
 
 
 CANVAS = GOOD["canvas"]
+LANGUAGE_MODEL = train_language_model(["12", "121"], DIGITS, order=2, codes=0.0).get_config()
 
 
 @pytest.mark.parametrize(
@@ -337,6 +339,14 @@ CANVAS = GOOD["canvas"]
                 {"calibration": {"slope": 1e400, "offset": 0}},
                 {"calibration": {"slope": [1], "offset": 0}},
                 {"calibration": [1, 0]},
+                {"language_model": []},
+                {"language_model": "words"},
+                {"language_model": {"ngrams": "AAAA"}},
+                {"language_model": {**LANGUAGE_MODEL, "ngrams": LANGUAGE_MODEL["ngrams"][:-8]}},
+                {"language_model": {**LANGUAGE_MODEL, "characters": ["0", "0"]}},
+                {"language_model": {**LANGUAGE_MODEL, "order": 10**9}},
+                {"language_model": {**LANGUAGE_MODEL, "settings": {"threshold": 2}}},
+                {"language_model": {**LANGUAGE_MODEL, "module": "os"}},
                 {"format": ["crnn_keras.reader"]},
             )
         ),
@@ -432,7 +442,9 @@ def test_a_fork_reads_with_the_recognizer_of_its_parent():
 def test_a_pickled_recognizer_keeps_what_it_was():
     recognizer = OnnxRecognizer(model().SerializeToString(), "odd.onnx", cores=3)
     recognizer.calibration = Calibration(0.5, 0.25)
+    recognizer.language_model = LanguageModel.from_config(LANGUAGE_MODEL)
     again = pickle.loads(pickle.dumps(recognizer))  # noqa: S301
+    assert again.language_model.get_config() == LANGUAGE_MODEL
     assert (again.calibration, again.threads, again.char_dict, again.canvas) == (
         Calibration(0.5, 0.25),
         recognizer.threads,

@@ -1,6 +1,8 @@
 """`OnnxRecognizer` reads as `Recognizer` does, without Keras, and refuses foreign files."""
 
 import json
+import multiprocessing
+import pickle
 import subprocess
 import sys
 
@@ -12,12 +14,18 @@ pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from crnn_keras import synth  # noqa: E402
 from crnn_keras.char_dict import CharDict  # noqa: E402
 from crnn_keras.images import Canvas  # noqa: E402
-from crnn_keras.inference import onnx_file, onnx_recognizer  # noqa: E402
+from crnn_keras.inference import export_onnx, onnx_file, onnx_recognizer  # noqa: E402
 from crnn_keras.inference.onnx_recognizer import METADATA, OnnxRecognizer  # noqa: E402
 from crnn_keras.model.calibration import Calibration  # noqa: E402
-from crnn_keras.model.decoding import Lexicon  # noqa: E402
+from crnn_keras.model.decoding import (  # noqa: E402
+    LanguageModel,
+    LanguageModelSettings,
+    Lexicon,
+    train_language_model,
+)
 
 DIGITS = CharDict.from_preset("digits")
 GOOD = {
@@ -193,6 +201,110 @@ def test_operators_of_other_libraries_are_refused(tmp_path):
     model.opset_import.append(helper.make_opsetid("elsewhere", 1))
     with pytest.raises(ValueError, match=r"odd\.onnx .*elsewhere"):
         OnnxRecognizer.load(save(model, tmp_path / "odd.onnx"))
+
+
+WORDS = ["lantern", "mirror", "ocean", "river", "castle"]
+WORDS += ["garden", "window", "bottle", "silver", "orange"]
+# They ask for more than a reader would, so that they change the texts of clean images too.
+STRONG = LanguageModelSettings(weight=2.0, length_bonus=2.0, threshold=1.0)
+
+
+@pytest.fixture(scope="module")
+def language_model():
+    char_dict = CharDict.from_preset("alphanumeric36")
+    return train_language_model(WORDS, char_dict, codes=0.0, settings=STRONG, source="ten words")
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Words of the language model with one wrong letter."""
+    font, style = synth.bundled_fonts()[0], synth.Style.mild()
+    wrong = [f"{word[:2]}q{word[3:]}" for word in WORDS]
+    return [synth.render_word(word, font, style, seed=1, index=i) for i, word in enumerate(wrong)]
+
+
+def facts(recognizer, images, **options):
+    """Returns the texts, and the chances of all alternatives."""
+    predictions = recognizer.read(images, alternatives=3, **options)
+    chances = [[chance for _, chance in p.alternatives] for p in predictions]
+    return [p.text for p in predictions], np.array(chances)
+
+
+def assert_same(found, expected):
+    assert found[0] == expected[0]
+    assert np.abs(found[1] - expected[1]).max() < 1e-4
+
+
+def _read_in_fork(queue):
+    queue.put(facts(*_read_in_fork.arguments))
+
+
+def test_both_recognizers_read_the_same_with_a_language_model(language_model, images, tmp_path):
+    from crnn_keras.inference.recognizer import Recognizer
+
+    keras_reader, onnx_reader = Recognizer.load("words"), OnnxRecognizer.load("words")
+    keras_reader.language_model = onnx_reader.language_model = None
+    plain = facts(keras_reader, images)
+    assert_same(facts(onnx_reader, images), plain)
+    keras_reader.language_model = onnx_reader.language_model = language_model
+    expected = facts(onnx_reader, images)
+    assert sum(a != b for a, b in zip(expected[0], plain[0], strict=True)) > 2
+    assert_same(facts(keras_reader, images), expected)
+    for options in ({"pattern": r"\w{6,7}"}, {"allow": "lantermiocvg"}):
+        assert_same(facts(keras_reader, images, **options), facts(onnx_reader, images, **options))
+    assert_same(facts(keras_reader, images, language_model=None), plain)
+
+    keras_reader.save(tmp_path / "reader.keras")
+    loaded = Recognizer.load(tmp_path / "reader.keras")
+    assert loaded.language_model.get_config() == language_model.get_config()
+    assert_same(facts(loaded, images), expected)
+    for reader in (keras_reader, onnx_reader):
+        again = pickle.loads(pickle.dumps(reader))  # noqa: S301
+        assert again.language_model.get_config() == language_model.get_config()
+    assert_same(facts(again, images), expected)
+
+
+def test_a_language_model_in_the_metadata_is_used(language_model, tmp_path):
+    # All digits are one symbol; the bonus makes the text longer.
+    settings = LanguageModelSettings(0.1, 10.0, 1.0)
+    ones = train_language_model(["111"], DIGITS, codes=0.0, settings=settings)
+    path = save(foreign({**GOOD, "language_model": ones.get_config()}), tmp_path / "a.onnx")
+    reader = OnnxRecognizer.load(path)
+    assert reader.language_model.get_config() == ones.get_config()
+    metadata = json.loads(onnx_recognizer.make_metadata(reader))
+    assert metadata["language_model"] == ones.get_config()
+    image = np.zeros((9, 9), np.uint8)
+    assert len(reader.read(image)[0].text) == 25
+    assert reader.read(image, language_model=None)[0].text == "9"
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork"
+)
+def test_a_fork_reads_with_the_language_model_of_its_parent(language_model, images):
+    reader = OnnxRecognizer.load("words")
+    reader.language_model = language_model
+    expected = facts(reader, images)
+    context = multiprocessing.get_context("fork")
+    _read_in_fork.arguments, queue = (reader, images), context.Queue()
+    child = context.Process(target=_read_in_fork, args=(queue,))
+    child.start()
+    assert_same(queue.get(timeout=60), expected)
+    child.join(60)
+    assert child.exitcode == 0
+
+
+@pytest.mark.slow
+def test_an_exported_reader_has_its_language_model(language_model, images, tmp_path):
+    from crnn_keras.inference.recognizer import Recognizer
+
+    reader = Recognizer.load("words")
+    reader.language_model = language_model
+    reader.save(tmp_path / "reader.keras")
+    export_onnx(tmp_path / "reader.keras", tmp_path / "reader.onnx")
+    exported = OnnxRecognizer.load(tmp_path / "reader.onnx")
+    assert isinstance(exported.language_model, LanguageModel)
+    assert_same(facts(exported, images), facts(reader, images))
 
 
 def test_neither_keras_nor_a_backend_is_imported(tmp_path):

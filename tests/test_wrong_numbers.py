@@ -18,6 +18,7 @@ from crnn_keras import (
     Canvas,
     CharDict,
     FineTuningSettings,
+    LanguageModel,
     Lexicon,
     OnnxRecognizer,
     Recipe,
@@ -27,7 +28,8 @@ from crnn_keras import (
 )
 from crnn_keras.inference import load_images
 from crnn_keras.model.architectures import ARCHITECTURES
-from crnn_keras.model.decoding import read_with_lexicon
+from crnn_keras.model.decoding import LanguageModelSettings, read_with_lexicon
+from crnn_keras.model.decoding.language_model import Ngrams
 from crnn_keras.model.layers import ResidualConv2D
 from crnn_keras.synth import bundled_fonts
 
@@ -53,6 +55,7 @@ RESULTS = {
     "Case",
     "DataCheck",
     "Decoded",
+    "DecodedText",
     "ErrorAnalysis",
     "FineTuning",
     "GlyphBox",
@@ -104,6 +107,14 @@ CHECKED_INSIDE = {
             "replay_images": {"10**30", "10**400"},
             "learning_rate": {"1.5", "10**30"},
         },
+    ),
+    "LanguageModel": (
+        lambda order: LanguageModel("ab", Ngrams(*[np.zeros(1)] * 4), order=order),
+        {},
+    ),
+    "LanguageModelSettings": (
+        LanguageModelSettings,
+        {"weight": {"1.5"}, "length_bonus": {"-1", "-0.1", "1.5"}},
     ),
     "Lexicon.candidates": (
         lambda delta: LEXICON.candidates("ab", delta),
@@ -212,8 +223,9 @@ def test_wrong_numbers_are_refused_by_name(name, parameter):
         # The rule is checked first: other arguments need not be there.
         wrong = {shown for shown, value in WRONG.items() if not rule.accepts(value)}
         assert {"nan", "'3'", "True", "[3]"} <= wrong
+    name = re.escape(parameter).replace("_", "[_ ]")
     for shown in sorted(wrong):
-        with pytest.raises(ValueError, match=f"(?i){re.escape(parameter)}") as error:
+        with pytest.raises(ValueError, match=f"(?i){name}") as error:
             function(
                 **({"self": None} if takes_self(function) else {}), **{parameter: WRONG[shown]}
             )
