@@ -22,11 +22,13 @@ COMMANDS = (
     "read",
     "label",
     "check",
+    "fine-tune",
     "prepare",
     "train",
     "evaluate",
     "runs",
     "export",
+    "language-model",
     "walkthrough",
     "launch",
 )
@@ -238,6 +240,99 @@ def test_an_empty_lexicon_and_a_delta_without_one_are_refused(run, folder):
     assert "--lexicon" in refused(run, "read", "crops", "--delta", "1")
 
 
+def rows_of(run, *words):
+    code, output, errors = run("read", "crops", "--jsonl", "-", *words)
+    assert (code, errors) == (DONE, "")
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_read_with_a_pattern_or_allowed_characters(run, folder):
+    rows = rows_of(run, "--pattern", r"\w{4}|m\w{4}t")
+    assert [row["text"] for row in rows] == ["exit", "market"]
+    exit_row, market = rows_of(run, "--pattern", "[a-z]{5}")
+    assert len(exit_row["text"]) == len(market["text"]) == 5
+    assert set(rows_of(run, "--allow", "exmark")[0]["text"]) <= set("exmark")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--pattern", "(a", "'(a'"),
+        ("--pattern", "é", "'é'"),
+        ("--pattern", "", "empty text only"),
+        ("--allow", "aé", "'é'"),
+        ("--allow", "", "characters to allow"),
+        ("--language-model", "none.npz", "none.npz"),
+    ],
+)
+def test_a_pattern_that_cannot_be_is_refused_in_one_line(run, folder, option, value, message):
+    assert message in refused(run, "read", "crops", option, value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--allow", "a", "--pattern", "a"],
+        ["--language-model", "a.npz", "--no-language-model"],
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(folder, capsys, options):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["read", "crops", *options])
+    assert ended.value.code == UNUSABLE
+    assert "not allowed with" in capsys.readouterr().err
+
+
+def test_a_pattern_that_fits_no_image_is_an_error_of_each_image(run, folder):
+    code, output, errors = run("read", "crops", "--pattern", "a{99}", "--csv", "-")
+    assert code == SOME_UNUSABLE and "2 of 2" in errors
+    rows = list(csv.DictReader(output.splitlines()))
+    assert [row["text"] for row in rows] == ["", ""]
+    assert all("'a{99}'" in row["error"] for row in rows)
+
+
+def test_alternatives_and_boxes_are_columns_only_where_they_are_asked_for(run, folder):
+    for row in rows_of(run):
+        assert not {"alternatives", "boxes"} & row.keys()
+    for row in rows_of(run, "--alternatives", "3", "--boxes"):
+        texts, chances = zip(*row["alternatives"], strict=True)
+        assert len(texts) == 3 and (texts[0], chances[0]) == (row["text"], row["confidence"])
+        assert list(chances) == sorted(chances, reverse=True)
+        assert "".join(box["character"] for box in row["boxes"]) == row["text"]
+        edges = [(box["left"], box["right"]) for box in row["boxes"]]
+        assert edges == sorted(edges) and all(left < right for left, right in edges)
+        assert all(0 < box["probability"] <= 1 and box["top"] == 0 for box in row["boxes"])
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ([], []),
+        (["--alternatives", "2"], ["alternatives"]),
+        (["--boxes"], ["boxes"]),
+        (["--boxes", "--alternatives", "2"], ["alternatives", "boxes"]),
+    ],
+)
+def test_alternatives_and_boxes_are_json_in_csv(run, folder, options, names):
+    (folder / "crops" / "bad.png").write_bytes(b"no image")
+    _, output, _ = run("read", "crops", "--csv", "-", *options)
+    bad, *rows = csv.DictReader(output.splitlines())
+    assert list(bad) == ["file", "text", "confidence", "error", *names]
+    assert [json.loads(bad[name]) for name in names] == [[] for _ in names]
+    for row in rows:
+        if "alternatives" in names:
+            ((text, chance), _) = json.loads(row["alternatives"])
+            assert text == row["text"] and f"{chance:.4f}" == row["confidence"]
+        if "boxes" in names:
+            boxes = json.loads(row["boxes"])
+            assert [box["character"] for box in boxes] == list(row["text"])
+
+
+@pytest.mark.parametrize("option", [["--boxes"], ["--alternatives", "2"]])
+def test_what_is_not_in_the_table_is_not_asked_for_without_a_file(run, folder, option):
+    assert option[0] in refused(run, "read", "crops", *option)
+
+
 def test_read_with_test_time_views_gives_texts_too(run, folder):
     code, output, _ = run("read", "crops", "--tta-views", "3", "--csv", "-")
     assert code == DONE and [row[1] for row in csv.reader(output.splitlines())][1:] == [
@@ -392,6 +487,8 @@ NUMBERS = [
     ("read", "x.png", "--min-confidence", "nan"),
     ("read", "x.png", "--tta-views", "2"),
     ("read", "x.png", "--delta", "-1"),
+    ("read", "x.png", "--alternatives", "-1"),
+    ("read", "x.png", "--alternatives", "1.5"),
     ("check", "x.tsv", "--validation-split", "1.1"),
     ("check", "x.tsv", "--seed", "-1"),
     ("check", "x.tsv", "--canvas-width", "0"),
@@ -409,6 +506,12 @@ NUMBERS = [
     ("train", "--seed", "-1"),
     ("evaluate", "--tta-views", "4"),
     ("export", "words", "x", "--version", "0"),
+    ("language-model", "x.txt", "--output", "x.npz", "--order", "0"),
+    ("language-model", "x.txt", "--output", "x.npz", "--max-ngrams", "1.5"),
+    ("language-model", "x.txt", "--output", "x.npz", "--codes", "1"),
+    ("language-model", "x.txt", "--output", "x.npz", "--weight", "-1"),
+    ("language-model", "x.txt", "--output", "x.npz", "--length-bonus", "nan"),
+    ("language-model", "x.txt", "--output", "x.npz", "--threshold", "2"),
     ("launch", "--local-processes", "0", "x.py"),
     ("launch", "--first-rank", "-1", "x.py"),
 ]
@@ -419,7 +522,8 @@ def test_a_number_that_makes_no_sense_is_refused_by_its_option(folder, capsys, w
     with pytest.raises(SystemExit) as ended:
         cli.main(words)
     assert ended.value.code == UNUSABLE
-    option, value = next(pair for pair in itertools.pairwise(words) if pair[0].startswith("--"))
+    pairs = [pair for pair in itertools.pairwise(words) if pair[0].startswith("--")]
+    option, value = next(pair for pair in pairs if pair[0] != "--output")
     line = capsys.readouterr().err.splitlines()[-1]
     assert f"argument {option}:" in line and value in line
     assert sorted(path.name for path in folder.iterdir()) == ["crops"]

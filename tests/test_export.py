@@ -25,6 +25,7 @@ from crnn_keras.model import decoding
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.decoding.best_path import best_path
+from crnn_keras.model.decoding.ngrams import train_language_model
 from crnn_keras.model.saving import save_model
 from crnn_keras.utils.locks import LockedError, lock
 
@@ -116,17 +117,22 @@ def ask(saved_model, folder):
     return json.loads(result.stdout)
 
 
-def test_a_saved_model_predicts_what_the_recognizer_predicts_on_200_images(folder, tmp_path):
+def test_a_saved_model_predicts_what_the_recognizer_predicts_on_200_images(
+    folder, tmp_path, caplog
+):
     recognizer = Recognizer.load("words")
     recognizer.calibration = CALIBRATION
+    recognizer.language_model = train_language_model(["exit"], recognizer.char_dict)
     save_model(recognizer.model, tmp_path / "words.keras")
     saved_model = export_saved_model(tmp_path / "words.keras", tmp_path / "reader", version=3)
+    (line,) = caplog.messages
+    assert "words.keras" in line and "language_model=None" in line
     assert saved_model == tmp_path / "reader" / "3"
     assert (saved_model / "saved_model.pb").is_file()
     assert [path.name for path in (tmp_path / "reader").iterdir()] == ["3"]
 
     answer = ask(saved_model, folder)
-    predictions = recognizer.read(folder / "images")
+    predictions = recognizer.read(folder / "images", language_model=None)
     assert answer["texts"] == [p.text for p in predictions]
     confidences = [p.confidence for p in predictions]
     np.testing.assert_allclose(answer["confidences"], confidences, rtol=1e-3, atol=1e-6)

@@ -11,6 +11,7 @@
 | `evaluate` | how well a model reads a labelled set |
 | `runs` | the runs with their figures, side by side |
 | `export` | a trained model -> ONNX or SavedModel |
+| `language_model` | texts -> a language model, alone or in a reader |
 | `walkthrough` | all numbered notebooks |
 | `launch` | a script in several processes that train one model |
 | `main` | the parser, and what becomes of errors |

@@ -17,6 +17,7 @@ from crnn_keras.cli import (
     export,
     fine_tune,
     label,
+    language_model,
     launch,
     prepare,
     read,
@@ -37,6 +38,7 @@ _COMMANDS = (
     evaluate,
     runs,
     export,
+    language_model,
     walkthrough,
     launch,
 )

@@ -6,6 +6,7 @@ import argparse
 import codecs
 import contextlib
 import csv
+import functools
 import glob
 import io
 import json
@@ -29,6 +30,7 @@ from crnn_keras.utils.log import printable
 
 if TYPE_CHECKING:
     from crnn_keras.inference.base import BaseRecognizer, Prediction
+    from crnn_keras.model.decoding.language_model import LanguageModel
     from crnn_keras.model.decoding.lexicon import Lexicon
 
 _CSV_COLUMNS = ("file", "text", "confidence", "error")
@@ -85,6 +87,34 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="EDITS",
         help="edits from the text read to a word (any)",
     )
+    pattern = parser.add_mutually_exclusive_group()
+    pattern.add_argument(
+        "--allow", metavar="CHARACTERS", help="that a text may have, such as 0123456789"
+    )
+    pattern.add_argument(
+        "--pattern",
+        metavar="REGEX",
+        help=r"regular expression that each whole text matches, such as '[A-Z]{2}-\d{4}'",
+    )
+    language_model = parser.add_mutually_exclusive_group()
+    language_model.add_argument(
+        "--language-model", metavar="FILE", help="an .npz file, instead of the model's own"
+    )
+    language_model.add_argument(
+        "--no-language-model", action="store_true", help="read without the model's own"
+    )
+    parser.add_argument(
+        "--alternatives",
+        type=number(NATURAL),
+        default=0,
+        metavar="COUNT",
+        help="likeliest texts to list with chances, as JSON in --csv or --jsonl (%(default)s)",
+    )
+    parser.add_argument(
+        "--boxes",
+        action="store_true",
+        help="list the box of each character in pixels, as JSON in --csv or --jsonl",
+    )
     parser.add_argument(
         "--batch-size", type=number(COUNT), default=64, help="images read at a time (%(default)s)"
     )
@@ -95,6 +125,8 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command and returns its exit code."""
     if options.delta is not None and not options.lexicon:
         raise CommandError("--delta is a number of edits to a word of --lexicon: pass both")
+    if (options.alternatives or options.boxes) and not (options.csv or options.jsonl):
+        raise CommandError("--alternatives and --boxes are not in the table: pass --csv or --jsonl")
     paths = list(find_images(options.images))
     if not any(map(os.path.exists, paths)):
         raise CommandError(f"there is no image: {', '.join(options.images)}")
@@ -104,6 +136,10 @@ def run(options: argparse.Namespace) -> int:
         batch_size=options.batch_size,
         lexicon=_read_lexicon(options.lexicon, options.encoding, recognizer),
         delta=options.delta,
+        allow=options.allow,
+        pattern=options.pattern,
+        language_model=_find_language_model(options),
+        alternatives=options.alternatives,
         tta_views=options.tta_views,
     )
     failed = unsure = 0
@@ -160,6 +196,15 @@ def _read_lexicon(path: str | None, encoding: str, recognizer: BaseRecognizer) -
     return Lexicon(words, recognizer.char_dict)
 
 
+def _find_language_model(options: argparse.Namespace) -> LanguageModel | str | None:
+    if options.no_language_model:
+        return None
+    from crnn_keras.inference.base import OWN
+    from crnn_keras.model.decoding.language_model import LanguageModel
+
+    return LanguageModel.load(options.language_model) if options.language_model else OWN
+
+
 @contextlib.contextmanager
 def _open_writer(
     options: argparse.Namespace, paths: list[str]
@@ -181,14 +226,25 @@ def _open_writer(
 def _make_writer(
     options: argparse.Namespace, file: TextIO, paths: list[str]
 ) -> Callable[[Prediction], None]:
+    # Where the stream lacks a character, the escapes of JSON are valid, others are not.
+    encode = functools.partial(json.dumps, ensure_ascii=not _is_unicode(file))
+    columns = _find_columns(options)
     if options.csv:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(_CSV_COLUMNS)
-        return lambda p: rows.writerow((p.source, p.text, f"{p.confidence:.4f}", p.error))
+        rows.writerow((*_CSV_COLUMNS, *columns))
+
+        def write_row(p: Prediction) -> None:
+            asked = (encode(make(p)) for make in columns.values())
+            rows.writerow((p.source, p.text, f"{p.confidence:.4f}", p.error, *asked))
+
+        return write_row
     if options.jsonl:
-        # Where the stream lacks a character, the escapes of JSON are valid, others are not.
-        escaped = not _is_unicode(file)
-        return lambda p: print(json.dumps(_as_dict(p), ensure_ascii=escaped), file=file)
+
+        def write_line(p: Prediction) -> None:
+            asked = {name: make(p) for name, make in columns.items()}
+            print(encode(_as_dict(p) | asked), file=file)
+
+        return write_line
     width = max(map(_width, (*map(printable, paths), "file")))
     print(_pad("file", width), _pad("text", _WIDEST_TEXT), "confidence", sep="  ", file=file)
 
@@ -199,6 +255,19 @@ def _make_writer(
         print(f"{source}  {text}  {sure}".rstrip(), file=file)
 
     return write
+
+
+def _find_columns(options: argparse.Namespace) -> dict[str, Callable[[Prediction], list]]:
+    """Returns what the options add to a row, each made of its prediction."""
+    columns = {}
+    if options.alternatives:
+        columns["alternatives"] = lambda p: [(text, round(c, 6)) for text, c in p.alternatives]
+    if options.boxes:
+        columns["boxes"] = lambda p: [
+            {name: round(v, 4) if isinstance(v, float) else v for name, v in box._asdict().items()}
+            for box in p.boxes
+        ]
+    return columns
 
 
 def _as_dict(prediction: Prediction) -> dict[str, object]:

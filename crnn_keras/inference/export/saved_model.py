@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
 
@@ -9,6 +10,11 @@ from crnn_keras.inference.export.process import export_in_process, find_model
 from crnn_keras.utils import files
 from crnn_keras.utils.checks import NATURAL, Number, check_arguments
 from crnn_keras.utils.limits import MAX_PIXELS, MAX_SERVED_PIXELS
+
+# What the process of the export prints where it leaves a language model out.
+WITHOUT_LANGUAGE_MODEL = "without the language model"
+
+_logger = logging.getLogger(__name__)
 
 
 @check_arguments(version=NATURAL, max_pixels=Number(1, MAX_PIXELS, is_whole=True))
@@ -30,7 +36,9 @@ def export_saved_model(
     - `error`, strings: empty, or why this image could not be read. Then its text is empty and its
       confidence 0. The other images of the batch are not affected.
 
-    An image is read as by `Recognizer`: upright, on paper where it is transparent.
+    An image is read as by `Recognizer`: upright, on paper where it is transparent. The language
+    model of a reader is not used: texts and confidences are those of
+    `Recognizer.read(images, language_model=None)`. A line in the log says so.
 
     Args:
         model_path: Path of a `.keras` file, or the name of a shipped model.
@@ -59,5 +67,12 @@ def export_saved_model(
     final = pathlib.Path(folder) / str(version)
     # TensorFlow Serving takes whole numbers for versions, and no other names.
     with files.new_folder(final) as temporary:
-        export_in_process("saved_model", model_path, temporary, max_pixels)
+        said = export_in_process("saved_model", model_path, temporary, max_pixels)
+    if said == WITHOUT_LANGUAGE_MODEL:
+        _logger.warning(
+            "%s reads without the language model of %s, as read(images, language_model=None). "
+            "Export to ONNX to read with it.",
+            final,
+            model_path,
+        )
     return final

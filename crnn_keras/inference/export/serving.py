@@ -12,6 +12,7 @@ import tensorflow as tf
 from crnn_keras.char_dict import BLANK
 from crnn_keras.images import tf_ops
 from crnn_keras.inference.export.confidence import calibrate, text_probability
+from crnn_keras.inference.export.saved_model import WITHOUT_LANGUAGE_MODEL
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.utils.limits import MAX_SERVED_PIXELS
 
@@ -21,7 +22,11 @@ _DAMAGED = "The image cannot be decoded: it is damaged or truncated."
 
 
 def write_saved_model(model_path: str, folder: str, max_pixels: str) -> str:
-    """Writes a SavedModel; see `export_saved_model`, which runs it in its process."""
+    """Writes a SavedModel; see `export_saved_model`, which runs it in its process.
+
+    Returns:
+        `WITHOUT_LANGUAGE_MODEL` if the model has one, otherwise an empty string.
+    """
     recognizer = Recognizer.load(model_path)
     if recognizer.char_dict.direction != "logical":
         raise ValueError(
@@ -35,7 +40,7 @@ def write_saved_model(model_path: str, folder: str, max_pixels: str) -> str:
     module.weights = [variable.value for variable in recognizer.model.variables]
     serve = tf.function(make_serving_function(recognizer, int(max_pixels)), signature)
     tf.saved_model.save(module, folder, {"serving_default": serve})
-    return folder
+    return WITHOUT_LANGUAGE_MODEL if recognizer.language_model else ""
 
 
 def make_serving_function(

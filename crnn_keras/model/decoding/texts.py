@@ -124,8 +124,7 @@ def decode_texts(
     decoding.align()
     for position, (lexicon, pattern) in enumerate(constraints):
         if lexicon is not None and not decoding.texts[position].error:
-            options = {"delta": delta, "pattern": pattern, "count": max(alternatives, 1)}
-            decoding.choose(position, lexicon, alternatives, options)
+            decoding.choose(position, lexicon, pattern, delta=delta, alternatives=alternatives)
     decoding.align()
     return decoding.texts
 
@@ -209,12 +208,13 @@ class _Decoding:
             self.texts[position] = DecodedText(None, 0.0, (), error=error)
             self.ids[position] = self.aligned[position] = None
 
-    def choose(self, position, lexicon, alternatives, options):
+    def choose(self, position, lexicon, pattern, *, delta, alternatives):
         """Chooses a word of a lexicon, if one is near."""
         found, best = self.texts[position], self.best_paths[position]
         if self.ids[position] != best.ids:
             best = Decoded(found.text, self.ids[position], best.confidence, found.spans)
-        choice = lexicon.choose(self.logits[position], best, **options)
+        count = max(alternatives, 1)
+        choice = lexicon.choose(self.logits[position], best, delta, pattern=pattern, count=count)
         self.texts[position] = replace(found, choice=choice)
         if not choice.candidates:
             return
