@@ -4,6 +4,7 @@
 |---|---|
 | `metrics` | `evaluate`: word accuracy, CER, 1-NED, confusions, worst cases |
 | `error_analysis` | `categorize_errors`, `analyze_errors`: what the errors have in common |
+| `language_model` | `tune_language_model`: how much a language model decides |
 | `confidence` | `calibrate`, `threshold_for_predictions`, `evaluate_calibration` |
 | `plots` | figures, from plain data |
 
@@ -23,6 +24,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "threshold_for_predictions",
         ],
         "error_analysis": ["ErrorAnalysis", "analyze_errors", "categorize_errors"],
+        "language_model": ["tune_language_model"],
         "metrics": ["Case", "Report", "evaluate"],
     },
 )

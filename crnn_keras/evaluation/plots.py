@@ -303,30 +303,46 @@ def automaton(pattern: Pattern) -> Figure:
     axes = figure.subplots()
     arrow = {"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0}
     highest, lowest = 0.5, -0.5
-    for (source, target), label in _edges(pattern).items():
-        if source == target:
-            start, end, rad, height = (source - 0.1, 0.25), (source + 0.1, 0.25), -1.5, 0.41
-        elif target == source + 1:
-            start, end, rad, height = (source + 0.27, 0), (target - 0.27, 0), 0, 0.05
+    column = {state: place for place, state in enumerate(_order_states(pattern))}
+    for edge, label in _edges(pattern).items():
+        left, right = (column[state] for state in edge)
+        if left == right:
+            start, end, rad, height = (left - 0.1, 0.25), (left + 0.1, 0.25), -1.5, 0.41
+        elif right == left + 1:
+            start, end, rad, height = (left + 0.27, 0), (right - 0.27, 0), 0, 0.05
         else:
             # Forwards above the states, backwards below them.
-            side = 1 if target > source else -1
-            start, end, rad = (source, 0.27 * side), (target, 0.27 * side), -0.3
-            height = side * (0.27 + 0.15 * abs(target - source)) + 0.05
+            side = 1 if right > left else -1
+            start, end, rad = (left, 0.27 * side), (right, 0.27 * side), -0.3
+            height = side * (0.27 + 0.15 * abs(right - left)) + 0.05
         style = arrow | {"connectionstyle": f"arc3,rad={rad}"}
         axes.annotate("", end, xytext=start, arrowprops=style)
-        place = {"ha": "center", "va": "bottom", "fontsize": 9, "parse_math": False}
-        axes.text((source + target) / 2, height, drawable(label), **place)
+        # On white, where the arrows cross.
+        backing = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        place = {"ha": "center", "va": "bottom", "parse_math": False, "bbox": backing}
+        axes.text((left + right) / 2, height, drawable(label), **place)
         highest, lowest = max(highest, height + 0.4), min(lowest, height - 0.2)
-    for state, may_end in enumerate(pattern.accepting):
-        color = BLUE if may_end else "white"
-        axes.plot(state, 0, "o", ms=26, mfc=color, mec=BLUE if may_end else GREY, mew=1.2)
-        ink = "white" if may_end else INK
-        axes.text(state, 0, str(state), ha="center", va="center", color=ink)
+    for state, x in column.items():
+        face, edge, ink = (
+            (BLUE, BLUE, "white") if pattern.accepting[state] else ("white", GREY, INK)
+        )
+        axes.plot(x, 0, "o", ms=26, mfc=face, mec=edge, mew=1.2)
+        axes.text(x, 0, str(state), ha="center", va="center", color=ink)
     axes.set(xlim=(-0.5, states - 0.5), ylim=(lowest, highest), aspect="equal")
     axes.set_axis_off()
     figure.set_figheight(figure.get_figwidth() / states * (highest - lowest))
     return figure
+
+
+def _order_states(pattern: Pattern) -> list[int]:
+    """Returns the states in the order in which they are drawn: the last one may end a text."""
+    states = len(pattern.accepting)
+    # How many characters each state is from the nearest one that may end a text.
+    distances = np.where(pattern.accepting, 0, states)
+    for _ in range(states):
+        ahead = np.where(pattern.transitions >= 0, distances[pattern.transitions], states).min(1)
+        distances = np.minimum(distances, ahead + 1)
+    return sorted(range(states), key=lambda state: (state > 0, -distances[state], state))
 
 
 def _edges(pattern: Pattern) -> dict[tuple[int, int], str]:

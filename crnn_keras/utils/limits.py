@@ -49,8 +49,8 @@ MAX_ZIP_DIRECTORY_BYTES = 2**16
 MAX_WEIGHT_GROUPS = 10_000
 # Operators of an ONNX file: that of the largest architecture has a hundred.
 MAX_MODEL_OPERATORS = 1_000
-# A language model: the shipped English one has 300,000 n-grams of up to 6 characters.
-MAX_NGRAMS = 2**24
+# A language model: the shipped English one has 200,000 n-grams of up to 6 characters.
+MAX_NGRAMS = 2**22
 MAX_NGRAM_LENGTH = 16
 # What a network may compute of one image: numbers in all layers, a gigabyte if all were kept, and
 # multiplications. Larger batches are divided.

@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Sequence
 
-from tools.readers import convert, figures, limits, ship, train
+from tools.readers import convert, english, figures, limits, ship, train
 
 COMMANDS = {
     "train": train.main,
+    "language-model": english.main,
     "ship": ship.main,
     "convert": convert.main,
     "figures": figures.main,

@@ -1,4 +1,4 @@
-"""Compresses the weights of `.keras` files; Keras does not, but reads compressed ones too."""
+"""Compresses `.keras` files; Keras does not, but reads compressed ones too."""
 
 import io
 import os
@@ -14,7 +14,7 @@ _LARGE = 1024
 
 
 def pack(path: str | os.PathLike) -> None:
-    """Compresses the weights of a saved model without changing a bit of them.
+    """Compresses a saved model without changing a bit of them.
 
     HDF5's shuffle filter sorts the bytes of numbers by their position first, so that the zeros at
     the end of rounded weights are next to each other.
@@ -27,7 +27,7 @@ def pack(path: str | os.PathLike) -> None:
     entries[_WEIGHTS] = _compress(entries[_WEIGHTS])
     with files.atomic(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, content in entries.items():
-            archive.writestr(name, content)
+            archive.writestr(name, content, zipfile.ZIP_DEFLATED)
 
 
 def _compress(content):

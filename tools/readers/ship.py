@@ -1,4 +1,4 @@
-"""Turns a trained model into a shipped reader: calibrated, rounded, packed and exported to ONNX."""
+"""Turns a trained model into a shipped reader: rounded, calibrated, packed, exported to ONNX."""
 
 import argparse
 import pathlib
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from crnn_keras.evaluation import tune_language_model
 from crnn_keras.evaluation.confidence import calibrate
+from crnn_keras.model.decoding import LanguageModel
 from tools.readers.figures import SELECTION_SETS, read_set
 from tools.readers.pack import pack
 
@@ -20,7 +22,7 @@ _LARGE = 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Calibrates a model on real images and writes the files to ship.
+    """Calibrates a model on real images, chooses how much its language model decides, writes files.
 
     Args:
         arguments: List of strings. Defaults to None: those of the command line.
@@ -43,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "data", type=pathlib.Path, help=f"folder of the sets {' and '.join(SELECTION_SETS)}"
     )
+    parser.add_argument("--language-model", metavar="NPZ", help="language model to ship with it")
     parser.add_argument("--name", choices=SHIPPED, default="words", help="name of the reader")
     options = parser.parse_args(arguments)
     model = Recognizer.load(options.model).model
@@ -58,13 +61,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise ValueError(f"{options.data / name} has no labels.tsv. Expected labelled images.")
         samples += labelled_set.samples
     targets = [sample.text for sample in samples]
+    if options.language_model:
+        language_model = LanguageModel.load(options.language_model)
+        recognizer.language_model, trials = tune_language_model(
+            recognizer, language_model, samples, protocol=protocol
+        )
+        _print_trials(trials, len(samples))
     recognizer.calibration = calibrate(recognizer.read(samples), targets, protocol=protocol)
     path = SHIPPED[options.name]
     save_model(recognizer.model, path)
     pack(path)
     # The same reader without Keras and TensorFlow.
     export_onnx(options.name, onnx_recognizer.SHIPPED[options.name], weights="int8")
-    print(f"{path}: {recognizer.calibration} from {len(samples):,} images")
+    settings = recognizer.language_model and recognizer.language_model.settings
+    print(f"{path}: {settings}, {recognizer.calibration} from {len(samples):,} images")
+
+
+def _print_trials(trials, images):
+    """Prints how many images are read with each pair of weight and length bonus, as Markdown."""
+    rows = {}
+    for settings, _, correct in trials:
+        rows.setdefault((settings.threshold, settings.weight), {})[settings.length_bonus] = correct
+    print(f"Correct of {images:,}, by threshold and weight, and by length bonus:\n")
+    for (threshold, weight), row in rows.items():
+        cells = ", ".join(f"{bonus}: {correct:,}" for bonus, correct in row.items())
+        print(f"- {threshold}, {weight}: {cells}")
 
 
 def _round_to_6_bits(values):

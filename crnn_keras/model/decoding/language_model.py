@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # The symbol before and behind each text. Those of the characters follow from 1.
 BOUNDARY = 0
-# Stored logarithms are sixteenths of a nat, from what one byte can hold.
-_STEPS = 16.0
+# Stored logarithms are quarters of a nat, from what one byte can hold.
+_STEPS = 4.0
 _LARGEST_BACKOFF = 2.0
 # The part of the probability that all characters share evenly: names and codes are in no list.
 _FLOOR = 0.03
@@ -75,9 +75,9 @@ class Ngrams(NamedTuple):
         symbols: uint16 array, see `Trie`.
         child_counts: uint16 array, see `Trie`.
         log_probabilities: uint8 array: minus the log probability of the last symbol after the
-            others, in sixteenths of a nat.
+            others, in quarters of a nat.
         backoffs: uint8 array: what is added where the next symbol was not counted, as
-            `2 - backoff / 16` nats.
+            `2 - backoff / 4` nats.
     """
 
     symbols: np.ndarray
@@ -90,8 +90,8 @@ class LanguageModel:
     """Tells how likely texts are, character by character: an n-gram model with backoff.
 
     Case and the values of digits are not modelled: every letter counts as its lower case, and all
-    digits as `0`, each with a tenth of its probability. Characters that the model does not know
-    share a small probability evenly. `train_language_model` makes one of any texts.
+    digits as `0`, each with a tenth of its probability. A character that the model does not know
+    is as likely as if all were equally likely. `train_language_model` makes one of any texts.
 
     Args:
         characters: Sequence of strings, those that the model knows. Symbol `i + 1` is character i.
@@ -326,9 +326,13 @@ class BoundLanguageModel:
         self._symbols = np.array([BOUNDARY, *own], np.intp)
         # Several classes of one symbol (`A` and `a`, the digits) share its probability.
         _, inverse, counts = np.unique(self._symbols, return_inverse=True, return_counts=True)
-        shares = np.where(self._symbols < 0, 0.0, (1 - _FLOOR) / counts[inverse])
-        self._shares, self._floor = shares, _FLOOR / char_dict.num_classes
-        self._is_whole = bool((self._symbols >= 0).all())
+        is_unknown = self._symbols < 0
+        even = 1 / char_dict.num_classes
+        # Punctuation that no list of words has is no reason to read another text.
+        known = (1 - _FLOOR) * (1 - even * is_unknown.sum())
+        self._shares = np.where(is_unknown, 0.0, known / counts[inverse])
+        self._evenly = np.where(is_unknown, even, _FLOOR * even)
+        self._is_whole = not is_unknown.any()
 
     def gains(self, states: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Computes what next classes add to the score of a text; class 0 ends it.
@@ -358,14 +362,14 @@ class BoundLanguageModel:
         symbols = self._symbols[classes]
         if self._is_whole:
             found, states = self._model.advance(states, symbols)
-            return np.log(np.exp(found) * self._shares[classes] + self._floor), states
+            return np.log(np.exp(found) * self._shares[classes] + self._evenly[classes]), states
         known = symbols >= 0
-        scores = np.full(len(states), np.log(self._floor))
+        gains = np.zeros(len(states))
         # Behind a character that the model does not know there is no context: the root.
         following = np.zeros(len(states), np.intp)
         found, following[known] = self._model.advance(states[known], symbols[known])
-        scores[known] = np.log(np.exp(found) * self._shares[classes[known]] + self._floor)
-        return scores, following
+        gains[known] = np.exp(found) * self._shares[classes[known]]
+        return np.log(gains + self._evenly[classes]), following
 
 
 def fold(character: str) -> str:

@@ -54,7 +54,7 @@ def train_language_model(
     char_dict: CharDict,
     *,
     order: int = 6,
-    max_ngrams: int = 300_000,
+    max_ngrams: int = 200_000,
     power: float = 0.6,
     codes: float = 0.1,
     source: str = "",
@@ -70,8 +70,8 @@ def train_language_model(
             What the char dict cannot write is left out.
         char_dict: The reader's `CharDict`. Texts are written as it writes them.
         order: Length of the longest n-grams. Defaults to `6`.
-        max_ngrams: Number of n-grams to keep; an n-gram takes about two bytes. Defaults to
-            `300_000`.
+        max_ngrams: Number of n-grams to keep; a saved one takes about a byte and a half.
+            Defaults to `200_000`.
         power: Frequencies are raised to it, from 0 to 2, so that rare texts count too. Defaults
             to `0.6`.
         codes: Part of the counts that drawn numbers and codes have, from 0 to 0.9, if the char dict

@@ -1,0 +1,49 @@
+"""Counts the language model of the shipped English readers."""
+
+import argparse
+from collections.abc import Sequence
+
+_SOURCE = (
+    "English words by frequency, of wordfreq 3.1.1 by Robyn Speer (zenodo 7199437), CC BY-SA 4.0: "
+    "this model is shared under the same licence"
+)
+
+
+def count_english(list_name: str = "best") -> dict[str, float]:
+    """Returns the English words of the package wordfreq, with their frequencies.
+
+    Args:
+        list_name: Name of one of its lists. Defaults to `"best"`: 289,023 words of letters, and
+            5,881 with digits, which stand as `0` there.
+
+    Returns:
+        Dict of `word: frequency`.
+
+    Reference:
+        Speer, 2022, rspeer/wordfreq v3.0, zenodo 7199437.
+    """
+    from wordfreq import get_frequency_dict
+
+    words = get_frequency_dict("en", list_name)
+    return {word: count for word, count in words.items() if word.isascii() and word.isalnum()}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes the language model of the shipped English readers, for `ship`.
+
+    Args:
+        arguments: List of strings. Defaults to None: those of the command line.
+    """
+    from crnn_keras import CharDict, train_language_model
+
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.readers language-model",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("output", help=".npz file to write")
+    options = parser.parse_args(arguments)
+    char_dict = CharDict.from_preset("alphanumeric36")
+    model = train_language_model(count_english(), char_dict, source=_SOURCE)
+    model.save(options.output)
+    print(f"{options.output}: {model}")
