@@ -1,7 +1,10 @@
 """The command `crnn-keras language-model`, and `read` with what it writes."""
 
+import dataclasses
+import inspect
 import json
 import pathlib
+import re
 import shutil
 
 import pytest
@@ -75,6 +78,16 @@ def test_all_options_reach_the_model(run):
     assert model.settings == LanguageModelSettings(**settings)
     options |= {"settings": model.settings, "source": "four words, CC0"}
     assert model.get_config() == expected(WORDS, "ascii", **options)
+
+
+def test_the_help_tells_the_defaults_of_the_library(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["language-model", "--help"])
+    shown = dict(re.findall(r"--([a-z-]+) NUMBER .*\(([\d.]+)\)", capsys.readouterr().out))
+    defaults = inspect.signature(train_language_model).parameters
+    expected = {name: defaults[name].default for name in ("order", "max_ngrams", "codes")}
+    expected |= dataclasses.asdict(LanguageModelSettings())
+    assert shown == {name.replace("_", "-"): str(value) for name, value in expected.items()}
 
 
 def test_lines_are_split_into_words_where_the_reader_has_no_space(run, tmp_path):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # default there.
 _COUNTING = {
     "order": (Number(1, MAX_NGRAM_LENGTH, is_whole=True), "length of the longest n-grams (6)"),
-    "max_ngrams": (Number(1, MAX_NGRAMS, is_whole=True), "n-grams to keep (300000)"),
+    "max_ngrams": (Number(1, MAX_NGRAMS, is_whole=True), "n-grams to keep (200000)"),
     "codes": (Number(0, 0.9), "part of the counts that drawn numbers and codes have (0.1)"),
 }
 _SETTINGS = {
