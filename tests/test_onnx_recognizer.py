@@ -206,7 +206,7 @@ def test_operators_of_other_libraries_are_refused(tmp_path):
 WORDS = ["lantern", "mirror", "ocean", "river", "castle"]
 WORDS += ["garden", "window", "bottle", "silver", "orange"]
 # They ask for more than a reader would, so that they change the texts of clean images too.
-STRONG = LanguageModelSettings(weight=2.0, length_bonus=2.0, threshold=1.0)
+STRONG = LanguageModelSettings(weight=4.0, length_bonus=4.0, threshold=1.0)
 
 
 @pytest.fixture(scope="module")
