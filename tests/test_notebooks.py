@@ -25,7 +25,7 @@ from crnn_keras.notebook import walkthrough
 from crnn_keras.utils.progress import HEADLESS
 
 ROOT = pathlib.Path(__file__).parent.parent
-LESSONS = ["01_characters", "03_model_and_ctc"]
+LESSONS = ["01_characters", "03_model_and_ctc", "03b_decoding"]
 RUNS = ["00_read_a_word", "02_prepare_data", "04_train", "05_evaluate", "06_export_and_serve"]
 RUNS += ["07_chinese", "08_teach_it_your_images"]
 SMALL = {
@@ -214,6 +214,7 @@ def content_of(output):
 
 
 CHEAP = [("00_read_a_word", {}), ("01_characters", {"text": "book"}), ("03_model_and_ctc", {})]
+CHEAP += [("03b_decoding", {})]
 
 
 @pytest.mark.parametrize(("name", "parameters"), CHEAP, ids=[name for name, _ in CHEAP])
@@ -418,6 +419,31 @@ def test_the_exercises_of_notebook_02_can_be_done_as_written(workspace, run_cell
         words=60,
     )
     assert names["word_recipe"].style == names["Style"]()
+
+
+def test_the_exercises_of_notebook_03b_can_be_done_as_written(run_cells):
+    asked, answers = exercises("03b_decoding")
+    (sure,) = re.findall("`(probabilities = .+?)`", asked)
+    (expression,) = re.findall('`(r".+?")`', asked)
+
+    def edit(source):
+        source = re.sub(r"probabilities = np\.array.*", lambda _: sure, source)
+        source = source.replace(', "teaches"], recognizer', "], recognizer")
+        return source.replace(r'Pattern(r"[a-z]{2}\d{4}"', f"Pattern({expression}")
+
+    names = run_cells("03b_decoding", edit, run="lesson")
+    chances = names["chances"]
+    assert names["decoded"].text == max(chances, key=chances.get) == "at"
+    assert (
+        f"{chances['at']:.3f} and its path `a_t` alone {names['decoded'].confidence:.3f}" in answers
+    )
+    recognizer, subjects = names["recognizer"], names["subjects"]
+    assert (names["by_list"].text, len(subjects)) == ("reads", 3)
+    assert 1e-12 < names["by_list"].confidence < 1e-10
+    (near,) = recognizer.read([names["blurred"]], language_model=None, lexicon=subjects, delta=2)
+    assert near.text == "ceachas" and near.text in answers
+    assert len(names["pattern"].accepting) == 8 and sum(names["pattern"].accepting) == 2
+    assert f"to {names['matching'].confidence:.3f}" in answers
 
 
 def test_the_exercises_of_notebooks_05_and_06_can_be_done_as_written(workspace, run_cells):
