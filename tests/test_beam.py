@@ -72,11 +72,14 @@ def brute_force(log_probabilities):
 def log_weight(language_model, text, *, has_end=True):
     """What a language model gives to a text, one character after the other."""
     settings, states = language_model.settings, np.array([language_model.start])
-    total = settings.length_bonus * len(text)
-    for i in (*text, 0) if has_end else text:
+    characters = (*text, 0) if has_end else text
+    language = 0.1
+    for i in characters:
         scores, states = language_model.advance(states, np.array([i]))
-        total += settings.weight * float(scores[0])
-    return total
+        language *= math.exp(scores[0])
+    # Or it is a code of evenly likely characters.
+    code = 0.9 * language_model.char_dict.num_classes ** -len(characters)
+    return settings.weight * math.log(language + code) + settings.length_bonus * len(text)
 
 
 def matching(expression, texts):

@@ -159,10 +159,11 @@ def test_with_a_language_model_alternatives_share_what_they_have_together(langua
         assert 0 < sum(chances) <= 1 + 1e-9 and len(set(texts)) == len(texts)
         scores = log_likelihoods(row, [LETTERS.encode(text) for text in texts])
         for n, text in enumerate(texts):
-            states = np.array([bound.start])
+            states, total = np.array([bound.start]), 0.0
             for index in (*LETTERS.encode(text), 0):
-                gain, states = bound.gains(states, np.array([index]))
-                scores[n] += gain[0]
+                gain, states = bound.advance(states, np.array([index]))
+                total += gain[0]
+            scores[n] += bound.weigh(np.array(total), np.array(len(text)), is_ended=True)
         ratios = scores - scores[0]
         # Relative to the likeliest, chances are as scores.
         assert np.log(np.array(chances) / chances[0]) == pytest.approx(ratios, abs=1e-3)

@@ -337,14 +337,15 @@ def test_the_classes_of_a_reader_have_no_more_than_all_probability(readers):
         assert total <= math.exp(6 * ROUNDING)
 
 
-def test_gains_are_weighted_and_have_a_bonus_for_characters():
+def test_texts_are_weighed_as_language_or_code_with_a_bonus_for_each_character():
     settings = LanguageModelSettings(weight=2.0, length_bonus=0.5)
     bound = train_language_model(["ab"], ABC, settings=settings).bind(ABC)
-    states, classes = np.full(3, bound.start), np.array([0, 1, 3])
-    scores, following = bound.advance(states, classes)
-    gains, same = bound.gains(states, classes)
-    np.testing.assert_allclose(gains, 2 * scores + [0, 0.5, 0.5])
-    assert (following == same).all()
+    found = bound.weigh(np.log([0.5, 1e-9]), np.array([1, 2]))
+    # A tenth is of the language; a code has one of four classes after the other.
+    expected = [2 * math.log(0.05 + 0.9 / 4) + 0.5, 2 * math.log(1e-10 + 0.9 / 16) + 1.0]
+    np.testing.assert_allclose(found, expected)
+    ended = bound.weigh(np.log([0.5]), np.array([1]), is_ended=True)
+    np.testing.assert_allclose(ended, 2 * math.log(0.05 + 0.9 / 16) + 0.5)
 
 
 def test_other_settings_share_the_ngrams_and_bind_anew():

@@ -1,10 +1,10 @@
 """Measures readers on real images and prints their figures as Markdown.
 
 The folder holds sets, each a folder with a `labels.tsv`: `iiit5k_test`, `svt_test` (with
-`lex50.tsv`) and `sroie_words` for testing; `iiit5k_train` and `svt_train`, by which readers are
-selected and calibrated; and the words of MJSynth in `lexicons/mjsynth_90k.txt`. A set may hold
-IIIT5K's own `.mat` instead: its lexicons of 50 and 1,000 words are then used too. Sets that are
-missing are named and skipped.
+`lex50.tsv`), `sroie_words`, `plates_cn` and `captcha_v2` for testing; `iiit5k_train` and
+`svt_train`, by which readers are selected and calibrated; and the words of MJSynth in
+`lexicons/mjsynth_90k.txt`. A set may hold IIIT5K's own `.mat` instead: its lexicons of 50 and 1,000
+words are then used too. Sets that are missing are named and skipped.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from crnn_keras import synth
 from crnn_keras.data.labels import read_lexicon, read_samples
 from crnn_keras.evaluation import confidence
 from crnn_keras.evaluation.metrics import evaluate
 from crnn_keras.images.tta import TTA_COUNTS
 from crnn_keras.inference import onnx_recognizer
 from crnn_keras.model.decoding import Lexicon
+from tools.readers import english
 
 if TYPE_CHECKING:
     from crnn_keras.data.labels import LabelledSet
@@ -36,7 +38,12 @@ if TYPE_CHECKING:
 
 SELECTION_SETS = ("iiit5k_train", "svt_train")
 TEST_SETS = ("iiit5k_test", "svt_test")
+# Sets of other texts than words, which no reader is chosen by.
+OTHER_SETS = ("sroie_words", "plates_cn", "captcha_v2")
+# A letter and five letters or digits: Chinese plates behind the character of their province.
+PATTERNS = {"plates_cn": "[a-z][a-z0-9]{5}"}
 DELTAS = (1, 2, 3)
+_CODES, _SEED = 1000, 17
 _ACCURACIES = (0.9, 0.95, 0.99)
 
 
@@ -112,7 +119,7 @@ def plain_rows(
     protocols = {name: ["alphanumeric"] for name in (SELECTION_SETS if is_selection else TEST_SETS)}
     if not recognizer.char_dict.fold_case and not is_selection:
         protocols |= {"iiit5k_test": ["alphanumeric", "exact"], "sroie_words": ["exact"]}
-    label = label or ("nothing" if tta_views == 1 else f"{tta_views} views")
+    label = label or _default_label(recognizer, tta_views)
     for name, known in protocols.items():
         labelled_set = read_set(data / name)
         if labelled_set is None and tta_views > 1:  # The row of one view names it.
@@ -123,6 +130,72 @@ def plain_rows(
         for protocol in known:
             report = measure(labelled_set, predictions, protocol) if labelled_set else None
             yield name, protocol, label, report
+
+
+def _default_label(recognizer, tta_views):
+    knowledge = "language model" if recognizer.language_model else "nothing"
+    return knowledge if tta_views == 1 else f"{knowledge}, {tta_views} views"
+
+
+def language_model_rows(recognizer: BaseRecognizer, data: pathlib.Path) -> Iterator[Row]:
+    """Measures what the language model changes: on the test sets, on other texts, with patterns.
+
+    Args:
+        recognizer: A `BaseRecognizer` with a language model.
+        data: Folder of the sets.
+
+    Yields:
+        A `Row` for each set, or kind of text, without and with it.
+    """
+    for name in (*TEST_SETS, *OTHER_SETS):
+        labelled_set = read_set(data / name)
+        if labelled_set is None:
+            yield name, "alphanumeric", "", None
+            continue
+        pattern = PATTERNS.get(name)
+        for use in ("", "pattern") if pattern else ("",):
+            options = {"pattern": pattern} if use else {}
+            plain = recognizer.read(labelled_set.samples, language_model=None, **options)
+            began = time.perf_counter()
+            helped = recognizer.read(labelled_set.samples, **options)
+            milliseconds = 1000 * (time.perf_counter() - began) / len(helped)
+            label = f"{pattern}, " if use else ""
+            report = measure(labelled_set, plain)
+            yield name, "alphanumeric", f"{label}no language model", report
+            label += f"language model, {milliseconds:.1f} ms in all"
+            yield name, "alphanumeric", label, measure(labelled_set, helped)
+
+
+def kinds_rows(recognizer: BaseRecognizer, data: pathlib.Path) -> Iterator[Row]:
+    """Measures kinds of texts without and with the language model: codes, rare words, numbers.
+
+    Args:
+        recognizer: A `BaseRecognizer` with a language model.
+        data: Folder of the sets.
+
+    Yields:
+        A `Row` for each kind of text, over all test sets, and for codes that are rendered.
+    """
+    known = set(english.count_english())
+    sets = [read_set(data / name) for name in (*TEST_SETS, "sroie_words")]
+    samples = [sample for found in sets if found for sample in found.samples]
+    kinds = {"texts with digits": [], "words of the list": [], "words of no list": []}
+    for sample in samples:
+        text = "".join(c for c in sample.text.lower() if c.isascii() and c.isalnum())
+        is_word = "words of the list" if text in known else "words of no list"
+        kinds["texts with digits" if any(map(str.isdigit, text)) else is_word].append(sample)
+    kinds = {kind: (own, [sample.text for sample in own]) for kind, own in kinds.items() if own}
+    codes = synth.WordTexts(synth.read_words(), seed=_SEED, numbers=0.0, codes=1.0)
+    texts = [codes.text(index) for index in range(_CODES)]
+    images = list(synth.render_many(texts, synth.bundled_fonts(), synth.Style.signs(), seed=_SEED))
+    kinds["rendered codes"] = images, texts
+    for kind, (own, targets) in kinds.items():
+        for label, options in (
+            ("no language model", {"language_model": None}),
+            ("language model", {}),
+        ):
+            read = [prediction.text for prediction in recognizer.read(own, **options)]
+            yield kind, "alphanumeric", label, evaluate(targets, read, protocol="alphanumeric")
 
 
 def onnx_rows(name: str, data: pathlib.Path, *, is_selection: bool = False) -> Iterator[Row]:
@@ -138,7 +211,7 @@ def onnx_rows(name: str, data: pathlib.Path, *, is_selection: bool = False) -> I
     """
     exported = onnx_recognizer.OnnxRecognizer.load(name)
     size = onnx_recognizer.SHIPPED[name].stat().st_size / 1e6
-    label = f"nothing, ONNX of {size:.1f} MB"
+    label = f"{_default_label(exported, 1)}, ONNX of {size:.1f} MB"
     yield from plain_rows(exported, data, is_selection=is_selection, label=label)
 
 
@@ -250,6 +323,9 @@ def _print_rows(rows, data):
 
 
 def _rows(recognizer, model, data, *, is_selection):
+    if recognizer.language_model and not is_selection:
+        yield from language_model_rows(recognizer, data)
+        yield from kinds_rows(recognizer, data)
     for tta_views in TTA_COUNTS:
         yield from plain_rows(recognizer, data, is_selection=is_selection, tta_views=tta_views)
     # Lexicons and street view say nothing about case.

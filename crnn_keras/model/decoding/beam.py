@@ -176,7 +176,9 @@ class _Search:
         self.rows = np.arange(batch)[:, None]
         self.after_blank, self.after_class = np.zeros(shape), np.zeros(shape)
         self.after_blank[:, 0] = 1
-        self.log_weights = np.zeros(shape)
+        # What the language model gives to the characters of each text, and how many they are.
+        self.log_priors, self.lengths = np.zeros(shape), np.zeros(shape, np.intp)
+        self.log_weights = self._weigh(self.log_priors, self.lengths)
         self.last, self.states = np.zeros(shape, np.intp), np.zeros(shape, np.intp)
         start = 0 if language_model is None else language_model.start
         self.contexts = np.full(shape, start, np.intp)
@@ -226,11 +228,13 @@ class _Search:
             return
         images, sources, _ = where
         classes = extensions.classes[where]
-        log_weights, contexts = self.log_weights[images, sources], self.contexts[images, sources]
+        log_priors, contexts = self.log_priors[images, sources], self.contexts[images, sources]
+        lengths = self.lengths[images, sources] + 1
         extended = bounds[where]
         if self.language_model is not None:
-            gains, contexts = self.language_model.gains(contexts, classes)
-            log_weights = log_weights + gains
+            scores, contexts = self.language_model.advance(contexts, classes)
+            log_priors = log_priors + scores
+            gains = self._weigh(log_priors, lengths) - self.log_weights[images, sources]
             extended *= np.exp(gains - self.language_model.settings.length_bonus)
         is_new, kept = _find_best(ranks, images, extended)
         # Of the extensions, which; of the hypotheses, which stays or is extended.
@@ -249,7 +253,9 @@ class _Search:
         self.last = choose(classes, self.last)
         self.states = choose(extensions.states[where], self.states)
         self.contexts = choose(contexts, self.contexts)
-        self.log_weights = choose(log_weights, self.log_weights)
+        self.lengths = choose(lengths, self.lengths)
+        self.log_priors = choose(log_priors, self.log_priors)
+        self.log_weights = self._weigh(self.log_priors, self.lengths)
         blanks = np.where(is_new, 0.0, stays[0][self.rows, parents])
         self._scale(blanks, choose(extensions.masses[where], stays[1]))
 
@@ -282,6 +288,12 @@ class _Search:
             bounds *= np.exp(self.language_model.settings.length_bonus)
         return ranks, bounds
 
+    def _weigh(self, log_priors, lengths, **options):
+        """Returns what the language model adds to the scores of texts; nothing without one."""
+        if self.language_model is None:
+            return np.zeros(np.shape(lengths))
+        return self.language_model.weigh(log_priors, lengths, **options)
+
     def _scale(self, after_blank, after_class):
         """Sets the masses, so that the largest of each image is 1."""
         largest = np.maximum(after_blank, after_class).max(1, keepdims=True)
@@ -293,8 +305,9 @@ class _Search:
         log_weights = self.log_weights
         if self.language_model is not None:
             ends = np.full(self.contexts.size, BLANK)
-            gains, _ = self.language_model.gains(self.contexts.ravel(), ends)
-            log_weights = log_weights + gains.reshape(log_weights.shape)
+            scores, _ = self.language_model.advance(self.contexts.ravel(), ends)
+            log_priors = self.log_priors + scores.reshape(log_weights.shape)
+            log_weights = self._weigh(log_priors, self.lengths, is_ended=True)
         ids = np.empty(self.added.shape[1:] + self.added.shape[:1], np.int32)
         rows = np.tile(np.arange(log_weights.shape[1]), (len(log_weights), 1))
         for frame in reversed(range(len(self.added))):

@@ -34,6 +34,10 @@ _STEPS = 4.0
 _LARGEST_BACKOFF = 2.0
 # The part of the probability that all characters share evenly: names and codes are in no list.
 _FLOOR = 0.03
+# The part of texts that are codes rather than of the language. It is large, so that a text gains
+# only if it is of the language without a doubt.
+_CODE = 0.9
+_LOG_CODE, _LOG_LANGUAGE = np.log(_CODE), np.log(1 - _CODE)
 # With weights and bonuses up to it the exponential of one gain is neither 0 nor infinite.
 _LARGEST_SETTING = 10.0
 # Symbols are stored in two bytes, and one of them is the boundary.
@@ -333,21 +337,27 @@ class BoundLanguageModel:
         self._shares = np.where(is_unknown, 0.0, known / counts[inverse])
         self._evenly = np.where(is_unknown, even, _FLOOR * even)
         self._is_whole = not is_unknown.any()
+        self._log_classes = np.log(char_dict.num_classes)
 
-    def gains(self, states: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Computes what next classes add to the score of a text; class 0 ends it.
+    def weigh(
+        self, log_probabilities: np.ndarray, lengths: np.ndarray, *, is_ended: bool = False
+    ) -> np.ndarray:
+        """Computes what the language model adds to the score of texts.
+
+        A text may be of the language, or a code of evenly likely characters: the probabilities of
+        both are mixed. So no text gains from being a little less unlike the language than another.
 
         Args:
-            states: Integer array of shape `(n,)`.
-            classes: Integer array of shape `(n,)`.
+            log_probabilities: Float array: the sums of what `advance` gave for their characters.
+            lengths: Integer array: their numbers of characters.
+            is_ended: Whether the end of the texts is among the sums. Defaults to `False`.
 
         Returns:
-            Tuple of a float array of shape `(n,)`, in nats: the weighted log probability and, for a
-            character, the length bonus; and the next states.
+            Float array, in nats: the weighted log probability and the length bonuses.
         """
-        scores, states = self.advance(states, classes)
-        bonus = np.where(classes > 0, self.settings.length_bonus, 0.0)
-        return self.settings.weight * scores + bonus, states
+        even = _LOG_CODE - self._log_classes * (lengths + is_ended)
+        mixed = np.logaddexp(_LOG_LANGUAGE + log_probabilities, even)
+        return self.settings.weight * mixed + self.settings.length_bonus * lengths
 
     def advance(self, states: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Looks up the log probabilities of next classes, in nats, and the states behind them.
