@@ -71,6 +71,8 @@ _checks_of_reading = check_arguments(
 _KEPT_PATTERNS = 64
 # With several canvas widths, a window holds more images so that its batches are not small.
 _BATCHES_OF_MIXED_WIDTHS = 4
+# So many windows are decoded at once where a beam searches, unless there are more numbers.
+_SEARCHED_TOGETHER, _MOST_LOGITS = 4, 2**23
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,17 @@ class _Chunk(NamedTuple):
     start: int
     images: list[Image]
     partners: list[Constraint | str]
+
+
+class _Computed(NamedTuple):
+    """A window whose images went through the network.
+
+    For each batch there are the positions of its images, and the logits of each view.
+    """
+
+    window: Window
+    constraints: list[Constraint]
+    batches: list[tuple[list[int], list[np.ndarray]]]
 
 
 class BaseRecognizer:
@@ -299,8 +312,14 @@ class BaseRecognizer:
         else:
             pairs = self._pair(images, constraints, names=("images", "lexicons or patterns"))
         options = {"delta": delta, "language_model": language_model, "alternatives": alternatives}
-        predict = functools.partial(self._predict_window, tta_views=tta_views, options=options)
-        return self._stream(pairs, predict, batch_size)
+        model = self.language_model if language_model == OWN else language_model
+        is_searched = model is not None or allow is not None or pattern is not None or alternatives
+        run = functools.partial(self._run_window, tta_views=tta_views)
+        windows = self._stream(pairs, run, batch_size)
+        frames = batch_size * self.canvas.widths[-1] // PIXELS_PER_FRAME
+        fitting = max(_MOST_LOGITS // (frames * self.char_dict.num_classes), 1)
+        together = min(_SEARCHED_TOGETHER, fitting) if is_searched else 1
+        return self._decode_windows(windows, options, together)
 
     @check_arguments(texts=Of(Iterable), batch_size=COUNT)
     def align(
@@ -487,31 +506,52 @@ class BaseRecognizer:
         """Loads the images of a window, and passes their partners through."""
         return load_images(chunk.images, self.canvas, start=chunk.start), chunk.partners
 
-    def _predict_window(
-        self, window, constraints, *, batch_size, tta_views, options, predict_logits=None
-    ) -> list[Prediction]:
-        """Predicts the images of a window, batch by batch and view by view."""
+    def _run_window(
+        self, window, constraints, *, batch_size, tta_views, predict_logits=None
+    ) -> list[_Computed]:
+        """Runs the network on the images of a window, batch by batch and view by view."""
         predict_logits = predict_logits or self.predict_logits
-        predictions = [
-            Prediction(None, 0.0, source, error=error)
-            for source, error in zip(window.sources, window.errors, strict=True)
-        ]
+        computed = []
         for positions, canvases in window.batches(batch_size):
-            own = {
-                "constraints": [constraints[position] for position in positions],
-                "placements": [window.placements[position] for position in positions],
-            }
-            sources = [window.sources[position] for position in positions]
             views = (
                 transform_view(canvases, *view) if any(view) else canvases
                 for view in TTA_VIEWS[:tta_views]
             )
-            by_view = [
-                self.decode(predict_logits(view), sources, **own, **options) for view in views
+            logits = [predict_logits(view) for view in views]
+            computed.append((positions, logits))
+        return [_Computed(window, constraints, computed)]
+
+    def _decode_windows(self, windows, options, count) -> Iterator[Prediction]:
+        """Yields the predictions of windows, decoding the images of so many at once.
+
+        A beam takes much the same time for a few images as for many.
+        """
+        while group := list(itertools.islice(windows, count)):
+            predictions = [
+                [
+                    Prediction(None, 0.0, source, error=error)
+                    for source, error in zip(window.sources, window.errors, strict=True)
+                ]
+                for window, _, _ in group
             ]
-            for position, *found in zip(positions, *by_view, strict=True):
-                predictions[position] = max(found, key=attrgetter("raw_confidence"))
-        return predictions
+            # By the number of frames: the places of images, and the logits of their views.
+            batches = {}
+            for index, (_, _, computed) in enumerate(group):
+                for positions, logits in computed:
+                    places, arrays = batches.setdefault(logits[0].shape[1], ([], []))
+                    places.extend((index, position) for position in positions)
+                    arrays.append(logits)
+            for places, arrays in batches.values():
+                known = {
+                    "sources": [group[n].window.sources[i] for n, i in places],
+                    "constraints": [group[n].constraints[i] for n, i in places],
+                    "placements": [group[n].window.placements[i] for n, i in places],
+                }
+                views = (np.concatenate(view) for view in zip(*arrays, strict=True))
+                by_view = [self.decode(view, **known, **options) for view in views]
+                for (n, i), *found in zip(places, *by_view, strict=True):
+                    predictions[n][i] = max(found, key=attrgetter("raw_confidence"))
+            yield from itertools.chain.from_iterable(predictions)
 
     def _align_window(self, window, texts, *, batch_size, predict_logits=None) -> list[Alignment]:
         """Aligns the texts of a window to its images, batch by batch."""
@@ -557,7 +597,7 @@ class BaseRecognizer:
 
     def _predict_in_threads(
         self, predict: Callable, chunks: Iterable[_Chunk]
-    ) -> Iterable[list[Prediction] | list[Alignment]]:
+    ) -> Iterable[list[_Computed] | list[Alignment]]:
         """Returns what `predict` makes of each chunk: threads load it, this one predicts."""
         return itertools.starmap(predict, thread_map(self._load, chunks, self.threads))
 

@@ -20,7 +20,7 @@ import onnxruntime
 
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import PIXELS_PER_FRAME, Canvas
-from crnn_keras.inference.base import BaseRecognizer, Prediction
+from crnn_keras.inference.base import BaseRecognizer
 from crnn_keras.inference.onnx_file import INPUT, METADATA, OUTPUT, Network, read_onnx
 from crnn_keras.inference.onnx_sizes import measure
 from crnn_keras.inference.shipped import find_file, shipped_files
@@ -110,10 +110,8 @@ class OnnxRecognizer(BaseRecognizer):
     def predict_logits(self, canvases: np.ndarray) -> np.ndarray:
         return self._run(self._sessions()[0], canvases)
 
-    def _predict_in_threads(
-        self, predict: Callable, chunks: Iterable
-    ) -> Iterable[list[Prediction]]:
-        """Returns the predictions of each chunk: each thread loads images and runs the network."""
+    def _predict_in_threads(self, predict: Callable, chunks: Iterable) -> Iterable[list]:
+        """Returns what `predict` makes of each chunk: each thread loads images and predicts."""
         logits = functools.partial(self._run, self._sessions()[1])
 
         def run(chunk):

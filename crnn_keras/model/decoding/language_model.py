@@ -40,6 +40,8 @@ _CODE = 0.9
 _LOG_CODE, _LOG_LANGUAGE = np.log(_CODE), np.log(1 - _CODE)
 # With weights and bonuses up to it the exponential of one gain is neither 0 nor infinite.
 _LARGEST_SETTING = 10.0
+# Lookups are kept in a table if it has no more places: eight bytes each.
+_LARGEST_TABLE = 2**22
 # Symbols are stored in two bytes, and one of them is the boundary.
 _MOST_CHARACTERS = 2**16 - 2
 _ARRAYS = {"symbols": "<u2", "child_counts": "<u2", "log_probabilities": "u1", "backoffs": "u1"}
@@ -88,6 +90,20 @@ class Ngrams(NamedTuple):
     child_counts: np.ndarray
     log_probabilities: np.ndarray
     backoffs: np.ndarray
+
+
+class _Table(NamedTuple):
+    """All lookups of a language model of few characters.
+
+    Args:
+        rows: Integer array of shape `(nodes,)`: the row of each context.
+        scores: Float array of shape `(contexts, symbols)`: log probabilities, in nats.
+        states: Integer array of shape `(contexts, symbols)`: the states behind the symbols.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+    states: np.ndarray
 
 
 class LanguageModel:
@@ -194,12 +210,45 @@ class LanguageModel:
             Tuple of a float array of shape `(n,)`, the log probabilities in nats, and an integer
             array, the states behind the symbols. There are none after `BOUNDARY`.
         """
+        if (table := self._table) is not None:
+            rows = table.rows[states]
+            return table.scores[rows, symbols], table.states[rows, symbols]
         found, tried = self._trie.find(states, symbols)
         scores = self.ngrams.log_probabilities[found] / -_STEPS
         for places, contexts in tried:
             scores[places] += _LARGEST_BACKOFF - self.ngrams.backoffs[contexts] / _STEPS
         # What is nearly certain may exceed 1 by the rounding.
         return np.minimum(scores, 0.0), self._trie.contexts[found]
+
+    @functools.cached_property
+    def _table(self) -> _Table | None:
+        """What `advance` returns for each context and symbol; None where that would be large.
+
+        Contexts are filled level by level: as the shorter context that they back off to, but for
+        the symbols that were counted in them.
+        """
+        trie, ngrams = self._trie, self.ngrams
+        nodes = np.flatnonzero(ngrams.child_counts)
+        kinds = len(self.characters) + 1
+        if len(nodes) * kinds > _LARGEST_TABLE:
+            return None
+        rows = np.zeros(len(self), np.int32)
+        rows[nodes] = np.arange(len(nodes))
+        scores = np.zeros((len(nodes), kinds), np.float32)
+        states = np.zeros((len(nodes), kinds), np.int32)
+        backoffs = _LARGEST_BACKOFF - ngrams.backoffs / _STEPS
+        for start, end in trie.levels[:-1]:
+            own = nodes[slice(*np.searchsorted(nodes, (start, end)))]
+            if start:  # The root has all symbols.
+                shorter = rows[trie.contexts[trie.suffixes[own]]]
+                scores[rows[own]] = scores[shorter] + backoffs[own, None]
+                states[rows[own]] = states[shorter]
+            children = np.arange(trie.first_children[start], trie.first_children[end])
+            places = rows[trie.parents[children]], ngrams.symbols[children]
+            scores[places] = ngrams.log_probabilities[children] / -_STEPS
+            states[places] = trie.contexts[children]
+        # What is nearly certain may exceed 1 by the rounding.
+        return _Table(rows, np.minimum(scores, 0.0), states)
 
     def bind(self, char_dict: CharDict) -> BoundLanguageModel:
         """Returns the model over the classes of a reader.

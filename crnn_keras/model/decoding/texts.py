@@ -26,7 +26,7 @@ from crnn_keras.utils.checks import NATURAL, check_arguments
 # A text that is more likely than all others together is the likeliest.
 _CERTAIN = 0.5
 # So many images are searched at once.
-_CHUNK = 64
+_CHUNK = 128
 # Texts that a beam keeps for each alternative that is asked for.
 _WIDTH_PER_ALTERNATIVE = 3
 
@@ -182,7 +182,8 @@ class _Decoding:
                 if not likeliest:
                     continue
                 self.ids[position], probability = likeliest[0]
-                found = [(self.char_dict.decode(ids), chance) for ids, chance in likeliest]
+                listed = likeliest[: max(alternatives, 1)]
+                found = [(self.char_dict.decode(ids), chance) for ids, chance in listed]
                 self.texts[position] = replace(
                     self.texts[position],
                     text=found[0][0],
