@@ -53,8 +53,8 @@ def beam_search(
 ) -> Beam:
     """Finds the likeliest texts of each image.
 
-    With a language model a text's score is `log CTC likelihood + weight * log probability of the
-    language model + length bonus * characters`. With a pattern only matching texts are found, and a
+    A text's score is its log CTC likelihood and, with a language model, what
+    `BoundLanguageModel.weigh` gives to it. With a pattern only matching texts are found, and a
     hypothesis is kept by how likely the frames that follow complete it to one.
 
     Args:
