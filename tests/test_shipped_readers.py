@@ -1,16 +1,18 @@
-"""The shipped readers read 200 rendered words as they did before the package was laid out anew.
+"""The shipped readers read 200 rendered words as they did when they were made, and real sets.
 
 `fixtures/rendered_words.zip` holds the images, `fixtures/readings.json` their labels and, for each
 reader and file format, the text and the confidence of each image.
 """
 
 import json
+import os
 import pathlib
 import zipfile
 
 import numpy as np
 import pytest
 
+from crnn_keras import evaluate, read_samples
 from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
 from crnn_keras.inference.recognizer import Recognizer
 
@@ -32,3 +34,37 @@ def test_texts_and_confidences_are_those_of_before(images, name, kind, recognize
     assert len(predictions) == 200
     assert [prediction.text for prediction in predictions] == list(texts)
     np.testing.assert_allclose([p.confidence for p in predictions], confidences, atol=2e-3)
+
+
+def real_samples(name):
+    folder = pathlib.Path(os.environ.get("CRNN_DATA", "")) / name
+    if not (folder / "labels.tsv").is_file():
+        pytest.skip(f"needs real images: CRNN_DATA names no folder with {name}")
+    return read_samples(folder / "labels.tsv").samples
+
+
+def word_accuracy(samples, **options):
+    predictions = OnnxRecognizer.load("words").read(samples, **options)
+    targets, texts = [s.text for s in samples], [p.text for p in predictions]
+    return evaluate(targets, texts, protocol="alphanumeric").word_accuracy
+
+
+def test_the_language_model_of_words_names_its_source_and_licence():
+    model = OnnxRecognizer.load("words").language_model
+    assert len(model) == 200_000 and model.order == 6
+    assert "wordfreq" in model.source and "CC BY-SA 4.0" in model.source
+    assert OnnxRecognizer.load("ascii").language_model is None
+
+
+def test_the_language_model_mends_street_view():
+    samples = real_samples("svt_test")
+    assert word_accuracy(samples, language_model=None) >= 0.775
+    assert word_accuracy(samples) >= 0.845
+
+
+def test_a_pattern_mends_plates():
+    samples = real_samples("plates_cn")[:300]
+    plain = word_accuracy(samples, language_model=None)
+    # A letter and five letters or digits, behind the province that the reader does not know.
+    matching = word_accuracy(samples, language_model=None, pattern="[a-z][a-z0-9]{5}")
+    assert matching >= plain + 0.15

@@ -1,12 +1,17 @@
 """Counts the language model of the shipped English readers."""
 
 import argparse
+import collections
+import os
+import pathlib
+import re
 from collections.abc import Sequence
 
 _SOURCE = (
     "English words by frequency, of wordfreq 3.1.1 by Robyn Speer (zenodo 7199437), CC BY-SA 4.0: "
     "this model is shared under the same licence"
 )
+_SCOWL_POWER = 1.0
 
 
 def count_english(list_name: str = "best") -> dict[str, float]:
@@ -28,6 +33,29 @@ def count_english(list_name: str = "best") -> dict[str, float]:
     return {word: count for word, count in words.items() if word.isascii() and word.isalnum()}
 
 
+def count_scowl(folder: str | os.PathLike) -> dict[str, float]:
+    """Returns the words of SCOWL, to compare: their sizes rank words as frequencies do.
+
+    Args:
+        folder: Folder of its lists, such as that of Debian's package `scowl`.
+
+    Returns:
+        Dict of `word: frequency`: one divided by the mean rank of the words of its size.
+    """
+    sizes = {}
+    for path in sorted(pathlib.Path(folder).glob("*-*.[0-9]*")):
+        size = int(path.suffix[1:])
+        for line in path.read_text(encoding="latin-1").split():
+            word = line.lower().replace("'", "")
+            if re.fullmatch("[a-z]+", word):
+                sizes[word] = min(sizes.get(word, size), size)
+    counts, ranks, total = collections.Counter(sizes.values()), {}, 0
+    for size in sorted(counts):
+        ranks[size] = total + counts[size] / 2
+        total += counts[size]
+    return {word: 1 / ranks[size] for word, size in sizes.items()}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the language model of the shipped English readers, for `ship`.
 
@@ -42,8 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("output", help=".npz file to write")
+    parser.add_argument("--scowl", metavar="FOLDER", help="count the words of SCOWL instead")
     options = parser.parse_args(arguments)
     char_dict = CharDict.from_preset("alphanumeric36")
-    model = train_language_model(count_english(), char_dict, source=_SOURCE)
+    if options.scowl:
+        # What their sizes say of frequencies is coarse; the power makes up for it.
+        model = train_language_model(
+            count_scowl(options.scowl), char_dict, power=_SCOWL_POWER, source="SCOWL"
+        )
+    else:
+        model = train_language_model(count_english(), char_dict, source=_SOURCE)
     model.save(options.output)
     print(f"{options.output}: {model}")

@@ -24,7 +24,7 @@ from crnn_keras.evaluation import confidence
 from crnn_keras.evaluation.metrics import evaluate
 from crnn_keras.images.tta import TTA_COUNTS
 from crnn_keras.inference import onnx_recognizer
-from crnn_keras.model.decoding import Lexicon
+from crnn_keras.model.decoding import LanguageModel, Lexicon
 from tools.readers import english
 
 if TYPE_CHECKING:
@@ -355,10 +355,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=list(SHIPPED),
         help="names of shipped readers, or files (default: all shipped readers)",
     )
+    parser.add_argument("--language-model", metavar="NPZ", help="instead of the readers' own")
     parser.add_argument("--selection", action="store_true", help="read the selection sets only")
     options = parser.parse_args(arguments)
     for model in options.models:
         recognizer = Recognizer.load(model)
+        if options.language_model:
+            recognizer.language_model = LanguageModel.load(options.language_model)
         path = pathlib.Path(SHIPPED.get(model, model))
         print(
             f"\n`{model}`: {recognizer.model.count_params():,} weights, "
