@@ -14,7 +14,7 @@ from crnn_keras.utils.checks import Number
 from crnn_keras.utils.log import printable
 
 if TYPE_CHECKING:
-    from crnn_keras.inference.base import BaseRecognizer
+    from crnn_keras.inference.base import BaseRecognizer, Prediction
 
 DONE, SOME_UNUSABLE, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 _WIDTH = 100
@@ -135,3 +135,11 @@ def load_recognizer(path: str) -> BaseRecognizer:
     from crnn_keras.inference.recognizer import Recognizer
 
     return Recognizer.load(path)
+
+
+def print_error(prediction: Prediction) -> None:
+    """Prints why an image has no text, with the image's name once."""
+    # Most errors begin with it.
+    is_named = prediction.error.startswith(prediction.source)
+    prefix = "" if is_named else f"{prediction.source}: "
+    print(printable(prefix + prediction.error), file=sys.stderr)

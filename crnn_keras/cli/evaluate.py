@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from crnn_keras.cli.common import (
     DONE,
     SOME_UNUSABLE,
     add_command,
     load_recognizer,
+    print_error,
     print_to_stderr,
 )
 from crnn_keras.cli.options import add_label_options, add_run_option, source_options
-from crnn_keras.utils.log import printable
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -78,5 +77,5 @@ def run(options: argparse.Namespace) -> int:
         this_run.keep(**report.summary(), model=model)
     failed = [prediction for prediction in predictions if prediction.error]
     for prediction in failed:
-        print(printable(f"{prediction.source}: {prediction.error}"), file=sys.stderr)
+        print_error(prediction)
     return SOME_UNUSABLE if failed or issues else DONE

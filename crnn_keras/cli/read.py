@@ -23,6 +23,7 @@ from crnn_keras.cli.common import (
     add_command,
     load_recognizer,
     number,
+    print_error,
 )
 from crnn_keras.cli.options import add_encoding_option
 from crnn_keras.utils.checks import COUNT, FRACTION, NATURAL
@@ -147,7 +148,7 @@ def run(options: argparse.Namespace) -> int:
         for prediction in predictions:
             if prediction.error:
                 failed += 1
-                print(printable(f"{prediction.source}: {prediction.error}"), file=sys.stderr)
+                print_error(prediction)
             elif prediction.confidence < options.min_confidence:
                 unsure += 1
                 continue
