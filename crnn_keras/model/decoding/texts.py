@@ -25,8 +25,8 @@ from crnn_keras.utils.checks import NATURAL, check_arguments
 
 # A text that is more likely than all others together is the likeliest.
 _CERTAIN = 0.5
-# So many images are searched at once.
-_CHUNK = 128
+# So many images are searched at once, or fewer, of many classes, with so many numbers.
+_CHUNK, _MOST_NUMBERS = 128, 2**22
 # Texts that a beam keeps for each alternative that is asked for.
 _WIDTH_PER_ALTERNATIVE = 3
 
@@ -173,8 +173,12 @@ class _Decoding:
     def _search(self, positions, pattern, language_model, *, alternatives):
         """Reads images by a beam."""
         width = max(WIDTH, _WIDTH_PER_ALTERNATIVE * alternatives)
-        for start in range(0, len(positions), _CHUNK):
-            chunk = positions[start : start + _CHUNK]
+        _, frames, numbers = self.logits.shape
+        if pattern is not None:
+            numbers += len(pattern.lattice.node_states)
+        size = min(_CHUNK, max(_MOST_NUMBERS // (frames * numbers), 1))
+        for start in range(0, len(positions), size):
+            chunk = positions[start : start + size]
             logits = self.logits[chunk]
             beam = beam_search(log_softmax(logits), language_model, pattern, width=width)
             ranked = _rank(beam, logits, self.log_allowed[chunk])
