@@ -192,6 +192,17 @@ def test_what_changes_is_logged(caplog):
     )
 
 
+@pytest.mark.parametrize(
+    ("characters", "is_kept"),
+    [("0123456789", False), ("一是人", False), ("abcdefghijklmn", True), ("ABCDEFGHIJKLMN-", True)],
+)
+def test_a_language_model_of_other_characters_is_left_out(caplog, characters, is_kept):
+    with caplog.at_level("INFO", logger="crnn_keras"):
+        model = load_for_fine_tuning("words", CharDict(characters), Canvas("stretch", 32, (128,)))
+    assert (model.language_model is not None) == is_kept
+    assert ("language model is left out" in caplog.text) != is_kept
+
+
 def test_characters_that_are_added_are_no_warning(caplog):
     caplog.set_level(logging.INFO, "crnn_keras")
     char_dict = CharDict(LATIN + "é", fold_case=True)

@@ -26,7 +26,7 @@ from crnn_keras.model.decoding.forward import (
     log_softmax,
     path_posteriors,
 )
-from crnn_keras.model.decoding.language_model import LanguageModel, LanguageModelSettings
+from crnn_keras.model.decoding.language_model import LanguageModel, LanguageModelSettings, fold
 from crnn_keras.model.decoding.lexicon import Lexicon, LexiconChoice, read_with_lexicon
 from crnn_keras.model.decoding.ngrams import train_language_model
 from crnn_keras.model.decoding.pattern import (
@@ -55,6 +55,7 @@ __all__ = [
     "align_ids",
     "align_texts",
     "best_path",
+    "fold",
     "completions",
     "likelihoods",
     "log_likelihoods",

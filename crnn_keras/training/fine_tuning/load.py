@@ -28,6 +28,7 @@ from crnn_keras.images import Canvas
 from crnn_keras.inference.recognizer import Recognizer
 from crnn_keras.model.architectures import ARCHITECTURES
 from crnn_keras.model.crnn import CRNN
+from crnn_keras.model.decoding import fold
 from crnn_keras.utils.checks import SEED, Number, check_arguments
 
 # The largest probability of a frame that the new characters may have together.
@@ -68,7 +69,8 @@ def load_for_fine_tuning(
 
     Returns:
         A `CRNN` with the weights of the reader. It has no calibration, since that would not hold
-        for the weights to come.
+        for the weights to come, and the reader's language model if the new char dict has at least
+        half of its characters.
 
     Raises:
         ValueError: The file is no reader, its canvas has another height, or the architecture is
@@ -175,6 +177,13 @@ def describe_char_dict_change(old: CharDict, new: CharDict) -> str:
     )
 
 
+def _can_use(language_model, char_dict):
+    """Tells whether a char dict has at least half of the characters of a language model."""
+    own = set(map(fold, char_dict.characters))
+    known = sum(character in own for character in language_model.characters)
+    return 2 * known >= len(language_model.characters)
+
+
 def _rebuild(
     model,
     char_dict,
@@ -199,6 +208,14 @@ def _rebuild(
         "precision": precision or model.dtype_policy.name,
         "calibration": None,
     }
+    language_model = model.language_model
+    if language_model is not None and not _can_use(language_model, char_dict):
+        config["language_model"] = None
+        _logger.info(
+            "The reader's language model is left out: the new char dict has less than half of its "
+            "%d characters.",
+            len(language_model.characters),
+        )
     rebuilt = type(model).from_config(config)
     shapes = {layer.name: _shapes(layer) for layer in rebuilt.layers if layer.name != HEAD}
     for layer in model.layers:
