@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import math
+import pickle
 import random
 import tracemalloc
 import zipfile
@@ -678,3 +679,16 @@ def test_cut_files_are_refused(model, tmp_path):
         (tmp_path / "b.npz").write_bytes(content[:size])
         with pytest.raises(ValueError):
             LanguageModel.load(tmp_path / "b.npz")
+
+
+def test_a_pickled_model_is_small_and_the_same():
+    model = train_language_model(random_texts(4, 400), ABC, source="own")
+    before = len(pickle.dumps(model))
+    states, symbols = np.full(3, model.start), np.array([1, 2, 3])
+    expected = model.advance(states, symbols)
+    packed = pickle.dumps(model)
+    assert len(packed) == before < 4 * len(model)
+    again = pickle.loads(packed)
+    assert again.get_config() == model.get_config()
+    for here, there in zip(again.advance(states, symbols), expected, strict=True):
+        np.testing.assert_array_equal(here, there)

@@ -165,6 +165,10 @@ class LanguageModel:
     def __len__(self) -> int:
         return len(self.ngrams.symbols)
 
+    def __reduce__(self):
+        # Without what is made for lookups, which is fifty times as large.
+        return type(self).from_config, (self.get_config(),)
+
     def __repr__(self) -> str:
         return (
             f"LanguageModel({len(self):,} n-grams up to {self.order} of "
