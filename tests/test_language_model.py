@@ -688,7 +688,7 @@ def test_a_pickled_model_is_small_and_the_same():
     expected = model.advance(states, symbols)
     packed = pickle.dumps(model)
     assert len(packed) == before < 4 * len(model)
-    again = pickle.loads(packed)
+    again = pickle.loads(packed)  # noqa: S301
     assert again.get_config() == model.get_config()
     for here, there in zip(again.advance(states, symbols), expected, strict=True):
         np.testing.assert_array_equal(here, there)

@@ -6,7 +6,6 @@ What was never counted in a context backs off to a shorter one. All lookups are 
 from __future__ import annotations
 
 import base64
-import copy
 import functools
 import io
 import json
@@ -272,9 +271,9 @@ class LanguageModel:
     def with_settings(self, settings: LanguageModelSettings) -> LanguageModel:
         """Returns the same n-grams with other settings."""
         check_value("The settings", settings, Of(LanguageModelSettings))
-        # The copy shares the lookups, which take longer to make than to use.
-        model = copy.copy(self)
-        model.settings, model._bound = settings, None
+        # It shares the lookups, which take longer to make than to use.
+        model = object.__new__(type(self))
+        model.__dict__.update(self.__dict__, settings=settings, _bound=None)
         return model
 
     def get_config(self) -> dict[str, Any]:
