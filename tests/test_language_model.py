@@ -692,3 +692,17 @@ def test_a_pickled_model_is_small_and_the_same():
     assert again.get_config() == model.get_config()
     for here, there in zip(again.advance(states, symbols), expected, strict=True):
         np.testing.assert_array_equal(here, there)
+
+
+@pytest.mark.parametrize("max_ngrams", [30, 200, 10_000])
+def test_a_table_of_all_lookups_gives_what_the_trie_gives(max_ngrams):
+    model = train_language_model(random_texts(5, 300), ABC, max_ngrams=max_ngrams)
+    contexts = np.flatnonzero(model.ngrams.child_counts)
+    states, symbols = (values.ravel() for values in np.meshgrid(contexts, np.arange(4)))
+    assert model._table is not None
+    scores, following = model.advance(states, symbols)
+    # As for an alphabet whose table would be large.
+    model.__dict__["_table"] = None
+    others, same = model.advance(states, symbols)
+    np.testing.assert_allclose(scores, others, atol=1e-6)
+    np.testing.assert_array_equal(following, same)
