@@ -337,3 +337,14 @@ def test_a_pattern_of_other_classes_is_refused():
     constraints = [Constraint(None, Pattern("a", CharDict("ab")))] * 12
     with pytest.raises(ValueError, match=r"\(batch, frames, 3\).*Pattern\('a'"):
         decode_texts(random_logits(), LETTERS, constraints)
+
+
+def test_an_image_without_text_is_not_given_one_by_the_language_model(language_model):
+    logits = np.zeros((2, 6, LETTERS.num_classes), np.float32)
+    # A blank image, nearly; and a doubtful letter.
+    logits[0, :, 0], logits[1, :, 0] = 3.0, 3.0
+    logits[1, 2, 1:3] = 4.0
+    eager = language_model.with_settings(LanguageModelSettings(0.5, 9.0, 1.0))
+    empty, letter = decode_texts(logits, LETTERS, language_model=eager)
+    assert empty == decode_texts(logits, LETTERS)[0] and empty.text == ""
+    assert letter.text

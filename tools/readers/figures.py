@@ -133,8 +133,10 @@ def plain_rows(
 
 
 def _default_label(recognizer, tta_views):
-    knowledge = "language model" if recognizer.language_model else "nothing"
-    return knowledge if tta_views == 1 else f"{knowledge}, {tta_views} views"
+    used = ["language model"] if recognizer.language_model else []
+    if tta_views > 1:
+        used.append(f"{tta_views} views")
+    return ", ".join(used) or "nothing"
 
 
 def language_model_rows(recognizer: BaseRecognizer, data: pathlib.Path) -> Iterator[Row]:

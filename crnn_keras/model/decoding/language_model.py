@@ -33,6 +33,8 @@ _STEPS = 4.0
 _LARGEST_BACKOFF = 2.0
 # The part of the probability that all characters share evenly: names and codes are in no list.
 _FLOOR = 0.03
+# The part of the characters that the language model does not know, at most.
+_UNKNOWN = 0.25
 # The part of texts that are codes rather than of the language. It is large, so that a text gains
 # only if it is of the language without a doubt.
 _CODE = 0.9
@@ -109,8 +111,9 @@ class LanguageModel:
     """Tells how likely texts are, character by character: an n-gram model with backoff.
 
     Case and the values of digits are not modelled: every letter counts as its lower case, and all
-    digits as `0`, each with a tenth of its probability. A character that the model does not know
-    is as likely as if all were equally likely. `train_language_model` makes one of any texts.
+    digits as `0`, each with a tenth of its probability. A character that the model does not know is
+    as likely as if all were equally likely, but all of them together have a quarter at most.
+    `train_language_model` makes one of any texts.
 
     Args:
         characters: Sequence of strings, those that the model knows. Symbol `i + 1` is character i.
@@ -384,10 +387,13 @@ class BoundLanguageModel:
         _, inverse, counts = np.unique(self._symbols, return_inverse=True, return_counts=True)
         is_unknown = self._symbols < 0
         even = 1 / char_dict.num_classes
-        # Punctuation that no list of words has is no reason to read another text.
-        known = (1 - _FLOOR) * (1 - even * is_unknown.sum())
+        # Punctuation that no list of words has is no reason to read another text, and thousands of
+        # characters of another script are none to take the language for a rare one.
+        count = max(is_unknown.sum(), 1)
+        unknown = min(even * count, _UNKNOWN)
+        known = (1 - _FLOOR) * (1 - unknown * is_unknown.any())
         self._shares = np.where(is_unknown, 0.0, known / counts[inverse])
-        self._evenly = np.where(is_unknown, even, _FLOOR * even)
+        self._evenly = np.where(is_unknown, unknown / count, _FLOOR * even)
         self._is_whole = not is_unknown.any()
         self._log_classes = np.log(char_dict.num_classes)
 

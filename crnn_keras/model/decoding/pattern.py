@@ -31,7 +31,7 @@ _FAINT = 1e-200
 
 
 class Pattern:
-    """The texts that a reader may give, as a regular expression over its characters.
+    """Says which texts a reader may give, by a regular expression over its characters.
 
     The subset of Python's `re` that it knows, always matched against the whole text:
 

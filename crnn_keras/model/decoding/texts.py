@@ -163,7 +163,8 @@ class _Decoding:
             # Where nothing matches, nothing is to be found.
             if self.log_allowed[position] == -np.inf:
                 continue
-            if confidence < threshold:
+            # Where the image shows no text, a language model would see one.
+            if confidence < threshold and self.texts[position].text != "":
                 asked.append(position)
             elif confidence < least:
                 searched.append(position)
