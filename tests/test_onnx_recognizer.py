@@ -248,7 +248,7 @@ def test_both_recognizers_read_the_same_with_a_language_model(language_model, im
     assert_same(facts(onnx_reader, images), plain)
     keras_reader.language_model = onnx_reader.language_model = language_model
     expected = facts(onnx_reader, images)
-    assert sum(a != b for a, b in zip(expected[0], plain[0], strict=True)) > 2
+    assert sum(a != b for a, b in zip(expected[0], plain[0], strict=True)) > 0
     assert_same(facts(keras_reader, images), expected)
     for options in ({"pattern": r"\w{6,7}"}, {"allow": "lantermiocvg"}):
         assert_same(facts(keras_reader, images, **options), facts(onnx_reader, images, **options))
