@@ -631,7 +631,7 @@ def test_nothing_is_unpickled(model, tmp_path):
             return (pytest.fail, ("it was unpickled",))
 
     np.savez(tmp_path / "a.npz", **{**entries(model), "symbols": np.array([Loud()], object)})
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(ValueError, match="unpickled"):
         LanguageModel.load(tmp_path / "a.npz")
 
 
@@ -706,3 +706,12 @@ def test_a_table_of_all_lookups_gives_what_the_trie_gives(max_ngrams):
     others, same = model.advance(states, symbols)
     np.testing.assert_allclose(scores, others, atol=1e-6)
     np.testing.assert_array_equal(following, same)
+
+
+def test_the_arrays_of_a_file_are_mapped_into_memory(tmp_path):
+    model = train_language_model(random_texts(6, 300), ABC)
+    model.save(tmp_path / "abc.npz")
+    loaded = LanguageModel.load(tmp_path / "abc.npz")
+    for here, there in zip(loaded.ngrams, model.ngrams, strict=True):
+        assert isinstance(here, np.memmap) and not here.flags.writeable
+        np.testing.assert_array_equal(here, there)

@@ -47,6 +47,8 @@ _LARGEST_TABLE = 2**22
 _MOST_CHARACTERS = 2**16 - 2
 _ARRAYS = {"symbols": "<u2", "child_counts": "<u2", "log_probabilities": "u1", "backoffs": "u1"}
 _SETTINGS = "settings"
+# Bytes of what stands before an entry of a zip file.
+_ZIP_HEADER = 30
 _ADVICE = "Expected a language model that crnn_keras saved."
 _TOO_MANY = f"it has more than {MAX_NGRAMS:,} n-grams."
 
@@ -311,7 +313,7 @@ class LanguageModel:
             raise ValueError(f"The language model is damaged: {error} {_ADVICE}") from error
 
     def save(self, path: str | os.PathLike) -> None:
-        """Saves the model as arrays of NumPy.
+        """Saves the model as arrays of NumPy, which `load` maps into memory.
 
         Args:
             path: File to write, named `.npz`. It is replaced only when the new one is complete.
@@ -322,15 +324,17 @@ class LanguageModel:
         buffer = io.BytesIO()
         arrays = dict(zip(_ARRAYS, self._stored(), strict=True))
         settings = np.frombuffer(json.dumps(self._facts()).encode(), np.uint8)
-        np.savez_compressed(buffer, **arrays, **{_SETTINGS: settings})
+        np.savez(buffer, **arrays, **{_SETTINGS: settings})
         files.write_atomic(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> LanguageModel:
         """Loads a model that `save` wrote.
 
+        Processes that load the same file share its arrays, which are mapped into memory.
+
         Args:
-            path: Path of the file.
+            path: Path of the file. It must not change while the model is used.
 
         Returns:
             `LanguageModel`.
@@ -341,9 +345,10 @@ class LanguageModel:
         try:
             with zipfile.ZipFile(path) as archive:
                 _check_sizes(archive)
+                entries = [archive.getinfo(f"{name}.npy") for name in _ARRAYS]
             with np.load(path, allow_pickle=False) as stored:
                 facts = json.loads(stored[_SETTINGS].tobytes())
-                return cls._from_facts(facts, Ngrams(*(stored[name] for name in _ARRAYS)))
+            return cls._from_facts(facts, Ngrams(*(_map_array(path, own) for own in entries)))
         except Exception as error:
             raise ValueError(f"{path} cannot be loaded: {error} {_ADVICE}") from error
 
@@ -454,6 +459,23 @@ def _check_sizes(archive):
             most += MAX_NGRAMS * np.dtype(np.uint16).itemsize
         if entry.file_size > most:
             raise ValueError(f"{entry.filename} has {entry.file_size:,} bytes.")
+
+
+def _map_array(path, entry):
+    """Maps an array of a zip file that does not compress it into memory."""
+    if entry.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{entry.filename} is compressed.")
+    with open(path, "rb") as file:
+        file.seek(entry.header_offset)
+        header = file.read(_ZIP_HEADER)
+        # What follows: the entry's name and its extra field, whose lengths end the header.
+        lengths = np.frombuffer(header, "<u2")[-2:]
+        file.seek(int(lengths.sum()), os.SEEK_CUR)
+        np.lib.format.read_magic(file)
+        shape, _, kind = np.lib.format.read_array_header_1_0(file)
+        if kind.hasobject:
+            raise ValueError(f"{entry.filename} has objects, which would have to be unpickled.")
+        return np.memmap(file, kind, "r", offset=file.tell(), shape=shape)
 
 
 def _unpack(packed):
