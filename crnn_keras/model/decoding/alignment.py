@@ -120,7 +120,25 @@ def align_texts(
     Raises:
         ValueError: See `align_ids`; or the char dict cannot write a text.
     """
-    ids_list = [char_dict.encode(text) for text in texts]
+    return align_labels(logits, [char_dict.encode(text) for text in texts], char_dict)
+
+
+def align_labels(
+    logits: np.ndarray, ids_list: Sequence[Sequence[int]], char_dict: CharDict
+) -> list[tuple[str, Aligned]]:
+    """Aligns a known label to the frames of each image, as `align_texts` does with texts.
+
+    Args:
+        logits: See `align_ids`.
+        ids_list: See `align_ids`.
+        char_dict: The `CharDict` of the classes.
+
+    Returns:
+        See `align_texts`.
+
+    Raises:
+        ValueError: See `align_ids`.
+    """
     pairs = []
     for ids, (total, spans) in zip(ids_list, align_ids(logits, ids_list), strict=True):
         text, order = char_dict.decode_with_order(ids)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crnn_keras.char_dict import BLANK, CharDict
-from crnn_keras.model.decoding.alignment import align_ids
+from crnn_keras.model.decoding.alignment import align_labels
 from crnn_keras.model.decoding.beam import WIDTH, beam_search
 from crnn_keras.model.decoding.best_path import Decoded, best_path
 from crnn_keras.model.decoding.forward import likelihoods, log_likelihoods_of_each, log_softmax
@@ -244,11 +244,10 @@ class _Decoding:
             for n, (ids, aligned) in enumerate(zip(self.ids, self.aligned, strict=True))
             if ids != aligned
         ]
-        found = align_ids(self.logits[changed], [self.ids[n] for n in changed])
-        for position, aligned in zip(changed, found, strict=True):
-            _, order = self.char_dict.decode_with_order(self.ids[position])
-            spans = tuple(aligned.spans[index] for index in order)
-            self.texts[position] = replace(self.texts[position], spans=spans)
+        ids_list = [self.ids[n] for n in changed]
+        found = align_labels(self.logits[changed], ids_list, self.char_dict)
+        for position, (_, aligned) in zip(changed, found, strict=True):
+            self.texts[position] = replace(self.texts[position], spans=aligned.spans)
             self.aligned[position] = self.ids[position]
 
 
