@@ -7,9 +7,9 @@
 DATA holds the folders `captcha_v2`, `plates_cn`, `sroie_words` and `iiit5k_test`, each with a
 `labels.tsv`. A seed draws the images to learn from, and seeds the training; up to `--most` others
 of the set are read, and as many of IIIT5K's test, which is the old task. Each training adds rows to
-`docs/fine_tuning.csv`, one for each interpolation, and is not repeated if they are there: a
-benchmark that was stopped continues. Letters and digits are compared, and the exact text. All is
-read without a language model, which would hide a part of what the weights learn and forget.
+`docs/fine_tuning.csv`, one for each interpolation, with and without the language model, and is not
+repeated if they are there: a benchmark that was stopped continues. Letters and digits are compared,
+and the exact text.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import collections
 import contextlib
 import csv
 import itertools
+import os
 import pathlib
 import random
 import statistics
@@ -43,6 +44,7 @@ OLD_TASK = "iiit5k_test"
 START = "words"
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 INTERPOLATIONS = (1.0, 0.95, 0.9, 0.8)
+REPLAYED = 12_000
 # What is changed of the defaults, one thing at a time.
 VARIANTS = {
     "default": {},
@@ -59,7 +61,10 @@ VARIANTS = {
 }
 KEY = ("set", "images", "seed", "variant")
 COUNTS = ("own_correct", "own_exact", "own_tested", "old_correct", "old_tested")
-COLUMNS = (*KEY, "interpolation", "default", *COUNTS, "seconds")
+COLUMNS = (*KEY, "interpolation", "default", "language_model", *COUNTS, "seconds")
+# `read` takes the reader's own language model, or none.
+LANGUAGE_MODELS = {"yes": "own", "no": None}
+REPLAY = pathlib.Path(tempfile.gettempdir()) / "crnn_keras_replay"
 OUTPUT = pathlib.Path(__file__).parents[1] / "docs" / "fine_tuning.csv"
 
 
@@ -87,23 +92,29 @@ def frozen(prefix):
         tune.load_for_fine_tuning = load_for_fine_tuning
 
 
-def train(samples, *, variant, seed):
-    """Returns the model that fine-tuning gives, not interpolated, and its seconds."""
+def train(samples, *, variant, seed, replay):
+    """Returns the model that fine-tuning gives, not interpolated, and its seconds.
+
+    `replay` is the folder of the rendered words of a seed, which its trainings share.
+    """
     changes = dict(VARIANTS[variant])
     prefix = changes.pop("frozen", "")
     splits = split_samples(samples, FRACTIONS, seed)
     if "steps" in changes:
         changes["steps"] = round(changes["steps"] * default_steps(len(splits["train"])))
-    settings = FineTuningSettings(seed=seed, interpolation=1.0, **changes)
+    settings = FineTuningSettings(seed=seed, interpolation=1.0, replay_images=REPLAYED, **changes)
     with tempfile.TemporaryDirectory() as folder, frozen(prefix):
+        replay.mkdir(parents=True, exist_ok=True)
+        os.symlink(replay, f"{folder}/replay")
         result = fine_tune(splits, folder=folder, start=START, settings=settings)
         return Recognizer.load(result.model_path).model, round(result.seconds)
 
 
-def count_correct(model, samples):
+def count_correct(model, samples, language_model):
     """Returns how many images are correct, by letters and digits and by the whole text."""
     reader = Recognizer(model)
-    texts = [prediction.text for prediction in reader.read(samples, language_model=None)]
+    predictions = reader.read(samples, language_model=LANGUAGE_MODELS[language_model])
+    texts = [prediction.text for prediction in predictions]
     targets = [reader.char_dict.normalize(sample.text) for sample in samples]
     reports = [evaluate(targets, texts, protocol=name) for name in ("alphanumeric", "exact")]
     return [sum(not case.distance for case in report.cases) for report in reports]
@@ -117,7 +128,8 @@ def measure(key, sources, most):
     start, seconds = Recognizer.load(START).model, 0
     trained = start
     if images:
-        trained, seconds = train(learned, variant=variant, seed=seed)
+        replay = REPLAY / str(seed)
+        trained, seconds = train(learned, variant=variant, seed=seed, replay=replay)
     settings = FineTuningSettings().complete(
         images=max(images, 1),
         known=len(start.char_dict),
@@ -127,8 +139,10 @@ def measure(key, sources, most):
     for interpolation in INTERPOLATIONS if images else (1.0,):
         model = with_char_dict(trained, trained.char_dict)
         interpolate_weights(start, model, fraction=interpolation)
-        own, old = count_correct(model, others), count_correct(model, old_task)
-        yield (*key, interpolation, default, *own, len(others), old[0], len(old_task), seconds)
+        for name in LANGUAGE_MODELS:
+            own, old = (count_correct(model, images, name) for images in (others, old_task))
+            counts = (*own, len(others), old[0], len(old_task))
+            yield (*key, interpolation, default, name, *counts, seconds)
 
 
 def read_rows(path):
@@ -162,9 +176,11 @@ def print_table(rows):
     """Prints means over the seeds, with the smallest and the largest."""
     groups = collections.defaultdict(list)
     for row in rows:
-        groups[row["set"], int(row["images"]), row["variant"], row["interpolation"]].append(row)
-    print("| set | images | variant | interpolation | seeds | own, % | exact, % | IIIT5K, % | s |")
-    print("|---|---|---|---|---|---|---|---|---|")
+        names = ("variant", "interpolation", "language_model")
+        groups[row["set"], int(row["images"]), *(row[name] for name in names)].append(row)
+    print("| set | images | variant | interpolation | language model | seeds ", end="")
+    print("| own, % | exact, % | IIIT5K, % | s |")
+    print("|---" * 10, "|", sep="")
     for key, group in sorted(groups.items()):
         own, exact, old = (
             describe([100 * int(row[hits]) / int(row[tested]) for row in group])
@@ -200,6 +216,7 @@ def draw(rows, path):
         if int(row["images"])
         and row["variant"] == "default"
         and row["interpolation"] == row["default"]
+        and row["language_model"] == "yes"
     ]
     plots.learning_curves(series).savefig(path)
 

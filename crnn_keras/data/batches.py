@@ -319,7 +319,10 @@ class Batches:
                 )
             return canvases, labels
 
-        return steps.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        # The thread that tunes a pipeline delays the end of `fit` by up to half a minute.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return steps.map(finish, num_parallel_calls=2).prefetch(2).with_options(options)
 
     def _longest_label(self):
         return max(batches.labels.shape[1] for batches in (self, self.replay) if batches)

@@ -131,11 +131,16 @@ def measure_learning_curve(
     reader = Recognizer.load(start)
     char_dict = reader.char_dict.extend([sample.text for sample in (*pool, *test)])
     if str(replay) == RENDERED:
+        largest = settings.complete(
+            images=usable[-1],
+            known=len(reader.char_dict),
+            new=len(char_dict) - len(reader.char_dict),
+        )
         folders = render_replay(
             reader.char_dict,
             reader.canvas,
             folder=folder / "replay",
-            images=settings.replay_images,
+            images=largest.replay_images,
         )
         replay = folders.get(REPLAY, "")
     curve = _Curve(

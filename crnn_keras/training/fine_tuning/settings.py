@@ -25,6 +25,7 @@ _MANY_NEW = 0.5
 _RATE, _RATE_OF_ALL = 2e-3, 1e-3
 _INTERPOLATION, _INTERPOLATION_OF_ALL = 0.95, 0.8
 _FEWEST_STEPS, _MOST_STEPS = 100, 1000
+_FEWEST_REPLAYED, _MOST_REPLAYED = 4000, 12_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,8 @@ class FineTuningSettings:
         augment: Strength of the random changes to the training images, from 0 to 1. Defaults to
             `1.0`.
         replay_fraction: Fraction of each batch that are images of the old task. Defaults to `0.4`.
-        replay_images: Number of rendered images to replay. Defaults to `12000`.
+        replay_images: Number of rendered images to replay. Defaults to `0`: as many as the steps
+            replay, from 4,000 to 12,000, since more of them would come only once.
         interpolation: Where the weights end between those of the start, 0, and the trained ones, 1;
             see `interpolate_weights`. Defaults to `None`: 0.95, or 0.8 if the LSTM learns too.
         finish: Whether the reader learns the images of the validation and the test too, after it
@@ -73,7 +75,7 @@ class FineTuningSettings:
     learning_rate: float = 0.0
     augment: float = 1.0
     replay_fraction: float = 0.4
-    replay_images: int = 12_000
+    replay_images: int = 0
     interpolation: float | None = None
     finish: bool | None = None
     seed: int = 0
@@ -88,8 +90,8 @@ class FineTuningSettings:
             new: Number of characters that it has to learn.
 
         Returns:
-            `FineTuningSettings` in which the steps, the learning rate, the interpolation and
-            `train_lstm` are stated.
+            `FineTuningSettings` in which the steps, the learning rate, the interpolation,
+            `train_lstm` and `replay_images` are stated.
 
         Example:
 
@@ -103,9 +105,13 @@ class FineTuningSettings:
             train_lstm = new > _MANY_NEW * known
         if interpolation is None:
             interpolation = _INTERPOLATION_OF_ALL if train_lstm else _INTERPOLATION
+        steps = self.steps or default_steps(images)
+        replayed = round(steps * self.batch_size * self.replay_fraction)
         return replace(
             self,
-            steps=self.steps or default_steps(images),
+            steps=steps,
+            replay_images=self.replay_images
+            or min(max(replayed, _FEWEST_REPLAYED), _MOST_REPLAYED),
             learning_rate=self.learning_rate or (_RATE_OF_ALL if train_lstm else _RATE),
             train_lstm=train_lstm,
             interpolation=interpolation,
@@ -125,7 +131,7 @@ _RULES = {
     "learning_rate": Number(0, LEARNING_RATE.maximum),
     "augment": FRACTION,
     "replay_fraction": FRACTION,
-    "replay_images": COUNT,
+    "replay_images": NATURAL,
     "interpolation": Either(FRACTION, OneOf((None,))),
     "finish": Either(FLAG, OneOf((None,))),
     "seed": SEED,

@@ -159,13 +159,13 @@ def fine_tune(
     check = check_splits(splits, char_dict, reader.canvas, issues=issues)
     splits = check.cleaned() if clean else check.splits
     print(f"{_count(splits)}\n{_count_issues(check)}", flush=True)
-    sets = _open_old_task(replay, reader, folder=folder / "replay", settings=settings)
-    changes = _describe_changes(reader.char_dict, char_dict, sets.get(REFERENCE))
     settings = settings.complete(
         images=len(splits["train"]),
         known=len(reader.char_dict),
         new=len(set(char_dict.characters) - set(reader.char_dict.characters)),
     )
+    sets = _open_old_task(replay, reader, folder=folder / "replay", settings=settings)
+    changes = _describe_changes(reader.char_dict, char_dict, sets.get(REFERENCE))
     task = _Task(str(start), reader.model, char_dict, settings, sets.get(REPLAY))
     outcome = (
         _cross_validate(task, splits, folds=folds, folder=folder)
