@@ -1,14 +1,45 @@
-"""`crnn-keras train`: records -> a trained model."""
+"""`crnn-keras train`: records, or words that are drawn meanwhile -> a trained model."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import pathlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from crnn_keras.cli.common import DONE, add_command, format_table, number, print_to_stderr
-from crnn_keras.cli.options import add_run_option
+from crnn_keras.cli.common import (
+    DONE,
+    CommandError,
+    add_command,
+    format_table,
+    number,
+    print_to_stderr,
+)
+from crnn_keras.cli.options import add_model_options, add_run_option, direction_of
 from crnn_keras.utils.checks import COUNT, FRACTION, NATURAL, POSITIVE, SEED
 
+if TYPE_CHECKING:
+    from crnn_keras.data.base_batches import BaseBatches
+    from crnn_keras.data.batches import Batches
+    from crnn_keras.notebook import NotebookRun
+
+_FRACTIONS = {"train": 0.9, "validation": 0.1}
+_DEFAULT_CHARACTERS = "alphanumeric36"
+_SYNTH_OPTIONS = (
+    "recipe",
+    "repeats",
+    "pool_words",
+    "processes",
+    "validation_words",
+    "validation_labels",
+    "characters",
+    "normalization",
+    "direction",
+    "canvas_mode",
+    "canvas_width",
+)
 _SHOWN = ("epoch", "train_loss", "loss", "word_accuracy", "character_accuracy", "seconds")
 
 
@@ -17,15 +48,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = add_command(
         commands,
         "train",
-        help="train a model on records, or fine-tune one",
-        description="Trains on the records that `crnn-keras prepare` wrote. Stopped by Ctrl-C and "
+        help="train a model on records or on words drawn meanwhile, or fine-tune one",
+        description="Trains on the records that `crnn-keras prepare` wrote; with --synth on words "
+        "that are drawn on all cores while it trains, without end. Stopped by Ctrl-C and "
         "run again, it continues where it was, to the same weights. model.keras is the best epoch, "
         "last.keras the newest. For more epochs than a run began with: more --epochs where its "
         "--schedule is constant or step; otherwise another --run with --records and --start. "
         "KERAS_BACKEND chooses the backend: tensorflow, jax or torch.",
         example="crnn-keras train --run mine --epochs 10\n"
         "crnn-keras train --run more --records data/mine/records "
-        "--start data/mine/train/model.keras",
+        "--start data/mine/train/model.keras\n"
+        "crnn-keras train --run drawn --synth --epochs 20 --steps-per-epoch 1000",
     )
     add_run_option(parser)
     parser.add_argument(
@@ -48,7 +81,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--steps-per-epoch",
         type=number(NATURAL),
         default=0,
-        help="batches in an epoch (every record once)",
+        help="batches in an epoch (every record once; with --synth: 1,000)",
     )
     parser.add_argument(
         "--batch-size", type=number(COUNT), default=64, help="images in a batch (%(default)s)"
@@ -105,11 +138,53 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="write curves for TensorBoard to reports/<run>/tensorboard",
     )
-    parser.set_defaults(command=run)
+    _add_synth_options(parser)
+    add_model_options(parser)
+    defaults = {name: parser.get_default(name) for name in _SYNTH_OPTIONS}
+    parser.set_defaults(command=run, synth_defaults=defaults)
+
+
+def _add_synth_options(parser):
+    group = parser.add_argument_group(
+        "words drawn while it trains", "with characters and canvas as below"
+    )
+    group.add_argument("--synth", action="store_true", help="train on drawn words, not on records")
+    group.add_argument(
+        "--recipe", metavar="FILE", help="JSON file that Recipe.save wrote (mild English words)"
+    )
+    group.add_argument(
+        "--repeats",
+        type=number(COUNT),
+        default=1,
+        metavar="COUNT",
+        help="times that each image is trained on, where training is faster than drawing "
+        "(%(default)s)",
+    )
+    group.add_argument(
+        "--pool-words",
+        type=number(COUNT),
+        default=8192,
+        metavar="COUNT",
+        help="words in memory to train on while as many are drawn (%(default)s)",
+    )
+    group.add_argument(
+        "--processes", type=number(COUNT), help="processes that draw (as many as there are cores)"
+    )
+    group.add_argument(
+        "--validation-words",
+        type=number(COUNT),
+        default=2000,
+        metavar="COUNT",
+        help="other words, rendered before, to validate on (%(default)s)",
+    )
+    group.add_argument(
+        "--validation-labels", metavar="LABELS", help="labelled images to validate on instead"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command and returns its exit code."""
+    _check_options(options)
     from crnn_keras.notebook import NotebookRun
     from crnn_keras.utils.quiet import import_keras_quietly
 
@@ -117,49 +192,145 @@ def run(options: argparse.Namespace) -> int:
     folder, board = this_run.data / "train", this_run.reports / "tensorboard"
     with print_to_stderr():
         import_keras_quietly()
-        from crnn_keras.data.open import open_batches
-        from crnn_keras.training.curves import TensorBoardCurves
-        from crnn_keras.training.loop import train
-        from crnn_keras.training.start import (
-            default_learning_rate,
-            find_short_training,
-            make_model,
-        )
-
-        training, validation = open_batches(
-            pathlib.Path(options.records or this_run.data / "records"),
-            batch_size=options.batch_size,
-            seed=options.seed,
-            augment=options.augment,
-            replay=options.replay,
-            replay_fraction=options.replay_fraction,
-        )
-        model = make_model(
-            options.start,
-            training.char_dict,
-            training.canvas,
-            seed=options.seed,
-            precision=options.precision,
-        )
-        steps = options.epochs * (options.steps_per_epoch or training.steps_per_epoch)
-        sizes = {"steps": steps, "batch": options.batch_size}
-        if warning := find_short_training(options.start, len(training), **sizes):
-            print(warning)
-        history = train(
-            model,
-            training,
-            validation,
-            folder=folder,
-            epochs=options.epochs,
-            steps_per_epoch=options.steps_per_epoch,
-            optimizer=options.optimizer,
-            schedule=options.schedule,
-            learning_rate=options.learning_rate or default_learning_rate(options.start),
-            patience=options.patience,
-            callbacks=[TensorBoardCurves(board)] if options.tensorboard else [],
-        )
+        open_data = _draw if options.synth else _open_records
+        with open_data(options, this_run) as (training, validation, images):
+            history = _train(
+                options, training, validation, folder=folder, images=images, board=board
+            )
     print(format_table([_SHOWN, *([row[name] for name in _SHOWN] for row in history)]))
     print(f"model: {folder / 'model.keras'}")
     if options.tensorboard:
         print(f"curves: tensorboard --logdir {board}")
     return DONE
+
+
+def _check_options(options):
+    """Refuses options that would have no effect."""
+    if options.synth:
+        if options.records or options.replay:
+            raise CommandError(
+                "--records and --replay belong to a training on records. Leave them out, or --synth"
+            )
+        return
+    for name, default in options.synth_defaults.items():
+        if getattr(options, name) != default:
+            raise CommandError(
+                f"--{name.replace('_', '-')} belongs to --synth. Records have the characters and "
+                "the canvas that they were prepared with"
+            )
+
+
+@contextlib.contextmanager
+def _open_records(
+    options: argparse.Namespace, this_run: NotebookRun
+) -> Iterator[tuple[Batches, Batches, int]]:
+    """Opens what to train on and to validate on; yields both and the number of images."""
+    from crnn_keras.data.open import open_batches
+
+    training, validation = open_batches(
+        pathlib.Path(options.records or this_run.data / "records"),
+        batch_size=options.batch_size,
+        seed=options.seed,
+        augment=options.augment,
+        replay=options.replay,
+        replay_fraction=options.replay_fraction,
+    )
+    yield training, validation, len(training)
+
+
+@contextlib.contextmanager
+def _draw(
+    options: argparse.Namespace, this_run: NotebookRun
+) -> Iterator[tuple[BaseBatches, Batches, int]]:
+    """Does the same for words that are drawn."""
+    from crnn_keras import synth
+    from crnn_keras.char_dict import CharDict
+    from crnn_keras.data.batches import Batches
+    from crnn_keras.data.drawn import DrawingError, SynthBatches
+    from crnn_keras.data.records import open_records
+    from crnn_keras.images import make_canvas
+
+    mild = synth.Recipe(fonts=synth.bundled_fonts(), style=synth.Style.mild())
+    recipe = synth.Recipe.load(options.recipe) if options.recipe else mild
+    recipe = dataclasses.replace(recipe, seed=options.seed, fractions=_FRACTIONS)
+    is_default = options.characters == "labels"
+    source = _DEFAULT_CHARACTERS if is_default else options.characters
+    char_dict = CharDict.from_source(
+        source, normalization=options.normalization, direction=direction_of(options)
+    )
+    canvas = make_canvas(options.canvas_mode, options.canvas_width)
+    print(synth.describe_fonts(char_dict.characters, recipe.fonts), char_dict, canvas, sep="\n")
+    recipe.check()
+    records = _prepare_validation(options, recipe, char_dict, canvas, this_run.data / "synth")
+    common = {"batch_size": options.batch_size, "seed": options.seed}
+    validation = Batches(open_records(records), char_dict, canvas, **common)
+    with SynthBatches(
+        dataclasses.replace(recipe, split="train"),
+        char_dict,
+        canvas,
+        augment=options.augment,
+        repeats=options.repeats,
+        pool_words=options.pool_words,
+        processes=options.processes,
+        **common,
+    ) as training:
+        print(
+            f"Words are drawn by {training.processes} processes, into up to "
+            f"{training.memory_bytes / 2**20:,.0f} MiB of memory."
+        )
+        steps = options.epochs * (options.steps_per_epoch or training.steps_per_epoch)
+        try:
+            yield training, validation, steps * options.batch_size // options.repeats
+        except DrawingError as error:
+            raise CommandError(str(error)) from error
+        if replaced := training.describe_replaced():
+            print(replaced)
+
+
+def _prepare_validation(options, recipe, char_dict, canvas, folder):
+    """Writes records to validate on; returns the folder of the set."""
+    from crnn_keras.data import build
+    from crnn_keras.data.labels import read_samples
+
+    settings = {"char_dict": char_dict, "canvas": canvas}
+    if options.validation_labels:
+        found = read_samples(options.validation_labels)
+        print(found.summary())
+        build.prepare_samples({"validation": found.samples}, folder=folder, **settings)
+        return folder / "records" / "validation"
+    recipe = dataclasses.replace(recipe, split="validation")
+    source = build.RenderedSource(recipe, options.validation_words)
+    build.prepare(build.Specification(source, **settings), folder / "validation")
+    return folder / "validation"
+
+
+def _train(options, training, validation, *, folder, images, board):
+    """Trains on the data that the options name, and returns the history."""
+    from crnn_keras.training.curves import TensorBoardCurves
+    from crnn_keras.training.loop import train
+    from crnn_keras.training.start import default_learning_rate, find_short_training, make_model
+
+    model = make_model(
+        options.start,
+        training.char_dict,
+        training.canvas,
+        seed=options.seed,
+        precision=options.precision,
+    )
+    steps = options.epochs * (options.steps_per_epoch or training.steps_per_epoch)
+    sizes = {"steps": steps, "batch": options.batch_size}
+    if warning := find_short_training(options.start, images, **sizes):
+        print(warning)
+    return train(
+        model,
+        training,
+        validation,
+        folder=folder,
+        epochs=options.epochs,
+        steps_per_epoch=options.steps_per_epoch,
+        optimizer=options.optimizer,
+        schedule=options.schedule,
+        learning_rate=options.learning_rate or default_learning_rate(options.start),
+        patience=options.patience,
+        callbacks=[TensorBoardCurves(board)] if options.tensorboard else [],
+    )
