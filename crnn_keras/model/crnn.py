@@ -43,11 +43,16 @@ def _dtype_policy(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _may_be_called_directly(layer):
-    """Tells whether `Layer.__call__` has nothing to add: no other precision, no hooks."""
+def _may_be_called_directly(layer, compute_dtype):
+    """Tells whether `Layer.__call__` has nothing to add: no other precision, no hooks.
+
+    Args:
+        layer: A Keras layer.
+        compute_dtype: What its inputs and its weights have been cast to.
+    """
     return (
-        keras.backend.backend() == "torch"
-        and layer.dtype_policy.name == "float32"
+        layer.compute_dtype == compute_dtype
+        and layer.dtype_policy.quantization_mode is None
         and not keras_private.has_hooks(layer)
     )
 
@@ -204,15 +209,21 @@ class CRNN(keras.Model):
         self._calibration = value
 
     def call(self, inputs, training=None, mask=None):
-        if not all(_may_be_called_directly(layer) for layer in self.layers):
+        if keras.backend.backend() != "torch" or not self._weights_are_cast():
             return super().call(inputs, training=training, mask=mask)
         # What `Layer.__call__` adds costs a tenth of a training step of `small` on torch, and most
         # of the time to read one image. The other backends pay for it once, while they trace.
         x = inputs
         for layer in self.layers[1:]:
-            takes_training = keras_private.has_training_argument(layer)
-            x = layer.call(x, training=training) if takes_training else layer.call(x)
+            options = {"training": training} if keras_private.has_training_argument(layer) else {}
+            direct = _may_be_called_directly(layer, self.compute_dtype)
+            x = layer.call(x, **options) if direct else layer(x, **options)
         return x
+
+    def _weights_are_cast(self):
+        """Tells whether weights are in the model's precision, as while it is called as a layer."""
+        weight = self.layers[2].weights[0]  # of the first convolution, a small one
+        return keras.backend.standardize_dtype(weight.value.dtype) == self.compute_dtype
 
     def get_config(self) -> dict[str, Any]:
         return {

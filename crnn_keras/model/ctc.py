@@ -82,22 +82,50 @@ def ctc_loss(
     dtype = "float64" if dtype == "float64" else "float32"
     logits = ops.cast(logits, dtype)
     labels = ops.cast(labels, "int32")
+    if keras.backend.backend() == "torch":
+        return _torch_loss(logits, labels, input_lengths)
     if input_lengths is None:
         batch, frames, _ = ops.shape(logits)
         input_lengths = ops.zeros((batch,), "int32") + frames
     input_lengths = ops.cast(input_lengths, "int32")
     feasible = is_feasible(labels, input_lengths)
-    # Emptied before the loss, not only masked after it: torch's gradient would be NaN.
     labels = ops.where(feasible[:, None], labels, BLANK)
-    if keras.backend.backend() == "torch":
-        # In float64: in float32 its gradient errs by 1e-4 where a loss is some hundred nats.
-        logits = ops.cast(logits, "float64")
-        lengths = label_lengths(labels)
-        loss = ops.ctc_loss(labels, logits, lengths, input_lengths, mask_index=BLANK)
-        loss = ops.cast(loss, dtype)
-    else:
-        loss = _forward_recursion(logits, labels, input_lengths)
+    loss = _forward_recursion(logits, labels, input_lengths)
     return ops.where(feasible, loss, ops.zeros_like(loss))
+
+
+def _torch_loss(logits, labels, input_lengths):
+    """Computes the loss by torch's kernel, which needs all lengths on the CPU.
+
+    On a GPU each number that is copied between the two waits for all the work before it: here the
+    lengths are copied once, and no other number is.
+    """
+    import torch
+
+    batch, frames, _ = logits.shape
+    is_character = labels != BLANK
+    lengths = is_character.sum(-1, dtype=torch.int32)
+    repeats = (labels[:, 1:] == labels[:, :-1]) & is_character[:, 1:]
+    needed = lengths + repeats.sum(-1, dtype=torch.int32)
+    if input_lengths is None:
+        feasible = needed <= frames
+        on_cpu = (lengths * feasible).cpu(), torch.full((batch,), frames, dtype=torch.int32)
+    else:
+        input_lengths = ops.cast(input_lengths, "int32")
+        feasible = needed <= input_lengths
+        on_cpu = torch.stack([lengths * feasible, input_lengths]).cpu().unbind()
+    # In float64: in float32 its gradient errs by 1e-4 where a loss is some hundred nats.
+    log_probs = logits.to(torch.float64).transpose(0, 1).log_softmax(-1)
+    loss = torch.nn.functional.ctc_loss(
+        log_probs,
+        # Emptied before the loss, not only masked after it: the gradient would be NaN.
+        labels * feasible[:, None],
+        on_cpu[1],
+        on_cpu[0],
+        blank=BLANK,
+        reduction="none",
+    )
+    return loss.to(logits.dtype).masked_fill(~feasible, 0)
 
 
 def _forward_recursion(logits, labels, input_lengths):

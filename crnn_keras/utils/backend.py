@@ -53,13 +53,14 @@ def _where_keras_is_set_up() -> str:
 
 
 @functools.cache
-def on_cpu() -> bool:
-    """Tells whether the backend of this process has no accelerator.
+def device_kind() -> str:
+    """Names what the backend of this process computes on.
 
     The answer is kept: devices do not come and go.
 
     Returns:
-        True if the backend computes on the CPU.
+        `"cpu"`; `"gpu"` for what torch calls CUDA, JAX and TensorFlow a GPU; `"other"` for the
+        rest, such as a TPU or the GPU of a Mac.
     """
     import keras
 
@@ -67,16 +68,45 @@ def on_cpu() -> bool:
     if backend == "jax":
         import jax
 
-        return jax.default_backend() == "cpu"
-    if backend == "tensorflow":
+        kind = jax.default_backend()
+    elif backend == "tensorflow":
         import tensorflow as tf
 
-        return not tf.config.list_logical_devices("GPU")
-    if backend == "torch":
-        import torch
+        kind = "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
+    elif backend == "torch":
+        kind = {"cuda": "gpu"}.get(_torch_device(), _torch_device())
+    else:
+        kind = "other"
+    return kind if kind in ("cpu", "gpu") else "other"
 
-        return not torch.accelerator.is_available()
-    return False
+
+def _torch_device() -> str:
+    """Returns the type of the device that Keras computes on with torch."""
+    import torch
+
+    # Keras takes this one whatever else there is.
+    if chosen := os.environ.get("KERAS_TORCH_DEVICE"):
+        return torch.device(chosen).type
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found.type if found else "cpu"
+
+
+def on_cpu() -> bool:
+    """Tells whether the backend of this process has no accelerator.
+
+    Returns:
+        True if the backend computes on the CPU.
+    """
+    return device_kind() == "cpu"
+
+
+def on_gpu() -> bool:
+    """Tells whether the backend of this process computes on a GPU, see `device_kind`.
+
+    Returns:
+        True for CUDA (torch) and for a GPU of JAX or TensorFlow.
+    """
+    return device_kind() == "gpu"
 
 
 def use_fast_path(compute_dtype: str) -> bool:
@@ -86,12 +116,15 @@ def use_fast_path(compute_dtype: str) -> bool:
         compute_dtype: What the layer computes in, such as `"float32"`.
 
     Returns:
-        True on a CPU in float32, and on torch in bfloat16, which its kernels support.
+        True on a CPU in float32. On torch also in what its kernels support: bfloat16 on a CPU,
+        every precision on a GPU.
     """
     import keras
 
-    dtypes = ("float32", "bfloat16") if keras.backend.backend() == "torch" else ("float32",)
-    return compute_dtype in dtypes and on_cpu()
+    if keras.backend.backend() == "torch":
+        on_device = {"cpu": ("float32", "bfloat16"), "gpu": ("float32", "bfloat16", "float16")}
+        return compute_dtype in on_device.get(device_kind(), ())
+    return compute_dtype == "float32" and on_cpu()
 
 
 @contextlib.contextmanager

@@ -1,20 +1,27 @@
-"""Bidirectional LSTM with one fused loop for both directions."""
+"""Bidirectional LSTM with one fused loop, or one kernel, for both directions."""
+
+import functools
 
 import keras
 from keras import ops
 
-from crnn_keras.utils.backend import on_cpu
+from crnn_keras.utils.backend import on_cpu, on_gpu
 from crnn_keras.utils.keras_private import has_hooks, torch_lstm
 
 
 @keras.saving.register_keras_serializable(package="crnn_keras")
 class Bidirectional(keras.layers.Bidirectional):
-    """`keras.layers.Bidirectional` with a fast path for an LSTM on a CPU.
+    """`keras.layers.Bidirectional` with a fast path for an LSTM.
 
-    Keras runs one loop forwards and another one backwards. The fast path is one loop for both on
-    JAX, and torch's own kernel on torch. It is taken for two LSTMs of equal size with biases and
-    the default activations, without dropout, state or mask, whose whole sequences are concatenated.
-    Everything else is left to Keras, and so is TensorFlow: the export to ONNX recognizes its loops.
+    On a CPU, Keras runs one loop forwards and another one backwards. The fast path is one loop for
+    both on JAX, and torch's own kernel on torch. It is taken for two LSTMs of equal size with
+    biases and the default activations, without dropout, state or mask, whose whole sequences are
+    concatenated. Everything else is left to Keras, and so is TensorFlow: the export to ONNX
+    recognizes its loops.
+
+    On a GPU, torch's kernel is cuDNN's, here with its weights in one piece of memory, as cuDNN
+    wants them. JAX has cuDNN's kernel in float32 only, and Keras calls it in every precision: in 16
+    bits the fast path computes the LSTM in float32, from weights and inputs rounded to 16 bits.
 
     The class has the name of Keras', since saved models hold the weights under it.
 
@@ -61,14 +68,14 @@ class Bidirectional(keras.layers.Bidirectional):
             ]
             for cell in (self.forward_layer.cell, self.backward_layer.cell)
         ]
-        return _FUSED[keras.backend.backend()](sequences, *directions)
+        fused = _FUSED[keras.backend.backend(), "cpu" if on_cpu() else "gpu"]
+        return fused(sequences, *directions)
 
     def _supports_fast_path(self, sequences, initial_state, mask):
         backend = keras.backend.backend()
         forward, backward = self.forward_layer, self.backward_layer
         return (
-            backend in _FUSED
-            and on_cpu()
+            _has_fast_path(backend, self.compute_dtype)
             and initial_state is None
             and mask is None
             and self.merge_mode == "concat"
@@ -81,6 +88,14 @@ class Bidirectional(keras.layers.Bidirectional):
         )
 
 
+def _has_fast_path(backend, compute_dtype):
+    """Tells whether an LSTM has a fast path on what this process computes on."""
+    if backend == "jax":
+        # In float32 on a GPU Keras' way is cuDNN's.
+        return on_cpu() or (on_gpu() and compute_dtype in ("bfloat16", "float16"))
+    return backend == "torch" and (on_cpu() or on_gpu())
+
+
 def _is_plain_lstm(layer, compute_dtype):
     """Tells whether a layer is an LSTM that returns its sequence and has no options."""
     # Not a subclass of an LSTM: it may compute anything.
@@ -91,8 +106,8 @@ def _is_plain_lstm(layer, compute_dtype):
         and layer.return_sequences
         and not (layer.return_state or layer.stateful or layer.unroll)
         and not (layer.dropout or layer.recurrent_dropout)
-        # Keras refuses `True` on a CPU.
-        and layer.use_cudnn is not True
+        # Keras refuses `True` on a CPU. On a GPU the fast paths are cuDNN's.
+        and (layer.use_cudnn == "auto" or (on_cpu() and layer.use_cudnn is False))
         and layer.activity_regularizer is None
         and layer.compute_dtype == compute_dtype
         and not has_hooks(layer)
@@ -123,6 +138,36 @@ def _jax_lstm(sequences, forward, backward):
     return outputs.swapaxes(0, 1)
 
 
+def _jax_cudnn_lstm(sequences, forward, backward):
+    """Computes the LSTM in float32 by cuDNN; by `_jax_lstm` where JAX does not offer that."""
+    import jax.numpy as jnp
+
+    try:
+        from jax.experimental.rnn import lstm
+    except ImportError:
+        return _jax_lstm(sequences, forward, backward)
+    directions = [[array.astype("float32") for array in arrays] for arrays in (forward, backward)]
+    # cuDNN's order: the matrices of both directions, then their biases. It has a second bias.
+    matrices = [matrix.T for kernel, recurrent, _ in directions for matrix in (kernel, recurrent)]
+    biases = [vector for *_, bias in directions for vector in (bias, jnp.zeros_like(bias))]
+    batch, frames, features = sequences.shape
+    units = forward[1].shape[0]
+    zeros = jnp.zeros((2, batch, units), "float32")
+    outputs, _, _ = lstm(
+        sequences.astype("float32"),
+        zeros,
+        zeros,
+        jnp.concatenate([array.ravel() for array in matrices + biases]),
+        jnp.full((batch,), frames, "int32"),
+        input_size=features,
+        hidden_size=units,
+        num_layers=1,
+        dropout=0.0,
+        bidirectional=True,
+    )
+    return outputs.astype(sequences.dtype)
+
+
 def _torch_lstm(sequences, forward, backward):
     import torch
 
@@ -130,7 +175,21 @@ def _torch_lstm(sequences, forward, backward):
     for kernel, recurrent, bias in (forward, backward):
         # torch transposes the weights and has a second bias. The gates are in the same order.
         parameters += [kernel.T, recurrent.T, bias, torch.zeros_like(bias)]
-    units = forward[1].shape[0]
+    return _call_torch_lstm(sequences, parameters)
+
+
+def _torch_cudnn_lstm(sequences, forward, backward):
+    """Computes the LSTM from weights that are views of one buffer, in cuDNN's order.
+
+    cuDNN would copy them into one at each call otherwise, and torch warns of it.
+    """
+    return _call_torch_lstm(sequences, _packing().apply(*forward, *backward))
+
+
+def _call_torch_lstm(sequences, parameters):
+    import torch
+
+    units = parameters[1].shape[1]
     zeros = sequences.new_zeros((2, sequences.shape[0], units))
     outputs, _, _ = torch_lstm()(
         sequences,
@@ -146,4 +205,38 @@ def _torch_lstm(sequences, forward, backward):
     return outputs
 
 
-_FUSED = {"jax": _jax_lstm, "torch": _torch_lstm}
+@functools.cache
+def _packing():
+    """Makes the function that puts Keras' six weights into one buffer, and gradients back."""
+    import torch
+
+    class Packing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, *weights):
+            kernels, biases = [weights[i] for i in (0, 1, 3, 4)], [weights[2], weights[5]]
+            sizes = [kernel.numel() for kernel in kernels] + 4 * [biases[0].numel()]
+            buffer = kernels[0].new_zeros(sum(sizes))
+            # The matrices of both directions, then their biases. cuDNN has a second bias, of zeros.
+            *matrices, bias, zeros, bias_back, zeros_back = buffer.split(sizes)
+            matrices = [
+                matrix.view(kernel.shape[::-1]).copy_(kernel.T)
+                for matrix, kernel in zip(matrices, kernels, strict=True)
+            ]
+            bias.copy_(biases[0])
+            bias_back.copy_(biases[1])
+            return *matrices[:2], bias, zeros, *matrices[2:], bias_back, zeros_back
+
+        @staticmethod
+        def backward(ctx, kernel, recurrent, bias, _, *back):
+            kernel_back, recurrent_back, bias_back, _ = back
+            return kernel.T, recurrent.T, bias, kernel_back.T, recurrent_back.T, bias_back
+
+    return Packing
+
+
+_FUSED = {
+    ("jax", "cpu"): _jax_lstm,
+    ("jax", "gpu"): _jax_cudnn_lstm,
+    ("torch", "cpu"): _torch_lstm,
+    ("torch", "gpu"): _torch_cudnn_lstm,
+}

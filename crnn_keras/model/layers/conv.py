@@ -1,9 +1,12 @@
-"""2D convolution whose gradients are computed by what is fast on a CPU.
+"""2D convolution whose gradients are computed by what is fast on a CPU, without copies on torch.
 
 On JAX the gradient with respect to the kernel takes ten times as long as the convolution. On
 TensorFlow the gradient with respect to a low image takes four times as long. Both are the same sums
 in another order: the first as one matrix product for each position in the kernel, the second as a
 convolution with the kernel reversed.
+
+On torch, Keras copies the image so that its channels are second in memory, and its output is copied
+back by the next layer. torch's kernels take channels last as well, on a CPU and on a GPU.
 """
 
 import functools
@@ -20,7 +23,7 @@ _FEW_CHANNELS = 8
 
 @keras.saving.register_keras_serializable(package="crnn_keras")
 class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` with a fast path for images on a CPU.
+    """`keras.layers.Conv2D` with a fast path for images: on a CPU, and on torch on a GPU.
 
     The fast path is taken for images of a known size, channels last, with one group and without
     dilation. Everything else is left to Keras, and so are bias and activation.

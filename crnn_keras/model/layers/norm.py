@@ -6,15 +6,16 @@ XLA, and torch, run each of them, but have one kernel that computes the same.
 
 import keras
 
-from crnn_keras.utils.backend import use_fast_path
+from crnn_keras.utils.backend import on_gpu, use_fast_path
 
 
 @keras.saving.register_keras_serializable(package="crnn_keras")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` with a fast path for images on a CPU.
+    """`keras.layers.BatchNormalization` with a fast path for images.
 
-    The fast path is one kernel of TensorFlow or torch. It is taken for images whose last axis is
-    normalized, with scale and offset, without a mask. Everything else is left to Keras.
+    The fast path is one kernel of TensorFlow (on a CPU) or torch (on a CPU or a GPU). It is taken
+    for images whose last axis is normalized, with scale and offset, without a mask. Everything else
+    is left to Keras.
 
     Args:
         **kwargs: Arguments of `keras.layers.BatchNormalization`, with the same defaults.
@@ -56,7 +57,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
         if is_training:
             for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                moving.assign(moving.value * self.momentum + now * (1.0 - self.momentum))
+                moving.assign(_move(moving.value, now, self.momentum))
         return outputs
 
     def _supports_fast_path(self, inputs, mask):
@@ -74,6 +75,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
             # Over several devices: the kernel sees the batch of one.
             and not self.synchronized
         )
+
+
+def _move(moving, now, momentum):
+    """Moves a statistic towards that of the batch."""
+    if keras.backend.backend() == "torch" and on_gpu():
+        return moving.lerp(now, 1.0 - momentum)  # one kernel instead of three
+    return moving * momentum + now * (1.0 - momentum)
 
 
 def _tensorflow_norm(inputs, weights, *, epsilon, is_training):
@@ -104,8 +112,11 @@ def _torch_norm(inputs, weights, *, epsilon, is_training):
     outputs, mean, inverse = torch.native_batch_norm(
         inputs.movedim(-1, 1), gamma, beta, *statistics, is_training, 0.0, epsilon
     )
+    outputs = outputs.movedim(1, -1)
+    if not is_training:
+        return outputs, None, None
     # The kernel returns 1 / sqrt(variance + epsilon).
-    return outputs.movedim(1, -1), mean.detach(), inverse.detach().pow(-2) - epsilon
+    return outputs, mean.detach(), inverse.detach().pow(-2) - epsilon
 
 
 _FUSED = {"tensorflow": _tensorflow_norm, "torch": _torch_norm}
