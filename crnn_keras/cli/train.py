@@ -275,8 +275,8 @@ def _draw(
         **common,
     ) as training:
         print(
-            f"Words are drawn by {training.processes} processes, into up to "
-            f"{training.memory_bytes / 2**20:,.0f} MiB of memory."
+            f"Processes that draw words: {training.processes}. Memory for the words: up to "
+            f"{training.memory_bytes / 2**20:,.0f} MiB."
         )
         steps = options.epochs * (options.steps_per_epoch or training.steps_per_epoch)
         try:

@@ -5,15 +5,36 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from crnn_keras.data.drawn.drawer import Drawer, DrawingError, Drawn, draw_words
+from crnn_keras.data.drawn.drawer import Drawer, DrawingError, Drawn, DrawnChunk, draw_words
 from crnn_keras.data.issues import Issue
 from crnn_keras.utils.parallel import parallel_map
 
-# Words that a process draws at once: a tenth of a second.
+# Words that a process draws at once, at most: a tenth of a second.
 CHUNK = 128
-# Issues that are kept to be shown.
-_SHOWN = 100
+
+
+@dataclass
+class Tally:
+    """Counts what was drawn.
+
+    Args:
+        drawn: int, words. Defaults to `0`.
+        replaced: int, images that were tried before, whose labels cannot be trained on. Defaults to
+            `0`.
+        first: the `Issue` of the first of them. Defaults to `None`.
+    """
+
+    drawn: int = 0
+    replaced: int = 0
+    first: Issue | None = None
+
+    def add(self, chunk: DrawnChunk) -> None:
+        """Adds what a process drew."""
+        self.drawn += len(chunk.labels)
+        self.replaced += len(chunk.issues)
+        self.first = self.first or next(iter(chunk.issues), None)
 
 
 class DrawnStream:
@@ -23,21 +44,21 @@ class DrawnStream:
         drawer: a `Drawer`.
         first: int, the number of the first word.
         processes: int, how many processes draw; 1: this process does.
+        tally: the `Tally` to add them to.
+        chunk: int, words that a process draws at once. Defaults to `128`.
 
     Attributes:
         kept: range, the numbers of the words in memory.
-        drawn: int, words drawn so far.
-        replaced: int, images that could not be trained on, of all that were tried.
-        issues: list of `Issue`s, why; of the first hundred.
     """
 
-    def __init__(self, drawer: Drawer, first: int, *, processes: int):
+    def __init__(
+        self, drawer: Drawer, first: int, *, processes: int, tally: Tally, chunk: int = CHUNK
+    ):
         self.drawer = drawer
         self.processes = processes
+        self.chunk = chunk
         self.kept = range(first, first)
-        self.drawn = 0
-        self.replaced = 0
-        self.issues: list[Issue] = []
+        self._tally = tally
         self._limit = first
         self._words: dict[int, Drawn] = {}
         self._changed = threading.Condition()
@@ -55,7 +76,7 @@ class DrawnStream:
         """States which words may lie in memory, for those who read them in order.
 
         Words in front of them are forgotten; drawing waits before their end. Beyond it are only
-        what the processes work at: `2 * processes + 2` times 128 words.
+        what the processes work at: `2 * processes + 2` chunks.
 
         Args:
             wanted: range of numbers. Both ends only ever grow.
@@ -115,10 +136,10 @@ class DrawnStream:
 
     def _jobs(self):
         content = self.drawer.to_json()
-        for start in itertools.count(self.kept.start, CHUNK):
+        for start in itertools.count(self.kept.start, self.chunk):
             if self._is_closed:
                 return
-            yield content, range(start, start + CHUNK)
+            yield content, range(start, start + self.chunk)
 
     def _has_room(self):
         """Waits until the next words may be kept; returns whether any are wanted."""
@@ -132,9 +153,7 @@ class DrawnStream:
             first = self.kept.stop
             self._words.update(enumerate(words, first))
             self.kept = range(self.kept.start, first + len(words))
-            self.drawn += len(words)
-            self.replaced += len(chunk.issues)
-            self.issues += chunk.issues[: _SHOWN - len(self.issues)]
+            self._tally.add(chunk)
             self._changed.notify_all()
 
     def _fail(self, error):

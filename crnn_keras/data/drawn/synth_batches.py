@@ -11,9 +11,9 @@ import numpy as np
 
 from crnn_keras.char_dict import BLANK, PROTOCOLS
 from crnn_keras.data.base_batches import BaseBatches
-from crnn_keras.data.drawn.drawer import Drawer, DrawingError, Drawn
+from crnn_keras.data.drawn.drawer import Drawer, DrawingError, Drawn, load_drawer
 from crnn_keras.data.drawn.plan import PoolPlan
-from crnn_keras.data.drawn.stream import CHUNK, DrawnStream
+from crnn_keras.data.drawn.stream import CHUNK, DrawnStream, Tally
 from crnn_keras.synth import Recipe
 from crnn_keras.utils.checks import COUNT, FLAG, NATURAL, SEED, Of, OneOf, check_arguments
 from crnn_keras.utils.cores import count_cores
@@ -55,8 +55,8 @@ class SynthBatches(BaseBatches):
         repeats: int, how often each image is trained on; for a training that is that much faster
             than the drawing. Defaults to `1`.
         pool_words: int, words in a pool, rounded up to whole batches. Defaults to `8192`.
-        processes: int, how many processes draw; the batches do not depend on it. Defaults to
-            `None`: as many as there are cores.
+        processes: int, how many processes draw; the batches do not depend on it. With 1 this
+            process does. Defaults to `None`: as many as there are cores.
         shard: tuple `(rank, processes)`, see `Batches`. Each process draws its own words. Defaults
             to `(0, 1)`.
         protocol: string, see `Batches`. Defaults to `"exact"`.
@@ -135,13 +135,17 @@ class SynthBatches(BaseBatches):
         self.protocol = protocol
         self.drop_unknown = drop_unknown
         self.skipped: list[Issue] = []
-        self._drawer = Drawer(
+        drawer = Drawer(
             recipe, char_dict, canvas, protocol=protocol, drop_unknown=drop_unknown, shard=shard
         )
+        # The one that is there already where this process draws too, or has drawn the same.
+        self._drawer = load_drawer(drawer.to_json())
         self._plan = PoolPlan(
             batch_size // shard[1], ceil_div(pool_words, shard[1]), repeats=repeats, seed=seed
         )
+        self._chunk = min(CHUNK, self._plan.pool_words)
         self._longest = self._drawer.longest_label
+        self._tally = Tally()
         self._lock = threading.Lock()
         self._stream: DrawnStream | None = None
         self._close_stream = lambda: None
@@ -161,7 +165,7 @@ class SynthBatches(BaseBatches):
     def memory_bytes(self) -> int:
         # A late step may need the pool before; the processes work at some words beyond the next.
         pools = 2 + ceil_div(_LATE_STEPS, self._plan.steps_per_pool)
-        words = pools * self._plan.pool_words + (2 * self.processes + 2) * CHUNK
+        words = pools * self._plan.pool_words + (2 * self.processes + 2) * self._chunk
         return words * self.canvas.height * self.canvas.widths[-1]
 
     @property
@@ -208,13 +212,12 @@ class SynthBatches(BaseBatches):
         Returns:
             Sentences, or `""` if there are none among those drawn so far.
         """
-        stream = self._stream
-        if stream is None or not stream.replaced:
+        tally = self._tally
+        if not tally.first:
             return ""
         return (
-            f"{stream.replaced:,} images could not be trained on and were replaced by others, "
-            f"while {stream.drawn:,} were drawn. The first: {stream.issues[0].where}: "
-            f"{stream.issues[0].reason}"
+            f"{tally.replaced:,} images cannot be trained on and were replaced by others, of which "
+            f"{tally.drawn:,} were drawn. The first: {tally.first.where}: {tally.first.reason}"
         )
 
     def close(self) -> None:
@@ -271,6 +274,12 @@ class SynthBatches(BaseBatches):
             return
         self._close_stream()
         self._newest_step = step
-        self._stream = DrawnStream(self._drawer, first, processes=self.processes)
+        self._stream = DrawnStream(
+            self._drawer,
+            first,
+            processes=self.processes,
+            tally=self._tally,
+            chunk=self._chunk,
+        )
         # Whoever forgets the batches need not close them.
         self._close_stream = weakref.finalize(self, self._stream.close)
