@@ -1,11 +1,12 @@
 """From image files to texts: our readers on each runtime, beside RapidOCR's recognizers.
 
-    python benchmarks/reading.py [--crops FOLDER] [--rapid PYTHON] [--model MODEL]
+    python benchmarks/reading.py [--crops FOLDER] [--rapid PYTHON] [--models MODEL ...]
+        [--fresh ARCHITECTURE ...] [--runtimes RUNTIME ...]
 
-FOLDER holds a `labels.tsv` of path, tab, text; without it, words are rendered. MODEL is a trained
-reader, by default the shipped `words`. The one of the paper has fresh weights, which take the same
-time. RapidOCR comes with PP-OCRv4 and PP-OCRv6. It needs other versions than ours, so it runs in an
-environment of its own:
+FOLDER holds a `labels.tsv` of path, tab, text; without it, words are rendered. MODELs are trained
+readers, by default the shipped `words`; none uses its language model. The ARCHITECTUREs have fresh
+weights, which take the same time; by default that of the paper. RapidOCR comes with PP-OCRv4 and
+PP-OCRv6. It needs other versions than ours, so it runs in an environment of its own:
 
     python -m venv rapid && rapid/bin/pip install rapidocr==3.10.0 rapidocr-onnxruntime==1.4.4
     python benchmarks/reading.py --rapid rapid/bin/python
@@ -49,12 +50,14 @@ def take_turns(read):
 KERAS = """
 from crnn_keras.inference.recognizer import Recognizer
 recognizer = Recognizer.load(sys.argv[1])
+recognizer.language_model = None
 take_turns(lambda paths: [prediction.text for prediction in recognizer.read(paths)])
 """
 
 ONNX = """
 from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
 recognizer = OnnxRecognizer.load(sys.argv[1])
+recognizer.language_model = None
 take_turns(lambda paths: [prediction.text for prediction in recognizer.read(paths)])
 """
 
@@ -66,6 +69,7 @@ class OpenVinoRecognizer(OnnxRecognizer):
     def predict_logits(self, canvases):
         return network.infer({0: canvases})[0].copy()
 recognizer = OpenVinoRecognizer.load(sys.argv[1])
+recognizer.language_model = None
 hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
 core = openvino.Core()
 network = core.compile_model(core.read_model(sys.argv[1]), "CPU", hints).create_infer_request()
@@ -105,12 +109,20 @@ def read(paths):
 take_turns(read)
 """
 
+# Name, program, and what it needs: an export of this kind, or the `.keras` file itself.
+RUNTIMES = {
+    "keras": ("Keras on TensorFlow", KERAS, None),
+    "saved-model": ("SavedModel", SAVED_MODEL, "saved_model"),
+    "onnx": ("ONNX Runtime", ONNX, "onnx"),
+    "openvino": ("OpenVINO", OPENVINO, "onnx"),
+}
+
 
 class Contender:
     """A process that takes turns at reading, and the times of its turns."""
 
-    def __init__(self, name, python, program, *arguments, compared=True):
-        self.name, self.compared = name, compared
+    def __init__(self, name, python, program, *arguments, compared=True, is_slow=True):
+        self.name, self.compared, self.is_slow = name, compared, is_slow
         self.milliseconds, self.speeds, self.texts = [], [], []
         self.process = subprocess.Popen(
             [python, "-c", TURNS + program, *map(str, arguments)],
@@ -181,31 +193,38 @@ def labelled_images(crops, count, scratch):
     return paths, texts
 
 
-def exported_models(trained, scratch):
-    """Yields name, `.keras` file, ONNX file and SavedModel of the trained and a fresh model."""
-    from crnn_keras.char_dict import CharDict
+def export(model_path, scratch, kind):
+    """Exports a model. Returns the path of the export."""
     from crnn_keras.inference.export import export_onnx, export_saved_model
+
+    path = scratch / f"{pathlib.Path(model_path).stem}.{kind}"
+    if kind == "onnx" and not path.exists():
+        export_onnx(model_path, path)
+    return path if kind == "onnx" else export_saved_model(model_path, path)
+
+
+def fresh_model(architecture, scratch):
+    """Saves a model with fresh weights. Returns its path."""
+    from crnn_keras.char_dict import CharDict
     from crnn_keras.model.crnn import build_crnn
 
-    paper = scratch / "paper.keras"
-    build_crnn(CharDict.from_preset("alphanumeric36"), architecture="paper").save(paper)
-    for name, model_path in ((pathlib.Path(trained).stem, trained), ("paper", paper)):
-        onnx = scratch / f"{name}.onnx"
-        export_onnx(model_path, onnx)
-        yield name, model_path, onnx, export_saved_model(model_path, scratch / name)
+    path = scratch / f"{architecture}.keras"
+    build_crnn(CharDict.from_preset("alphanumeric36"), architecture=architecture).save(path)
+    return path
 
 
 def contenders(options, scratch):
     """Starts the processes of all contenders."""
     python = sys.executable
-    for name, model_path, onnx, saved_model in exported_models(options.model, scratch):
-        compared = name != "paper"
-        yield Contender(
-            f"{name}, Keras on TensorFlow", python, KERAS, model_path, compared=compared
-        )
-        yield Contender(f"{name}, SavedModel", python, SAVED_MODEL, saved_model, compared=compared)
-        yield Contender(f"{name}, ONNX Runtime", python, ONNX, onnx, compared=compared)
-        yield Contender(f"{name}, OpenVINO", python, OPENVINO, onnx, compared=compared)
+    models = dict.fromkeys(options.models, True)
+    models |= {fresh_model(name, scratch): False for name in options.fresh}
+    for model_path, is_trained in models.items():
+        for runtime in options.runtimes:
+            name, program, kind = RUNTIMES[runtime]
+            path = export(model_path, scratch, kind) if kind else model_path
+            name = f"{pathlib.Path(model_path).stem}, {name}"
+            facts = {"compared": is_trained, "is_slow": not is_trained}
+            yield Contender(name, python, program, path, **facts)
     if options.rapid:
         yield Contender("PP-OCRv4 recognizer, RapidOCR", options.rapid, PP_OCR_V4)
         yield Contender("PP-OCRv6 recognizer, RapidOCR", options.rapid, PP_OCR_V6)
@@ -215,7 +234,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--crops", type=pathlib.Path, help="folder with a labels.tsv")
     parser.add_argument("--rapid", help="a python that has rapidocr and rapidocr-onnxruntime")
-    parser.add_argument("--model", default="words", help=".keras file or shipped name")
+    parser.add_argument("--models", nargs="+", default=["words"], help="files or shipped names")
+    parser.add_argument("--fresh", nargs="*", default=["paper"], help="architectures, untrained")
+    parser.add_argument("--runtimes", nargs="+", default=list(RUNTIMES), choices=RUNTIMES)
     parser.add_argument("--images", type=int, default=3000, help="in the folder")
     parser.add_argument("--few", type=int, default=300, help="in the folder of slow readers")
     parser.add_argument("--singles", type=int, default=100, help="read one at a time, a turn")
@@ -233,11 +254,7 @@ def main():
                 print(f"{contender.name}: skipped, it does not run in this environment.")
         if not options.rapid:
             print("RapidOCR: skipped, no environment was given by --rapid.")
-        trained = pathlib.Path(options.model).stem
-        counts = {
-            c: len(paths) if c.name.startswith(trained) else min(options.few, len(paths))
-            for c in running
-        }
+        counts = {c: min(options.few, len(paths)) if c.is_slow else len(paths) for c in running}
         for _ in range(options.rounds):
             for contender, count in counts.items():
                 contender.read(min(options.singles, len(paths)), count)

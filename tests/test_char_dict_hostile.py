@@ -333,12 +333,14 @@ def test_many_marks_are_composed_as_python_does(text):
     assert normalize_text(text, "nfc") == unicodedata.normalize("NFC", text)
 
 
-@pytest.mark.parametrize("name", ["large", "", None, 3, ["digits"], "Digits"], ids=repr)
+@pytest.mark.parametrize("name", ["huge", "", None, 3, ["digits"], "Digits"], ids=repr)
 def test_a_name_that_is_no_preset_is_answered_with_the_presets(name):
     with pytest.raises(ValueError, match=r"digits, alphanumeric36, ascii, .*gb2312"):
         CharDict.from_preset(name)
     from crnn_keras.training.start import make_model
 
     if isinstance(name, str):
-        with pytest.raises(ValueError, match=r"small, mobile, deep, paper, words, ascii"):
+        with pytest.raises(
+            ValueError, match=r"small, mobile, deep, wide, large, paper, words, ascii"
+        ):
             make_model(name or "none", CharDict("ab"), None)

@@ -12,6 +12,7 @@ from crnn_keras.model.architectures import ARCHITECTURES
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import CRNN, build_crnn
 from crnn_keras.model.saving import save_model
+from crnn_keras.model.sizes import measure_architecture
 from tools.readers.convert import convert
 
 KEEP = Canvas("keep", 32, (32, 64, 100, 160, 256))
@@ -41,6 +42,36 @@ def test_small_has_at_most_a_million_weights(char_dict):
     assert model.architecture_name == "small"
     assert 0.5e6 < model.count_params() <= 1e6
     assert model.output_shape == (None, 25, 37)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "weights", "mflop"),
+    [("deep", 938_165, 103), ("wide", 2_326_597, 347), ("large", 7_602_261, 1099)],
+)
+def test_larger_architectures_have_the_documented_size(char_dict, architecture, weights, mflop):
+    canvas = Canvas(widths=(128,))
+    model = build_crnn(char_dict, canvas, architecture)
+    assert (model.architecture_name, model.count_params()) == (architecture, weights)
+    assert model.output_shape == (None, 32, 37)
+    cost = measure_architecture(model.architecture, canvas, char_dict.num_classes)
+    # A product and a sum.
+    assert round(2 * cost.operations / 1e6) == mflop
+
+
+@pytest.mark.parametrize(("padding", "first"), [("same", 1), ("symmetric", 0)])
+def test_padding_decides_which_pixels_strides_keep(padding, first):
+    lists = {"filters": [1], "kernel_sizes": [3], "strides": [[2, 4]], "pool_sizes": [[1, 1]]}
+    entry = {**ARCHITECTURES["small"], **lists, "residuals": [0], "batch_norm": [False]}
+    model = CRNN(CharDict("ab"), Canvas(), **{**entry, "padding": padding})
+    layer = model.get_layer("conv1")
+    center = np.zeros((3, 3, 1, 1), "float32")
+    center[1, 1] = 1
+    layer.set_weights([center, np.zeros(1)])
+    images = canvases(1)
+    kept = keras.Model(model.inputs, layer.output).predict_on_batch(images)
+    # Of 100 pixels across and strides of 4, `"same"` pads none: the first center is pixel 1.
+    expected = images[:, first::2, (1 if padding == "same" else 0) :: 4] / 127.5 - 1
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(kept), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("architecture", list(ARCHITECTURES))
@@ -194,8 +225,8 @@ def test_model_can_be_made_again_from_its_config(char_dict):
 
 
 def test_unknown_architecture_is_refused_with_the_known_ones(char_dict):
-    with pytest.raises(ValueError, match="'large' is unknown.*small.*paper"):
-        build_crnn(char_dict, architecture="large")
+    with pytest.raises(ValueError, match="'huge' is unknown.*small.*wide.*large.*paper"):
+        build_crnn(char_dict, architecture="huge")
 
 
 def test_a_calibration_is_saved_with_the_reader_and_may_be_set_later(tmp_path):
@@ -226,7 +257,8 @@ def test_what_is_no_calibration_is_refused_and_the_old_one_stays(given):
     assert model.calibration == Calibration(0.5, 0.0)
 
 
-def test_a_reader_saved_before_there_were_calibrations_loads(tmp_path):
+@pytest.mark.parametrize(("key", "default"), [("calibration", None), ("padding", "same")])
+def test_a_reader_saved_before_there_was_a_choice_loads(tmp_path, key, default):
     save_model(build_crnn(CharDict("ab")), tmp_path / "new.keras")
     with (
         zipfile.ZipFile(tmp_path / "new.keras") as new,
@@ -236,7 +268,7 @@ def test_a_reader_saved_before_there_were_calibrations_loads(tmp_path):
             content = new.read(name)
             if name == "config.json":
                 content = json.loads(content)
-                del content["config"]["calibration"]
+                del content["config"][key]
                 content = json.dumps(content)
             old.writestr(name, content)
-    assert keras.models.load_model(tmp_path / "old.keras").calibration is None
+    assert Recognizer.load(tmp_path / "old.keras").model.get_config()[key] == default

@@ -262,8 +262,8 @@ def test_a_model_cannot_continue_in_another_shape(shallow, char_dict, architectu
 
 
 def test_an_unknown_architecture_is_refused_with_the_known_ones(shallow, char_dict):
-    with pytest.raises(ValueError, match="'large'.*small.*mobile.*deep.*paper"):
-        load_for_fine_tuning(shallow, char_dict, Canvas(), architecture="large")
+    with pytest.raises(ValueError, match="'huge'.*small.*mobile.*deep.*paper"):
+        load_for_fine_tuning(shallow, char_dict, Canvas(), architecture="huge")
 
 
 def test_another_height_is_refused(char_dict):

@@ -194,6 +194,7 @@ def changes(name, *values):
         *changes("frame_kernel_width", 0, 10**9, 3.0, "3", None, [3]),
         *changes("frame_batch_norm", 1, "true", None),
         *changes("lstm_units", [], [10**6], [0], ["192"], 192, [1] * 10**5),
+        *changes("padding", "valid", "Same", 1, None, ["same"]),
         *changes("dropout", -0.1, 1.5, "0.1", None, float("nan"), True),
         *changes("seed", -1, 2**40, 1.5, "1", None, [1]),
         *changes("precision", "float64", 32, None, {"module": "os"}),

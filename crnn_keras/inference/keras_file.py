@@ -21,7 +21,7 @@ from crnn_keras.model.architectures import ARCHITECTURES
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import EARLIER_CONFIG, PRECISIONS
 from crnn_keras.model.decoding import LanguageModel
-from crnn_keras.model.sizes import check_architecture, measure_architecture
+from crnn_keras.model.sizes import DEFAULTS, check_architecture, measure_architecture
 from crnn_keras.utils.checks import COUNT, SEED, TEXT, Of, OneOf, check_value
 from crnn_keras.utils.limits import (
     MAX_METADATA_BYTES,
@@ -38,7 +38,7 @@ _ENTRIES = frozenset(
     ("module", "class_name", "registered_name", "config", "build_config", "compile_config")
 )
 _ARCHITECTURE = tuple(ARCHITECTURES["small"])
-_REQUIRED = {"char_dict", "canvas", *_ARCHITECTURE}
+_REQUIRED = {"char_dict", "canvas", *_ARCHITECTURE} - DEFAULTS.keys()
 _OPTIONAL = {
     "seed": SEED,
     "precision": OneOf(PRECISIONS),
@@ -133,7 +133,7 @@ def _count_weights(config):
         raise _Refusal(EARLIER_CONFIG)
     if missing := sorted(_REQUIRED - config.keys()):
         raise _Refusal(f"is damaged: its config lacks {', '.join(missing)}")
-    if unknown := sorted(config.keys() - _REQUIRED - _OPTIONAL.keys()):
+    if unknown := sorted(config.keys() - _REQUIRED - _OPTIONAL.keys() - DEFAULTS.keys()):
         raise _Refusal(f"is another program's: its config has {', '.join(unknown)!s:.80}")
     for name, rule in _OPTIONAL.items():
         if name in config:
@@ -144,7 +144,8 @@ def _count_weights(config):
         LanguageModel.from_config(config["language_model"])
     char_dict = CharDict.from_config(config["char_dict"])
     canvas = Canvas(**config["canvas"])
-    architecture = check_architecture({name: config[name] for name in _ARCHITECTURE})
+    entry = {name: config[name] for name in _ARCHITECTURE if name in config}
+    architecture = check_architecture(entry)
     cost = measure_architecture(architecture, canvas, char_dict.num_classes)
     try:
         return cost.check().weights

@@ -21,6 +21,7 @@ _SMALL = {
     "frame_batch_norm": True,
     "lstm_units": [96],
     "dropout": 0.2,
+    "padding": "same",
 }
 # Half of the arithmetic is in the LSTM, which gains more from it than wider convolutions.
 _MOBILE = {
@@ -34,6 +35,22 @@ _MOBILE = {
     "frame_batch_norm": True,
     "lstm_units": [192],
     "dropout": 0.1,
+    "padding": "same",
+}
+# The strides of `_MOBILE`, twice its channels and seven residual layers. ONNX Runtime computes 16
+# channels at once.
+_WIDE = {
+    "filters": [32, 64, 128, 192],
+    "kernel_sizes": [5, 3, 3, 3],
+    "strides": [[2, 2], [2, 2], [2, 1], [2, 1]],
+    "pool_sizes": [[1, 1]] * 4,
+    "residuals": [0, 2, 3, 2],
+    "batch_norm": [True] * 4,
+    "frame_kernel_width": 3,
+    "frame_batch_norm": True,
+    "lstm_units": [192],
+    "dropout": 0.1,
+    "padding": "symmetric",
 }
 # VGG-7 with batch normalization where the paper has it.
 _PAPER = {
@@ -47,6 +64,7 @@ _PAPER = {
     "frame_batch_norm": False,
     "lstm_units": [256, 256],
     "dropout": 0.0,
+    "padding": "same",
 }
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -55,6 +73,13 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     # The layers of `mobile` and some that change nothing before they have learned: a reader of
     # `mobile` can be trained on as `deep`.
     "deep": {**_MOBILE, "residuals": [1, 1, 0, 1, 1]},
+    "wide": _WIDE,
+    "large": {
+        **_WIDE,
+        "filters": [48, 96, 192, 320],
+        "residuals": [1, 3, 4, 2],
+        "lstm_units": [256, 256],
+    },
     "paper": _PAPER,
 }
 

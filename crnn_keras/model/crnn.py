@@ -19,7 +19,12 @@ from crnn_keras.model import layers
 from crnn_keras.model.architectures import ARCHITECTURES, find_architecture
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.decoding import LanguageModel
-from crnn_keras.model.sizes import BY_CONVOLUTION, check_architecture, measure_architecture
+from crnn_keras.model.sizes import (
+    BY_CONVOLUTION,
+    check_architecture,
+    measure_architecture,
+    to_height_and_width,
+)
 from crnn_keras.utils import keras_private
 from crnn_keras.utils.checks import SEED, check_arguments, check_value
 
@@ -79,6 +84,9 @@ class CRNN(keras.Model):
         frame_batch_norm: Whether that convolution is batch normalized.
         lstm_units: Units of each BiLSTM, for each direction.
         dropout: Fraction of the features that is dropped in training, from 0 to 1.
+        padding: `"same"` or `"symmetric"`: where zeros surround the image of a convolution with
+            strides. `"same"` is that of Keras, with the odd zero behind; `"symmetric"` has as many
+            in front, as torch has. Defaults to `"same"`.
         seed: Seed of the dropout. Defaults to `0`.
         precision: One of `PRECISIONS`: what the layers compute in. Weights and logits are float32
             in all of them. Defaults to `"float32"`.
@@ -128,6 +136,7 @@ class CRNN(keras.Model):
         frame_batch_norm: bool,
         lstm_units: Sequence[int],
         dropout: float,
+        padding: str = "same",
         seed: int = 0,
         precision: str = "float32",
         calibration: Calibration | dict | None = None,
@@ -152,6 +161,7 @@ class CRNN(keras.Model):
                 "frame_batch_norm": frame_batch_norm,
                 "lstm_units": lstm_units,
                 "dropout": dropout,
+                "padding": padding,
             }
         )
         check_value("seed", seed, SEED)
@@ -250,11 +260,17 @@ def _build_features(x, architecture):
     pools = 0
     for index, (filters, kernel, strides, pool, residuals, norm) in enumerate(rows, start=1):
         name = f"conv{index}"
+        padding = "same"
+        # Without strides, `"same"` is symmetric already.
+        if architecture["padding"] == "symmetric" and math.prod(strides) > 1:
+            sides = tuple(map(_zeros_around, to_height_and_width(kernel)))
+            x = keras.layers.ZeroPadding2D(sides, name=f"{name}_pad", **_CHANNELS_LAST)(x)
+            padding = "valid"
         x = layers.Conv2D(
             filters,
             kernel,
             tuple(strides),
-            padding="same",
+            padding=padding,
             use_bias=not norm,
             name=name,
             **_CHANNELS_LAST,
@@ -269,12 +285,17 @@ def _build_features(x, architecture):
     # the height must not be.
     name = f"conv{len(architecture['filters']) + 1}"
     width = architecture["frame_kernel_width"]
-    left = (width - 1) // 2
-    sides = (0, 0), (left, width - 1 - left)
+    sides = (0, 0), _zeros_around(width)
     x = keras.layers.ZeroPadding2D(sides, name=f"{name}_pad", **_CHANNELS_LAST)(x)
     filters, kernel = architecture["filters"][-1], (x.shape[1], width)
     x = layers.Conv2D(filters, kernel, use_bias=False, name=name, **_CHANNELS_LAST)(x)
     return _normalize_and_rectify(x, architecture["frame_batch_norm"], name)
+
+
+def _zeros_around(kernel_size):
+    """Returns the zeros in front of and behind an axis, for a kernel that is centered on pixels."""
+    before = (kernel_size - 1) // 2
+    return before, kernel_size - 1 - before
 
 
 def _normalize_and_rectify(x, batch_norm, name):
@@ -298,8 +319,9 @@ def build_crnn(
         char_dict: A `CharDict`. Its characters and the blank are the classes.
         canvas: A `Canvas`. Defaults to `None`: 32 x 100 pixels, stretched.
         architecture: A name in `ARCHITECTURES`: `"small"` (0.6 M weights with 36 characters),
-            `"mobile"` (0.7 M, a quarter less arithmetic), `"deep"` (0.9 M) or `"paper"` (8.7 M).
-            Defaults to `"small"`.
+            `"mobile"` (0.7 M, a quarter less arithmetic), `"deep"` (0.9 M), `"wide"` (2.3 M, three
+            times the arithmetic of `"deep"`), `"large"` (7.6 M, three times that of `"wide"`) or
+            `"paper"` (8.7 M). Defaults to `"small"`.
         seed: Seed of the weights and of the dropout. It also seeds Python, NumPy and the backend,
             as `keras.utils.set_random_seed` does. Defaults to `0`.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`. Defaults to `"float32"`.

@@ -6,11 +6,11 @@ A config may come from a stranger: its numbers decide how much memory a network 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crnn_keras.images import PIXELS_PER_FRAME, Canvas
-from crnn_keras.utils.checks import FLAG, FRACTION, Number, Rule, check_value
+from crnn_keras.utils.checks import FLAG, FRACTION, Number, OneOf, Rule, check_value
 from crnn_keras.utils.limits import (
     MAX_CANVAS_WIDTH,
     MAX_MODEL_OPERATIONS,
@@ -36,7 +36,10 @@ _OTHERS: dict[str, Rule] = {
     "frame_kernel_width": Number(1, MAX_CANVAS_WIDTH, is_whole=True),
     "frame_batch_norm": FLAG,
     "dropout": FRACTION,
+    "padding": OneOf(("same", "symmetric")),
 }
+# What the files do not say that were saved before there was a choice.
+DEFAULTS = {"padding": "same"}
 # Height and width of the kernels of `ResidualConv2D`.
 _RESIDUAL_KERNEL = 3 * 3
 
@@ -83,15 +86,17 @@ def check_architecture(architecture: Mapping[str, Any]) -> dict[str, Any]:
     """Checks the arguments of `CRNN` that decide its layers.
 
     Args:
-        architecture: Dict with the keys of an entry of `ARCHITECTURES`.
+        architecture: Dict with the keys of an entry of `ARCHITECTURES`. Those of `DEFAULTS` may be
+            missing.
 
     Returns:
-        The same as plain data: lists, numbers and bools.
+        All of them as plain data: lists, numbers and bools.
 
     Raises:
         ValueError: A value is none of its kind, the lists do not have one value for each
             convolution, or the frames would not be 4 pixels wide.
     """
+    architecture = {**DEFAULTS, **architecture}
     checked = {}
     for name, rule in BY_CONVOLUTION.items():
         values = _to_list(name, architecture[name])
@@ -121,6 +126,12 @@ def check_architecture(architecture: Mapping[str, Any]) -> dict[str, Any]:
     if not checked["lstm_units"]:
         raise ValueError("lstm_units is empty. Expected the units of at least one BiLSTM.")
     return {name: checked[name] for name in architecture}
+
+
+def to_height_and_width(kernel_size: int | Sequence[int]) -> tuple[int, int]:
+    """Returns height and width of a kernel, which one number may stand for."""
+    is_pair = isinstance(kernel_size, list | tuple)
+    return tuple(kernel_size) if is_pair else (kernel_size, kernel_size)
 
 
 def _to_list(name, values):
@@ -153,7 +164,10 @@ def measure_architecture(architecture: Mapping[str, Any], canvas: Canvas, num_cl
     weights, operations, values = 0, 0, height * width
     rows = zip(*(architecture[name] for name in BY_CONVOLUTION), strict=True)
     for filters, kernel, (down, across), pool, residuals, norm in rows:
-        area = math.prod(kernel) if isinstance(kernel, list) else kernel * kernel
+        kernel = to_height_and_width(kernel)
+        area = math.prod(kernel)
+        if architecture["padding"] == "symmetric" and down * across > 1:
+            values += (height + kernel[0] - 1) * (width + kernel[1] - 1) * channels
         height, width = ceil_div(height, down), ceil_div(width, across)
         kernels = [area * channels * filters] + [_RESIDUAL_KERNEL * filters**2] * residuals
         channels, pixels = filters, height * width

@@ -9,6 +9,7 @@
 | `ship` | calibrates, rounds and packs a trained reader, and exports it to ONNX |
 | `pack` | compresses a `.keras` file |
 | `convert` | converts a `.keras` file of an earlier version |
+| `convert_torch` | converts weights that were trained by PyTorch alone |
 | `figures` | measures a reader on real images |
 | `limits` | draws images that a reader cannot read |
 

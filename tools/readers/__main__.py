@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Sequence
 
-from tools.readers import convert, english, figures, limits, ship, train
+from tools.readers import convert, convert_torch, english, figures, limits, ship, train
 
 COMMANDS = {
     "train": train.main,
     "language-model": english.main,
     "ship": ship.main,
     "convert": convert.main,
+    "convert-torch": convert_torch.main,
     "figures": figures.main,
     "limits": limits.main,
 }
