@@ -232,8 +232,9 @@ class CRNN(keras.Model):
 
     def _weights_are_cast(self):
         """Tells whether weights are in the model's precision, as while it is called as a layer."""
-        weight = self.layers[2].weights[0]  # of the first convolution, a small one
-        return keras.backend.standardize_dtype(weight.value.dtype) == self.compute_dtype
+        # Those of the first convolution: they are few.
+        weights = next(layer.weights for layer in self.layers if layer.weights)
+        return keras.backend.standardize_dtype(weights[0].value.dtype) == self.compute_dtype
 
     def get_config(self) -> dict[str, Any]:
         return {
