@@ -13,7 +13,6 @@ from crnn_keras.model.crnn import build_crnn
 from crnn_keras.training import distribute
 from crnn_keras.training.distribute import Accelerator, Machine, machine, recommend
 from crnn_keras.training.distribute.launch import launch, make_environment
-from crnn_keras.utils.backend import tensorflow_for_input
 
 GIB = 2**30
 V100 = Accelerator("GPU", "Tesla V100-SXM2-16GB", memory=16 * GIB, capability=(7, 0))
@@ -147,21 +146,6 @@ def test_accelerators_of_tensorflow():
     )
     expected = [Accelerator("GPU", "Tesla T4", capability=(7, 5)), Accelerator("GPU", "unknown")]
     assert machine.find_tensorflow_gpus(config) == expected
-
-
-@pytest.mark.parametrize(
-    ("backend", "hidden"), [("jax", [[]]), ("torch", [[]]), ("tensorflow", [])]
-)
-def test_input_is_kept_off_the_gpu_of_another_backend(monkeypatch, backend, hidden):
-    import tensorflow as tf
-
-    calls = []
-    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
-    monkeypatch.setattr(
-        tf.config, "set_visible_devices", lambda devices, kind: calls.append((devices, kind))
-    )
-    assert tensorflow_for_input() is tf
-    assert calls == [(devices, "GPU") for devices in hidden]
 
 
 @pytest.mark.parametrize("architecture", ["small", "paper"])

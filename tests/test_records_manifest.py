@@ -1,5 +1,6 @@
 """Images that stay where they are: manifests of samples, LMDB folders."""
 
+import itertools
 import re
 
 import lmdb
@@ -117,7 +118,7 @@ def test_an_lmdb_gives_the_batches_of_its_records(tmp_path, their_lmdb):
     copied = Batches(
         open_records(tmp_path / "set"), LETTERS, CANVAS, batch_size=2, seed=3, shuffle=True
     )
-    steps = [b.train_dataset().take(3).as_numpy_iterator() for b in (straight, copied)]
+    steps = [itertools.islice(b.train_dataset(), 3) for b in (straight, copied)]
     for here, there in zip(*steps, strict=True):
         for one, two in zip(here, there, strict=True):
             np.testing.assert_array_equal(one, two)

@@ -6,41 +6,37 @@ sees what an unbroken run would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crnn_keras.char_dict import BLANK, PROTOCOLS
+from crnn_keras.data.base_batches import BaseBatches
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels import check_label
 from crnn_keras.data.plan import BatchPlan
 from crnn_keras.data.records.sidecar import RecordError
 from crnn_keras.images import to_canvas
-from crnn_keras.images.augment import augment_canvases, erase_strips
-from crnn_keras.utils.backend import tensorflow_for_input
 from crnn_keras.utils.checks import (
     COUNT,
     FLAG,
     FRACTION,
     NATURAL,
     SEED,
-    Number,
     OneOf,
     check_arguments,
-    check_value,
 )
-from crnn_keras.utils.math import ceil_div
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from crnn_keras.char_dict import CharDict
     from crnn_keras.data.records import BaseRecords
     from crnn_keras.images import Canvas
+    from crnn_keras.images.augmentation import Augmentation
 
 
-class Batches:
+class Batches(BaseBatches):
     """Makes batches of one set of records.
 
     A batch holds images of one canvas width, so all its rows have `width / 4` frames. Records whose
@@ -54,7 +50,8 @@ class Batches:
         seed: int, for the order and the augmentation. Defaults to `0`.
         shuffle: bool, whether each epoch has its own order. Defaults to `False`.
         augment: float from 0 (or `False`) to 1 (or `True`), how much each image is bent, shifted,
-            lit, blurred and roughened, in another way at each step. Defaults to `0.0`.
+            lit, blurred and roughened, in another way at each step; or an `Augmentation`. Defaults
+            to `0.0`.
         random_erasing: float from 0 to 1, the fraction of images that lose a strip, up to a letter
             wide, at each step. What was there must be guessed from its neighbours, so words are
             learned as well as letters. Defaults to `0.0`.
@@ -93,7 +90,7 @@ class Batches:
     >>> batches = Batches(records, char_dict, Canvas(), batch_size=16, shuffle=True, augment=1.0)
     >>> canvases, labels = next(iter(batches.train_dataset()))
     >>> canvases.shape
-    TensorShape([16, 32, 100, 1])
+    (16, 32, 100, 1)
     """
 
     @check_arguments(
@@ -114,7 +111,7 @@ class Batches:
         batch_size: int = 64,
         seed: int = 0,
         shuffle: bool = False,
-        augment: float = 0.0,
+        augment: float | Augmentation = 0.0,
         random_erasing: float = 0.0,
         cache_bytes: int = 2**30,
         shard: tuple[int, int] = (0, 1),
@@ -123,21 +120,21 @@ class Batches:
         replay: BaseRecords | None = None,
         replay_fraction: float = 0.0,
     ):
-        for name, value in {"augment": augment, "random_erasing": random_erasing}.items():
-            # True and False are all and none.
-            check_value(name, int(value) if isinstance(value, bool) else value, FRACTION)
-        self._rows = _rows_of_shard(batch_size, shard)
+        super().__init__(
+            char_dict,
+            canvas,
+            batch_size=batch_size,
+            seed=seed,
+            augment=augment,
+            random_erasing=random_erasing,
+            shard=shard,
+        )
         self.records = records
-        self.char_dict = char_dict
-        self.canvas = canvas
-        self.batch_size = batch_size
-        self.seed = seed
         self.shuffle = shuffle
-        self.augment = float(augment)
-        self.random_erasing = float(random_erasing)
         self.protocol = protocol
         self.drop_unknown = drop_unknown
         self._canvases: dict[int, np.ndarray] = {}
+        self._cache_lock = threading.Lock()
         self._cache_room = cache_bytes
         self.texts: list[str] = []
         self.skipped: list[Issue] = []
@@ -249,19 +246,9 @@ class Batches:
         order = np.random.default_rng([self.seed, 9, step]).permutation(len(members))
         return [members[row] for row in order]
 
-    @check_arguments(start_step=NATURAL)
-    def train_dataset(self, start_step: int = 0) -> tf.data.Dataset:
-        """Returns batches without end for `keras.Model.fit`.
-
-        Args:
-            start_step: int, the first step. Defaults to `0`.
-
-        Returns:
-            `tf.data.Dataset` of `(canvases, labels)`: uint8 `(batch, height, width, 1)`, and int32
-            `(batch, longest label)` padded with 0. `batch` is `batch_size` divided by the number of
-            processes.
-        """
-        return self._dataset(self._members, self._rows, start_step)
+    def make_batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = self._members(step)[self.rows]
+        return self._make(chosen, step=step, rows=self.rows)
 
     def iter_once(self) -> Iterator[tuple[np.ndarray, np.ndarray, list[int]]]:
         """Goes through every record once, in order of canvas width.
@@ -275,69 +262,29 @@ class Batches:
         seen = set()
         # Not shuffled: the records that fill up a batch must have come in an earlier one.
         plan = BatchPlan(self.widths, self.batch_size)
-        batches = self._dataset(
-            lambda step: [(self, index) for index in plan.step(step).tolist()],
-            slice(0, self.batch_size),
-            0,
-            stop=plan.steps_per_epoch,
-        ).as_numpy_iterator()
+        rows = slice(0, self.batch_size)
+
+        def make(step):
+            chosen = [(self, index) for index in plan.step(step).tolist()]
+            return self._make(chosen, step=step, rows=rows)
+
+        batches = self._sequence(make, self.batch_size, count=plan.steps_per_epoch)
         for chosen, (canvases, labels) in zip(plan.epoch(0), batches, strict=True):
             fresh = [int(index) for index in dict.fromkeys(chosen) if index not in seen]
             seen.update(fresh)
             yield canvases, labels, fresh
 
-    def _dataset(
-        self,
-        members: Callable[[int], list[tuple[Batches, int]]],
-        rows: slice,
-        start: int,
-        *,
-        stop: int | None = None,
-    ) -> tf.data.Dataset:
-        """Returns a dataset of the batches' rows from one step to another (None: without end)."""
-        tf = tensorflow_for_input()
-        count = rows.stop - rows.start
-        width = self.canvas.widths[0] if len(self.canvas.widths) == 1 else None
-        steps = tf.data.Dataset.from_generator(
-            lambda: self._steps(members, rows, start, stop=stop),
-            output_signature=(
-                tf.TensorSpec((count, self.canvas.height, width, 1), tf.uint8),
-                tf.TensorSpec((count, self._longest_label()), tf.int32),
-                tf.TensorSpec((), tf.int64),
-            ),
-        )
-        drawn = {"batch_size": self.batch_size, "rows": rows}
-
-        def finish(canvases, labels, step):
-            if self.augment:
-                canvases = augment_canvases(
-                    canvases, self.seed, step, strength=self.augment, **drawn
-                )
-            if self.random_erasing:
-                canvases = erase_strips(
-                    canvases, self.seed, step, fraction=self.random_erasing, **drawn
-                )
-            return canvases, labels
-
-        # The thread that tunes a pipeline delays the end of `fit` by up to half a minute.
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return steps.map(finish, num_parallel_calls=2).prefetch(2).with_options(options)
-
-    def _longest_label(self):
+    @property
+    def longest_label(self) -> int:
         return max(batches.labels.shape[1] for batches in (self, self.replay) if batches)
 
-    def _steps(self, members, rows, start, *, stop):
-        """Yields canvases that are not augmented, labels and step."""
-        step = start
-        while stop is None or step < stop:
-            chosen = members(step)[rows]
-            canvases = np.stack([batches._canvas(index) for batches, index in chosen])
-            labels = np.full((len(chosen), self._longest_label()), BLANK, np.int32)
-            for row, (batches, index) in zip(labels, chosen, strict=True):
-                row[: batches.labels.shape[1]] = batches.labels[index]
-            yield canvases, labels, np.int64(step)
-            step += 1
+    def _make(self, chosen, *, step, rows):
+        """Returns the canvases and the labels of some rows of a batch."""
+        canvases = np.stack([batches._canvas(index) for batches, index in chosen])
+        labels = np.full((len(chosen), self.longest_label), BLANK, np.int32)
+        for row, (batches, index) in zip(labels, chosen, strict=True):
+            row[: batches.labels.shape[1]] = batches.labels[index]
+        return self.change(canvases, step=step, rows=rows), labels
 
     def _canvas(self, index):
         """Returns the canvas of a usable record; keeps it in memory while there is room."""
@@ -345,34 +292,23 @@ class Batches:
         if canvas is None:
             position = self._positions[index]
             record = self.records[position]
-            canvas = to_canvas(record.encoded, self.canvas)
+            try:
+                canvas = to_canvas(record.encoded, self.canvas)
+            except ValueError as error:
+                raise RecordError(
+                    f"{self.records.describe(position)} ({record.source}): {error}"
+                ) from error
             if canvas.shape[1] != self.widths[index]:
                 raise RecordError(
                     f"{self.records.describe(position)} ({record.source}): its canvas is "
                     f"{canvas.shape[1]} pixels wide, but {self.widths[index]} by the size that the "
                     "record names: one of them was changed. Prepare the records again."
                 )
-            if self._cache_room >= canvas.nbytes:
-                self._cache_room -= canvas.nbytes
-                self._canvases[index] = canvas
+            with self._cache_lock:
+                if index not in self._canvases and self._cache_room >= canvas.nbytes:
+                    self._cache_room -= canvas.nbytes
+                    self._canvases[index] = canvas
         return canvas
-
-
-def _rows_of_shard(batch_size, shard):
-    """Returns the rows of each batch that belong to one process, as a slice."""
-    try:
-        rank, processes = shard
-    except (TypeError, ValueError):
-        raise ValueError(f"shard is {shard!r}. Expected a pair of rank and processes.") from None
-    check_value("The number of processes in shard", processes, COUNT)
-    check_value("The rank in shard", rank, Number(0, processes - 1, is_whole=True))
-    if batch_size % processes:
-        raise ValueError(
-            f"A batch of {batch_size} cannot be shared by {processes} processes. Take a batch "
-            f"size that {processes} divides, such as {ceil_div(batch_size, processes) * processes}."
-        )
-    rows = batch_size // processes
-    return slice(rank * rows, (rank + 1) * rows)
 
 
 def _plan_each_width(batches):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import numpy.typing as npt
 
@@ -49,7 +51,8 @@ class BatchPlan:
         self.shuffle = shuffle
         _, counts = np.unique(self.widths, return_counts=True)
         self.steps_per_epoch = int(np.sum(ceil_div(counts, batch_size)))
-        self._latest_epoch = None, None
+        self._lock = threading.Lock()
+        self._latest: dict[int, np.ndarray] = {}
 
     @check_arguments(epoch=NATURAL)
     def epoch(self, epoch: int) -> np.ndarray:
@@ -82,8 +85,10 @@ class BatchPlan:
             int array `(batch_size,)` of indices into `widths`.
         """
         epoch, row = divmod(step, self.steps_per_epoch)
-        latest, batches = self._latest_epoch
-        if latest != epoch:  # steps are asked for in order: an epoch is planned once
-            batches = self.epoch(epoch)
-            self._latest_epoch = epoch, batches
-        return batches[row]
+        with self._lock:
+            # Threads ask for steps nearly in order: an epoch is planned once.
+            if epoch not in self._latest:
+                while len(self._latest) > 1:
+                    self._latest.pop(min(self._latest))
+                self._latest[epoch] = self.epoch(epoch)
+            return self._latest[epoch][row]

@@ -15,6 +15,7 @@ import keras
 
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import Canvas
+from crnn_keras.images.augmentation import Augmentation
 from crnn_keras.model import layers
 from crnn_keras.model.architectures import ARCHITECTURES, find_architecture
 from crnn_keras.model.calibration import Calibration
@@ -93,6 +94,9 @@ class CRNN(keras.Model):
         calibration: A `Calibration`, or its config. Defaults to `None`.
         language_model: The `LanguageModel` that a recognizer reads with, or its config. Defaults to
             `None`.
+        augmentation: An `Augmentation`: the first layer changes the canvases at random while the
+            model trains, on the device that trains. It belongs to a training and is not saved.
+            Defaults to `None`: `Batches` does it on the CPU.
 
     Attributes:
         calibration: Turns the confidence of a prediction into the chance that it is correct. It
@@ -141,6 +145,7 @@ class CRNN(keras.Model):
         precision: str = "float32",
         calibration: Calibration | dict | None = None,
         language_model: LanguageModel | dict | None = None,
+        augmentation: Augmentation | None = None,
         **kwargs: Any,
     ):
         if precision not in PRECISIONS:
@@ -174,7 +179,12 @@ class CRNN(keras.Model):
         width = canvas.widths[0] if len(canvas.widths) == 1 else None
         with _dtype_policy(precision):
             inputs = keras.Input((canvas.height, width, 1), dtype="float32", name="canvas")
-            x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(inputs)
+            x = (
+                layers.Augment(augmentation, seed, name="augment")(inputs)
+                if augmentation
+                else inputs
+            )
+            x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(x)
             x = _build_features(x, architecture)
             x = keras.layers.Reshape((-1, x.shape[-1]), name="frames")(x)
             if dropout:
@@ -195,6 +205,7 @@ class CRNN(keras.Model):
         if isinstance(language_model, dict):
             language_model = LanguageModel.from_config(language_model)
         self.language_model = language_model
+        self.augmentation = augmentation
         self.origin = "fresh weights"
         self.origin_path: pathlib.Path | None = None
 
@@ -232,9 +243,8 @@ class CRNN(keras.Model):
 
     def _weights_are_cast(self):
         """Tells whether weights are in the model's precision, as while it is called as a layer."""
-        # Those of the first convolution: they are few.
-        weights = next(layer.weights for layer in self.layers if layer.weights)
-        return keras.backend.standardize_dtype(weights[0].value.dtype) == self.compute_dtype
+        weight = self.get_layer("conv1").weights[0]  # a small one
+        return keras.backend.standardize_dtype(weight.value.dtype) == self.compute_dtype
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -313,6 +323,7 @@ def build_crnn(
     *,
     seed: int = 0,
     precision: str = "float32",
+    augmentation: Augmentation | None = None,
 ) -> CRNN:
     """Builds a reader with fresh weights.
 
@@ -326,6 +337,7 @@ def build_crnn(
         seed: Seed of the weights and of the dropout. It also seeds Python, NumPy and the backend,
             as `keras.utils.set_random_seed` does. Defaults to `0`.
         precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`. Defaults to `"float32"`.
+        augmentation: See `CRNN`. Defaults to `None`.
 
     Returns:
         A `CRNN`.
@@ -344,11 +356,12 @@ def build_crnn(
         raise ValueError(
             f"Architecture {architecture!r} is unknown. Expected one of {list(ARCHITECTURES)}."
         )
-    keras.utils.set_random_seed(seed)
+    keras_private.set_random_seed(seed)
     return CRNN(
         char_dict,
         canvas or Canvas(),
         **ARCHITECTURES[architecture],
         seed=seed,
         precision=precision,
+        augmentation=augmentation,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -73,9 +74,9 @@ def describe_nan_weights(found: str, batches: Batches, step: int) -> str:
 def explain_input_errors(
     split: str, batches: Batches, steps: Callable[[], Iterable[int]]
 ) -> Iterator[None]:
-    """Replaces TensorFlow's error of images that cannot be read by one that names them.
+    """Replaces the error of images that cannot be read by one that says what to do.
 
-    TensorFlow runs the input on every backend. Its own error holds the stack of its threads.
+    On the TensorFlow backend the error comes through a `tf.data.Dataset`, as one of TensorFlow's.
 
     Args:
         split: `"training"` or `"validation"`, for the message.
@@ -85,11 +86,11 @@ def explain_input_errors(
     Raises:
         RecordError: An image cannot be read. Other errors pass unchanged.
     """
-    import tensorflow as tf
-
     try:
         yield
-    except tf.errors.OpError as error:
+    except Exception as error:
+        if not _is_of_input(error):
+            raise
         found = _find_unreadable(batches, steps())
         if found is None:
             raise
@@ -99,6 +100,13 @@ def explain_input_errors(
             f"{', '.join(checks)}. Then start the same training again: it continues after its "
             "newest state."
         ) from error.__cause__
+
+
+def _is_of_input(error):
+    """Tells whether an error may come from the images."""
+    tf = sys.modules.get("tensorflow")
+    kinds = (RecordError, OSError) if tf is None else (RecordError, OSError, tf.errors.OpError)
+    return isinstance(error, kinds)
 
 
 def _find_unreadable(batches, steps):

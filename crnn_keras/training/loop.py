@@ -252,7 +252,7 @@ def _fit(model: CRNN, run: TrainingRun, callbacks: CallbackList) -> None:
             continue
         with explain_input_errors("training", run.batches, lambda: _next_steps(run)):
             model.fit(
-                run.batches.train_dataset(start_step=run.progress.step),
+                run.batches.train_dataset(start_step=run.progress.step).for_fit(),
                 initial_epoch=run.epoch,
                 # The rest of an interrupted epoch is a call of its own, since it has fewer steps.
                 epochs=run.epoch + 1 if done else run.epochs,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from crnn_keras.data.drawn import SynthBatches
 from crnn_keras.training.schedules import ENDLESS_SCHEDULES
 
 if TYPE_CHECKING:
@@ -63,12 +64,24 @@ def data_settings(batches: Batches, validation: Batches) -> dict[str, Any]:
     """Collects the settings of a run's data.
 
     Args:
-        batches: The `Batches` to train on.
+        batches: The `Batches` or `SynthBatches` to train on.
         validation: The `Batches` to measure on.
 
     Returns:
         Plain dict.
     """
+    return {
+        "batch_size": batches.batch_size,
+        "seed": batches.seed,
+        "augment": batches.augmentation.get_config(),
+        "random_erasing": batches.random_erasing,
+        **(batches.settings if isinstance(batches, SynthBatches) else _record_settings(batches)),
+        "validation": validation.records.fingerprint[:16],
+    }
+
+
+def _record_settings(batches):
+    """Returns the settings of `Batches` that others do not have."""
     # Missing where they are off, so that a run continues from a state of before.
     options = {"drop_unknown": True} if batches.drop_unknown else {}
     if batches.replay is not None:
@@ -77,14 +90,9 @@ def data_settings(batches: Batches, validation: Batches) -> dict[str, Any]:
             "replay_fraction": batches.replay_fraction,
         }
     return {
-        "batch_size": batches.batch_size,
-        "seed": batches.seed,
         "shuffle": batches.shuffle,
-        "augment": batches.augment,
-        "random_erasing": batches.random_erasing,
         "protocol": batches.protocol,
         "records": batches.records.fingerprint[:16],
-        "validation": validation.records.fingerprint[:16],
         **options,
     }
 
@@ -108,8 +116,8 @@ def model_settings(model: CRNN, folder: str | os.PathLike) -> dict[str, Any]:
     for own in OWN_MODELS if model.origin_path else ():
         if model.origin_path.resolve() == pathlib.Path(folder, own).resolve():
             origin += f"{_OWN}{own}"
-    # TensorFlow augments the images on every backend.
-    programs = dict.fromkeys(["crnn_keras", "keras", "tensorflow", backend])
+    # OpenCV augments the images.
+    programs = ["crnn_keras", "keras", "cv2", backend]
     versions = {name: importlib.import_module(name).__version__ for name in programs}
     frozen = [layer.name for layer in model.layers if not layer.trainable]
     return {
@@ -124,4 +132,5 @@ def model_settings(model: CRNN, folder: str | os.PathLike) -> dict[str, Any]:
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         # Missing where there are none, so that a run continues from a state of before.
         **({"frozen": frozen} if frozen else {}),
+        **({"augmentation": model.augmentation.get_config()} if model.augmentation else {}),
     }

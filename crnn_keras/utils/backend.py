@@ -9,7 +9,6 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterator
-from types import ModuleType
 
 # What models are trained on. Keras has others, on which a model can only read.
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -152,23 +151,3 @@ def keras_defaults() -> Iterator[None]:
     finally:
         for name, value in before.items():
             getattr(config, f"set_{name}")(value)
-
-
-def tensorflow_for_input() -> ModuleType:
-    """Imports TensorFlow, and keeps it off the GPU if another backend trains.
-
-    By default TensorFlow takes nearly all memory of every GPU when it runs its first op. JAX or
-    torch would find none left in the same process. The TensorFlow ops that make batches run on the
-    CPU on every backend, so nothing is lost.
-
-    Returns:
-        The module `tensorflow`.
-    """
-    import keras
-    import tensorflow as tf
-
-    if keras.backend.backend() != "tensorflow":
-        # Once TensorFlow runs, it refuses. Then it is too late, but does no harm.
-        with contextlib.suppress(RuntimeError):
-            tf.config.set_visible_devices([], "GPU")
-    return tf

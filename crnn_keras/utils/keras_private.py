@@ -10,8 +10,11 @@ Importing this module imports neither Keras nor torch.
 from __future__ import annotations
 
 import inspect
+import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +36,37 @@ def has_training_argument(layer: keras.Layer) -> bool:
     if known is None:
         return "training" in inspect.signature(layer.call).parameters
     return known
+
+
+def set_random_seed(seed: int) -> None:
+    """Does what `keras.utils.set_random_seed` does, but seeds TensorFlow on its own backend only.
+
+    Keras' function imports TensorFlow wherever it is installed, which takes seconds. This sets
+    Keras' global state by `keras.src.backend.common.global_state`. Without it, Keras' function is
+    called.
+
+    Args:
+        seed: The seed, from 0 to 2**32 - 1.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    try:
+        from keras.src.backend.common import global_state
+    except ImportError:
+        global_state = None
+    if backend == "tensorflow" or global_state is None:
+        keras.utils.set_random_seed(seed)
+        return
+    random.seed(seed)
+    np.random.seed(seed)
+    if backend == "torch":
+        import torch
+
+        torch.manual_seed(seed)
+    global_state.set_global_attribute("global_random_seed", seed)
+    # It is made anew from the seed.
+    global_state.set_global_attribute("global_seed_generator", None)
 
 
 def has_hooks(layer: keras.Layer) -> bool:

@@ -17,17 +17,19 @@ def import_keras_quietly() -> None:
         stderr = os.dup(2)
         os.dup2(kept.fileno(), 2)
         try:
-            from crnn_keras.utils.backend import import_keras, tensorflow_for_input
+            from crnn_keras.utils.backend import import_keras
 
             import_keras()
             import keras
 
-            tf = tensorflow_for_input()
-            # It warns about a new graph for each of a few sizes of batches.
-            tf.get_logger().setLevel("ERROR")
             keras.ops.add(1.0, 1.0)
-            signature = tf.TensorSpec((), tf.int32)
-            next(iter(tf.data.Dataset.from_generator(lambda: [0], output_signature=signature)))
+            if keras.backend.backend() == "tensorflow":
+                import tensorflow as tf
+
+                # It warns about a new graph for each of a few sizes of batches.
+                tf.get_logger().setLevel("ERROR")
+                signature = tf.TensorSpec((), tf.int32)
+                next(iter(tf.data.Dataset.from_generator(lambda: [0], output_signature=signature)))
         except BaseException:
             kept.seek(0)
             os.write(stderr, kept.read())

@@ -62,7 +62,7 @@ def learn_new_characters(
     kernel_constraint, bias_constraint = (_KeepKnown(values, is_new) for values in weights)
     body = keras.Model(model.input, head.input)
     found = [
-        (body.predict_on_batch(np.asarray(canvases)), np.asarray(labels))
+        (body.predict_on_batch(canvases), labels)
         for canvases, labels in itertools.islice(batches.train_dataset(), batch_count)
     ]
     probe = keras.Sequential(
