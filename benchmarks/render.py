@@ -14,6 +14,13 @@ skew, blur, a background of noise and a wave. Our first line has similar effects
 all effects of `Style()`. They take turns, so that a busy machine slows both, and each turn is
 measured in processor time of one thread. Printed are medians in images a second, and medians of the
 ratios, with the smallest and the largest value in brackets.
+
+    python benchmarks/render.py pool [number of processes]
+
+measures the words that are drawn while a model trains on them (`SynthBatches`): as the pool of
+processes sends them into this one, beside the same words drawn by plain calls, in one process and
+in as many at once, which share the machine as the pool does. Canvases are 32 x 128. It needs Linux,
+which counts the processor time of other processes.
 """
 
 import json
@@ -26,6 +33,7 @@ import time
 
 ROUNDS, IMAGES, WARM = 9, 400, 1000
 HEIGHT = 32
+TURNS, WORDS, BATCH = 7, 1024, 64
 
 # Runs in TRDG's python: one turn for each line of its standard input.
 TRDG = """
@@ -154,9 +162,136 @@ def main(python):
             print(f"{name} / TRDG: {median:.1f} [{min(ratios):.1f} to {max(ratios):.1f}]")
 
 
+def state_of(process):
+    """Returns the state of a process, `"R"` if it works, and the processor time it has used."""
+    fields = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def workers():
+    """Lists the processes that the threads of this one have started."""
+    tasks = pathlib.Path("/proc/self/task").glob("*/children")
+    return [int(process) for path in tasks for process in path.read_text().split()]
+
+
+def plain_turn(job):
+    """Draws words by plain calls; returns the seconds of processor time that it took."""
+    from crnn_keras.data.drawn.drawer import load_drawer
+
+    content, numbers = job
+    drawer = load_drawer(content)
+    began = time.process_time()
+    for number in numbers:
+        drawer.draw(number)
+    return time.process_time() - began
+
+
+class Pool:
+    """Draws words by a pool of processes into memory, as a training does."""
+
+    def __init__(self, drawer, processes):
+        from crnn_keras.data.drawn.stream import DrawnStream, Tally
+
+        before = set(workers())
+        self.stream = DrawnStream(drawer, 0, processes=processes, tally=Tally())
+        self.end, self.processes = 0, []
+        self.turn(WARM)
+        self.processes = [process for process in workers() if process not in before]
+
+    def turn(self, count):
+        """Draws words and those ahead of them; returns the seconds that passed."""
+        began = time.perf_counter()
+        words = range(self.end, self.end + count)
+        self.stream.allow(words)
+        self.stream.take(words)
+        self.end = words.stop
+        # As many are drawn ahead of the next turn as were ahead of this one.
+        while any(state_of(process)[0] == "R" for process in self.processes):
+            time.sleep(0.01)
+        return time.perf_counter() - began
+
+    def seconds(self):
+        """Returns the processor time of the processes, and of this one."""
+        return sum(state_of(process)[1] for process in self.processes), time.process_time()
+
+
+def show_rate(name, rates):
+    """Prints the median of some rates, with the smallest and the largest."""
+    low, high = min(rates), max(rates)
+    print(f"{name:48} {statistics.median(rates):8,.0f} [{low:,.0f} to {high:,.0f}]", flush=True)
+
+
+def show_ratio(name, ratios):
+    """Prints the median of some ratios, with the smallest and the largest."""
+    print(f"{name:48} {statistics.median(ratios):8.2f} [{min(ratios):.2f} to {max(ratios):.2f}]")
+
+
+def main_pool(processes):
+    """Measures words that a pool of processes draws, and the same by plain calls."""
+    from loky import ProcessPoolExecutor
+
+    from crnn_keras import synth
+    from crnn_keras.char_dict import CharDict
+    from crnn_keras.data.drawn import SynthBatches
+    from crnn_keras.data.drawn.drawer import Drawer
+    from crnn_keras.images import make_canvas
+
+    recipe = synth.Recipe(fonts=synth.bundled_fonts(), style=synth.Style.mild(), seed=1)
+    char_dict, canvas = CharDict.from_preset("ascii"), make_canvas("stretch", 128)
+    drawer = Drawer(recipe, char_dict, canvas)
+    content = drawer.to_json()
+    print(f"{os.cpu_count()} cores, {processes} processes; n = {TURNS} turns of {WORDS} words")
+    pool, plain = Pool(drawer, processes), ProcessPoolExecutor(processes)
+    names = ("one", "several", "pool", "wall", "here")
+    rates = {name: [] for name in names}
+    plain_turn((content, range(WARM)))
+    for turn in range(-1, TURNS):
+        numbers = range(WORDS * (turn + 1), WORDS * (turn + 2))
+        one = plain_turn((content, numbers[: WORDS // processes]))
+        parts = [(content, numbers[rank::processes]) for rank in range(processes)]
+        several = sum(plain.map(plain_turn, parts))
+        before = pool.seconds()
+        wall = pool.turn(WORDS)
+        drawing, here = (after - own for after, own in zip(pool.seconds(), before, strict=True))
+        if turn >= 0:  # the first turn fills the caches of the processes
+            turns = (WORDS // processes / one, WORDS / several, WORDS / drawing)
+            for name, rate in zip(names, (*turns, WORDS / wall, WORDS / here), strict=True):
+                rates[name].append(rate)
+    pool.stream.close()
+    plain.shutdown()
+    print("words for each second of one core's processor time:")
+    show_rate("  plain calls, one process", rates["one"])
+    show_rate(f"  plain calls, {processes} processes at once", rates["several"])
+    show_rate(f"  pool of {processes} processes, into memory", rates["pool"])
+    for name, own in (("one process", "one"), (f"{processes} processes at once", "several")):
+        ratios = [a / b for a, b in zip(rates["pool"], rates[own], strict=True)]
+        show_ratio(f"  pool / plain calls, {name}", ratios)
+    show_rate("  taken from the pool, by this process", rates["here"])
+    for augment in (0.0, 1.0):
+        options = {"batch_size": BATCH, "augment": augment, "processes": processes}
+        with SynthBatches(recipe, char_dict, canvas, **options) as batches:
+            rates["batches"] = [batch_rate(batches) for _ in range(TURNS)]
+        show_rate(f"  made into batches of {BATCH}, augment {augment:.0f}", rates["batches"])
+    show_rate("words a second by the clock, all processes", rates["wall"])
+
+
+def batch_rate(batches):
+    """Returns the words of a second of processor time that makes batches of words in memory."""
+    steps = range(WORDS // BATCH)
+    for step in (steps[0], steps[-1]):
+        batches.make_batch(step)
+    began = time.thread_time()
+    for step in steps:
+        batches.make_batch(step)
+    return WORDS / (time.thread_time() - began)
+
+
 if __name__ == "__main__":
     if os.environ.get("OMP_NUM_THREADS") != "1":
         subprocess.run([sys.executable, *sys.argv], env=single_thread(), check=True)
     else:
         sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
-        main(sys.argv[1] if len(sys.argv) > 1 else sys.executable)
+        if sys.argv[1:2] == ["pool"]:
+            main_pool(int(sys.argv[2]) if len(sys.argv) > 2 else os.cpu_count())
+        else:
+            main(sys.argv[1] if len(sys.argv) > 1 else sys.executable)

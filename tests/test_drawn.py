@@ -21,7 +21,6 @@ from crnn_keras.data.batches import Batches
 from crnn_keras.data.build import prepare_rendered
 from crnn_keras.data.drawn import DrawingError, SynthBatches
 from crnn_keras.data.drawn.plan import PoolPlan
-from crnn_keras.data.drawn.stream import CHUNK
 from crnn_keras.data.records import open_records
 from crnn_keras.images import Canvas, to_canvas
 
@@ -140,7 +139,7 @@ def test_a_step_is_the_same_whatever_step_the_training_starts_with(make, canvas,
         dataset = continued.train_dataset(start_step=start)
         assert_same_batch(dataset[0], expected[start])
     # Out of order too, and long after the words were forgotten.
-    assert_same_batch(unbroken.make_batch(100), make(canvas, **options).make_batch(100))
+    assert_same_batch(unbroken.make_batch(40), make(canvas, **options).make_batch(40))
     assert_same_batch(unbroken.make_batch(2), expected[2])
 
 
@@ -223,10 +222,11 @@ def test_a_recipe_of_which_nothing_can_be_trained_on_says_why(make):
 
 
 def test_drawing_stops_when_the_memory_is_full(make):
-    batches = make(pool_words=256, batch_size=64)
+    batches = make(pool_words=32, batch_size=8)
     pixels = 32 * 100
-    # A pool has 4 steps, so 16 late ones reach over 4 pools; one process has 4 chunks at hand.
-    assert batches.memory_bytes == (6 * 256 + 4 * CHUNK) * pixels
+    # A pool has 4 steps, so 16 late ones reach over 4 pools; one process has 4 chunks of a pool's
+    # size at hand.
+    assert batches.memory_bytes == (6 * 32 + 4 * 32) * pixels
     most = 0
     for step in range(30):
         batches.make_batch(step)
@@ -234,10 +234,10 @@ def test_drawing_stops_when_the_memory_is_full(make):
     assert most * pixels <= batches.memory_bytes
     limit, stream = time.monotonic() + 30, batches._stream
     # Step 29 is in pool 7; pool 8 is drawn too.
-    while stream.kept.stop < 9 * 256 and time.monotonic() < limit:
+    while stream.kept.stop < 9 * 32 and time.monotonic() < limit:
         time.sleep(0.01)
     time.sleep(0.5)
-    assert stream.kept == range(3 * 256, 9 * 256) and len(stream._words) == 6 * 256
+    assert stream.kept == range(3 * 32, 9 * 32) and len(stream._words) == 6 * 32
 
 
 def test_an_image_that_cannot_be_drawn_is_named(make, recipe, tmp_path):
@@ -269,6 +269,7 @@ def _assert_ended(processes):
 
 
 @IN_PROC
+@pytest.mark.slow
 def test_a_killed_process_is_named_and_the_next_training_starts_others(make):
     batches = make(processes=2, pool_words=4000)
     first = batches.make_batch(0)
@@ -340,12 +341,16 @@ def test_no_process_outlives_the_one_that_trains(tmp_path, sent):
         assert "leaked" not in errors
 
 
-def test_closed_batches_may_be_used_again(make):
-    batches = make()
+@IN_PROC
+def test_closed_batches_start_no_process_until_they_train_again(make):
+    batches = make(processes=2)
     before = batches.make_batch(0)
     batches.close()
     batches.close()
     assert_same_batch(batches.make_batch(0), before)
+    assert not _workers(os.getpid())
+    assert_same_batch(batches.train_dataset(0)[0], before)
+    assert len(_workers(os.getpid())) == 2
 
 
 @pytest.mark.parametrize(

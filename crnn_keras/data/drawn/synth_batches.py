@@ -11,7 +11,7 @@ import numpy as np
 
 from crnn_keras.char_dict import BLANK, PROTOCOLS
 from crnn_keras.data.base_batches import BaseBatches
-from crnn_keras.data.drawn.drawer import Drawer, DrawingError, Drawn, load_drawer
+from crnn_keras.data.drawn.drawer import Drawer, Drawn, load_drawer
 from crnn_keras.data.drawn.plan import PoolPlan
 from crnn_keras.data.drawn.stream import CHUNK, DrawnStream, Tally
 from crnn_keras.synth import Recipe
@@ -85,8 +85,6 @@ class SynthBatches(BaseBatches):
     (16, 32, 100, 1)
     """
 
-    replay = None
-
     @check_arguments(
         recipe=Of(Recipe),
         batch_size=COUNT,
@@ -147,6 +145,7 @@ class SynthBatches(BaseBatches):
         self._longest = self._drawer.longest_label
         self._tally = Tally()
         self._lock = threading.Lock()
+        self._is_closed = False
         self._stream: DrawnStream | None = None
         self._close_stream = lambda: None
         self._newest_step = 0
@@ -182,6 +181,7 @@ class SynthBatches(BaseBatches):
     @check_arguments(start_step=NATURAL)
     def train_dataset(self, start_step: int = 0) -> BatchSequence:
         with self._lock:
+            self._is_closed = False
             self._start_at(start_step)
         return super().train_dataset(start_step)
 
@@ -221,10 +221,14 @@ class SynthBatches(BaseBatches):
         )
 
     def close(self) -> None:
-        """Ends the processes that draw. The next batch starts others."""
+        """Ends the processes that draw; `train_dataset` starts others.
+
+        A batch that is made meanwhile is drawn by whoever asks for it.
+        """
         with self._lock:
             self._close_stream()
             self._stream = None
+            self._is_closed = True
 
     def __enter__(self) -> SynthBatches:
         return self
@@ -250,12 +254,12 @@ class SynthBatches(BaseBatches):
 
     def _take(self, words: Iterable[int]) -> list[Drawn]:
         stream = self._stream
-        if stream is None:
-            raise DrawingError("No words are drawn: `close` was called.")
-        return stream.take(words)
+        return stream.take(words) if stream else [self._drawer.draw(word)[0] for word in words]
 
     def _allow(self, step):
         """Has the words of a step and the pool behind its own drawn."""
+        if self._is_closed:
+            return
         if self._stream is None:
             self._start_at(step)
         self._newest_step = max(self._newest_step, step)
