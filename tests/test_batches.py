@@ -219,7 +219,7 @@ def test_cache_saves_decoding_up_to_its_size(make, monkeypatch):
             decoded.append(1)
         return to_canvas(encoded, canvas)
 
-    monkeypatch.setattr("crnn_keras.data.batches.to_canvas", counted)
+    monkeypatch.setattr("crnn_keras.data.canvas_cache.to_canvas", counted)
     for cache_bytes, expected in ((2**30, 48), (10 * 32 * 100, 48 + 38), (0, 96)):
         decoded.clear()
         batches = make(own, batch_size=8, cache_bytes=cache_bytes)

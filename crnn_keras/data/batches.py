@@ -6,7 +6,6 @@ sees what an unbroken run would have seen.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,11 +13,10 @@ import numpy as np
 
 from crnn_keras.char_dict import BLANK, PROTOCOLS
 from crnn_keras.data.base_batches import BaseBatches
+from crnn_keras.data.canvas_cache import CanvasCache
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels import check_label
 from crnn_keras.data.plan import BatchPlan
-from crnn_keras.data.records.sidecar import RecordError
-from crnn_keras.images import to_canvas
 from crnn_keras.utils.checks import (
     COUNT,
     FLAG,
@@ -133,13 +131,17 @@ class Batches(BaseBatches):
         self.shuffle = shuffle
         self.protocol = protocol
         self.drop_unknown = drop_unknown
-        self._canvases: dict[int, np.ndarray] = {}
-        self._cache_lock = threading.Lock()
-        self._cache_room = cache_bytes
         self.texts: list[str] = []
         self.skipped: list[Issue] = []
         self._positions: list[int] = []
         self.widths = np.array(self._take_records())
+        self._canvases = CanvasCache(
+            records,
+            canvas,
+            positions=self._positions,
+            widths=self.widths,
+            room=cache_bytes,
+        )
         self.labels = _pad([char_dict.encode(text) for text in self.texts])
         self.replay_fraction = float(replay_fraction)
         self.replayed = _count_replayed(batch_size, replay_fraction, has_replay=replay is not None)
@@ -278,37 +280,20 @@ class Batches(BaseBatches):
     def longest_label(self) -> int:
         return max(batches.labels.shape[1] for batches in (self, self.replay) if batches)
 
+    def _width(self, chosen):
+        batches, index = chosen[0]
+        return batches.widths[index]
+
     def _make(self, chosen, *, step, rows):
         """Returns the canvases and the labels of some rows of a batch."""
-        canvases = np.stack([batches._canvas(index) for batches, index in chosen])
+        canvases = np.empty((len(chosen), self.canvas.height, self._width(chosen), 1), np.uint8)
+        for batches in dict.fromkeys(batches for batches, _ in chosen):
+            own = [row for row, (owner, _) in enumerate(chosen) if owner is batches]
+            canvases[own] = batches._canvases.get([chosen[row][1] for row in own])
         labels = np.full((len(chosen), self.longest_label), BLANK, np.int32)
         for row, (batches, index) in zip(labels, chosen, strict=True):
             row[: batches.labels.shape[1]] = batches.labels[index]
         return self.change(canvases, step=step, rows=rows), labels
-
-    def _canvas(self, index):
-        """Returns the canvas of a usable record; keeps it in memory while there is room."""
-        canvas = self._canvases.get(index)
-        if canvas is None:
-            position = self._positions[index]
-            record = self.records[position]
-            try:
-                canvas = to_canvas(record.encoded, self.canvas)
-            except ValueError as error:
-                raise RecordError(
-                    f"{self.records.describe(position)} ({record.source}): {error}"
-                ) from error
-            if canvas.shape[1] != self.widths[index]:
-                raise RecordError(
-                    f"{self.records.describe(position)} ({record.source}): its canvas is "
-                    f"{canvas.shape[1]} pixels wide, but {self.widths[index]} by the size that the "
-                    "record names: one of them was changed. Prepare the records again."
-                )
-            with self._cache_lock:
-                if index not in self._canvases and self._cache_room >= canvas.nbytes:
-                    self._cache_room -= canvas.nbytes
-                    self._canvases[index] = canvas
-        return canvas
 
 
 def _plan_each_width(batches):

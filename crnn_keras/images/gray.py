@@ -136,10 +136,10 @@ def _split_alpha(image, raw_mode):
     if image.mode in ("L", "RGB"):
         # 16 bits of a color are 8 by now.
         factor = 1 / 256 if raw_mode == "RGB;16B" else _STEPS.get(raw_mode, 1)
-        alpha = _transparent_color(image, np.asarray(image), factor)
+        alpha = _transparent_color(image, image, factor)
     gray = image.convert("L")
     if image.mode == "1":
-        alpha = _transparent_color(image, np.asarray(gray), 1)
+        alpha = _transparent_color(image, gray, 1)
     return gray, alpha
 
 
@@ -148,6 +148,7 @@ def _transparent_color(image, pixels, factor):
     color = image.info.get("transparency")
     if color is None:
         return None
+    pixels = np.asarray(pixels)
     color = (np.ravel(color) * factor).astype(np.int64)
     color = color if pixels.dtype.itemsize > 1 else color & 255
     is_color = (pixels.reshape(*pixels.shape[:2], -1) == color).all(axis=-1)
