@@ -194,7 +194,7 @@ class Pool:
 
         before = set(workers())
         self.stream = DrawnStream(drawer, 0, processes=processes, tally=Tally())
-        self.end, self.processes = 0, []
+        self.end, self.processes, self.polling = 0, [], 0.0
         self.turn(WARM)
         self.processes = [process for process in workers() if process not in before]
 
@@ -206,13 +206,16 @@ class Pool:
         self.stream.take(words)
         self.end = words.stop
         # As many are drawn ahead of the next turn as were ahead of this one.
+        polling = time.thread_time()
         while any(state_of(process)[0] == "R" for process in self.processes):
-            time.sleep(0.01)
+            time.sleep(0.02)
+        self.polling += time.thread_time() - polling
         return time.perf_counter() - began
 
     def seconds(self):
-        """Returns the processor time of the processes, and of this one."""
-        return sum(state_of(process)[1] for process in self.processes), time.process_time()
+        """Returns the processor time of the processes, and that of this one for them."""
+        drawing = sum(state_of(process)[1] for process in self.processes)
+        return drawing, time.process_time() - self.polling
 
 
 def show_rate(name, rates):

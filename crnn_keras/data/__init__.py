@@ -9,4 +9,5 @@
 | `records` | sets on disk: TFRecord shards, manifests |
 | `build` | a specification -> records, on all cores or on Beam |
 | `batches` | records -> batches, a pure function of (records, seed, step) |
+| `drawn` | words drawn while a model trains on them -> batches |
 """
