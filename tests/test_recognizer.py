@@ -230,6 +230,32 @@ def test_a_name_that_keras_does_not_take_is_refused(name, shipped, tmp_path):
     assert not os.listdir(tmp_path)
 
 
+def test_processes_load_what_threads_load(monkeypatch, char_dict, tmp_path):
+    """As on a GPU, where the threads of one process would be too slow."""
+    paths = []
+    for index in range(6):
+        paths.append(str(tmp_path / f"{index}.png"))
+        synth.render_word(f"word{index}", synth.bundled_fonts()[0], seed=index).save(paths[-1])
+    encoded = [pathlib.Path(path).read_bytes() for path in paths]
+    images = [
+        *paths,
+        "no_such.png",
+        *encoded,
+        np.zeros((20, 60), np.uint8),
+        synth.render_word("pillow", synth.bundled_fonts()[0], seed=7),
+        b"no image",
+        *paths,
+    ]
+    reader = Recognizer(build_crnn(char_dict))
+    expected = reader.read(images, batch_size=2)
+    monkeypatch.setattr("crnn_keras.inference.recognizer.on_cpu", lambda: False)
+    monkeypatch.setattr("crnn_keras.inference.recognizer._WINDOWS_OF_THREADS", 2)
+    monkeypatch.setattr(reader, "threads", 3)
+    assert reader.read(images, batch_size=2) == expected
+    errors = [prediction.error for prediction in expected if prediction.error]
+    assert len(errors) == 2 and "no_such.png does not exist" in errors[0]
+
+
 @pytest.mark.backends
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_threads_and_processes_read_as_one_alone(backend, tmp_path):

@@ -598,8 +598,12 @@ class BaseRecognizer:
     def _predict_in_threads(
         self, predict: Callable, chunks: Iterable[_Chunk]
     ) -> Iterable[list[_Computed] | list[Alignment]]:
-        """Returns what `predict` makes of each chunk: threads load it, this one predicts."""
-        return itertools.starmap(predict, thread_map(self._load, chunks, self.threads))
+        """Returns what `predict` makes of each chunk: others load it, this thread predicts."""
+        return itertools.starmap(predict, self._load_ahead(chunks))
+
+    def _load_ahead(self, chunks: Iterable[_Chunk]) -> Iterator[tuple[Window, list]]:
+        """Yields the windows of chunks and their partners, some of them loaded ahead by threads."""
+        return thread_map(self._load, chunks, self.threads)
 
     def _split(self, pairs, size) -> Iterator[_Chunk]:
         """Splits images, each with its partner, into the chunks of windows."""

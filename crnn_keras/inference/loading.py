@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image as pillow
@@ -103,6 +103,37 @@ def load_images(images: Images, canvas: Canvas, *, start: int = 0) -> Window:
         errors.append(reason)
         placements.append(placement)
     return Window(sources, canvases, errors, placements)
+
+
+_PORTABLE = (str, os.PathLike, bytes, bytearray, np.ndarray)
+
+
+class _Job(NamedTuple):
+    """Images that another process may load."""
+
+    images: list[Image]
+    canvas: Canvas
+    start: int
+
+
+def make_portable(images: list[Image], canvas: Canvas, *, start: int = 0) -> _Job | Window:
+    """Makes a job of images for `load_portable`, in another process.
+
+    Args:
+        images: The images. Open files and images of Pillow cannot go there: if there are any, all
+            are loaded here.
+        canvas: The `Canvas` of the recognizer.
+        start: See `load_images`. Defaults to `0`.
+    """
+    # A `Sample` knows the place of its label, and can be pickled.
+    if all(isinstance(image, _PORTABLE) or hasattr(image, "where") for image in images):
+        return _Job(images, canvas, start)
+    return load_images(images, canvas, start=start)
+
+
+def load_portable(job: _Job | Window) -> Window:
+    """Loads what `make_portable` made."""
+    return load_images(job.images, job.canvas, start=job.start) if isinstance(job, _Job) else job
 
 
 @check_arguments(start=NATURAL)

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
 import os
 import threading
 import weakref
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 
 from crnn_keras.inference.base import BaseRecognizer
 from crnn_keras.inference.keras_file import check_keras_file
+from crnn_keras.inference.loading import Window, load_portable, make_portable
 from crnn_keras.inference.shipped import find_file, shipped_files
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.crnn import CRNN
 from crnn_keras.model.decoding import LanguageModel
 from crnn_keras.model.saving import save_model
 from crnn_keras.model.sizes import measure_architecture
+from crnn_keras.utils.backend import on_cpu
 from crnn_keras.utils.checks import Of, check_arguments
+from crnn_keras.utils.parallel import parallel_map
 
 SHIPPED = shipped_files(".keras")
 
 _ADVICE = "Expected a .keras file that crnn_keras.train or Recognizer.save wrote."
 # Number of characters that an error of Keras keeps.
 _SHOWN = 500
+# Processes take seconds to start.
+_WINDOWS_OF_THREADS = 32
 # The process in which a network was loaded first; its threads are not copied by a fork.
 _FIRST_PROCESS: list[int] = []
 # One for each model, which several recognizers may share.
@@ -134,6 +142,29 @@ class Recognizer(BaseRecognizer):
 
     def __reduce__(self):
         return _rebuild, (self.model.get_config(), self.model.get_weights())
+
+    def _load_ahead(self, chunks: Iterator) -> Iterator[tuple[Window, list]]:
+        if on_cpu() or self.threads == 1:
+            return super()._load_ahead(chunks)
+        return self._load_in_processes(chunks)
+
+    def _load_in_processes(self, chunks):
+        """Yields the same as threads would load.
+
+        A GPU reads more images than the threads of one process load, since most of that work is
+        Python, of which one thread runs at a time. So behind the first windows processes load.
+        """
+        yield from super()._load_ahead(itertools.islice(chunks, _WINDOWS_OF_THREADS))
+        partners = collections.deque()
+
+        def jobs(first):
+            for chunk in itertools.chain([first], chunks):
+                partners.append(chunk.partners)
+                yield make_portable(chunk.images, self.canvas, start=chunk.start)
+
+        for first in chunks:
+            for window in parallel_map(load_portable, jobs(first), processes=self.threads - 1):
+                yield window, partners.popleft()
 
     def predict_logits(self, canvases: np.ndarray) -> np.ndarray:
         self._check_canvases(canvases)
