@@ -14,11 +14,12 @@ from layers_worker import BATCH, fast_cases, set_weights, zero_initializers
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import Canvas
 from crnn_keras.model import layers
-from crnn_keras.model.crnn import CRNN
+from crnn_keras.model.crnn import CRNN, build_crnn
 from crnn_keras.model.ctc import CTCLoss
 from crnn_keras.utils import backend
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+KEPT = ("small", "wide", "paper")
 ARCHITECTURE = {
     "filters": [8, 12],
     "kernel_sizes": [3, 3],
@@ -244,6 +245,29 @@ def packed_weights():
     }
 
 
+def bytes_kept_for_the_backward_pass(architecture, count=4):
+    """Counts what torch keeps of an image until the backward pass, in bytes."""
+    import torch
+
+    model = build_crnn(CharDict.from_preset("alphanumeric36"), None, architecture)
+    weights = {weight.value.untyped_storage().data_ptr() for weight in model.weights}
+    rng = np.random.default_rng(0)
+    canvases = rng.integers(0, 256, (count, 32, 100, 1)).astype("uint8")
+    labels = torch.tensor(rng.integers(1, 37, (count, 8)))
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = CTCLoss()(labels, model(canvases, training=True))
+    assert loss.requires_grad
+    return np.array(sum(kept.values()) / count)
+
+
 def numbers_copied_by_the_loss():
     """Counts numbers that the CTC loss makes tensors of, or reads from one."""
     import torch
@@ -274,6 +298,8 @@ def on_torch():
                 found |= {f"{precision} {maker} {name}": array for name, array in arrays.items()}
             found |= lstm_on_torch(precision)
         found |= copies_of_images()
+        for name in KEPT:
+            found[f"{name} kept"] = bytes_kept_for_the_backward_pass(name)
     for precision in PRECISIONS[:2]:
         for way in ("direct", "hooked"):
             step = one_step(precision, hooked=way == "hooked")

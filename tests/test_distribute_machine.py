@@ -9,15 +9,18 @@ import keras
 import pytest
 
 from crnn_keras.images import Canvas
+from crnn_keras.model.architectures import ARCHITECTURES
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.training import distribute
 from crnn_keras.training.distribute import Accelerator, Machine, machine, recommend
+from crnn_keras.training.distribute.advice import STEP_BYTES
 from crnn_keras.training.distribute.launch import launch, make_environment
 
 GIB = 2**30
 V100 = Accelerator("GPU", "Tesla V100-SXM2-16GB", memory=16 * GIB, capability=(7, 0))
 T4 = Accelerator("GPU", "Tesla T4", memory=15 * GIB, capability=(7, 5))
 A100 = Accelerator("GPU", "NVIDIA A100-SXM4-40GB", memory=40 * GIB, capability=(8, 0))
+H100 = Accelerator("GPU", "NVIDIA H100 80GB HBM3", memory=80 * GIB, capability=(9, 0))
 P100 = Accelerator("GPU", "Tesla P100-PCIE-16GB", memory=16 * GIB, capability=(6, 0))
 RTX3050 = Accelerator("GPU", "NVIDIA GeForce RTX 3050", memory=4 * GIB, capability=(8, 6))
 MI250 = Accelerator("GPU", "AMD Instinct MI250X", memory=64 * GIB)
@@ -25,9 +28,9 @@ UNKNOWN_MEMORY = Accelerator("GPU", "NVIDIA A100-SXM4-40GB", capability=(8, 0))
 TPU = Accelerator("TPU", "TPU v4", memory=32 * GIB)
 
 
-def a_machine(*accelerators, cores=8, memory=32 * GIB):
+def a_machine(*accelerators, backend="jax", cores=8, memory=32 * GIB):
     return Machine(
-        backend="jax",
+        backend=backend,
         version="0.10.2",
         processor="a processor",
         cores=cores,
@@ -37,35 +40,57 @@ def a_machine(*accelerators, cores=8, memory=32 * GIB):
 
 
 @pytest.mark.parametrize(
-    ("here", "architecture", "batch_size", "precision", "reason"),
+    ("here", "architecture", "batch_size", "reason"),
     [
-        (a_machine(cores=1, memory=2 * GIB), "small", 64, "float32", "CPU"),
-        (a_machine(cores=2), "small", 64, "float32", "CPU"),
-        (a_machine(cores=64), "paper", 64, "float32", "CPU"),
-        (a_machine(cores=2, memory=GIB), "paper", 32, "float32", "CPU"),
-        (a_machine(memory=None), "paper", 64, "float32", "CPU"),
-        (a_machine(P100), "paper", 256, "float32", "before compute capability 7.0"),
-        (a_machine(V100), "paper", 256, "mixed_float16", "float16"),
-        (a_machine(T4), "small", 256, "mixed_float16", "float16"),
-        (a_machine(A100), "paper", 256, "mixed_bfloat16", "bfloat16"),
-        (a_machine(RTX3050), "paper", 128, "mixed_bfloat16", "into 4 GiB"),
-        (a_machine(RTX3050), "small", 256, "mixed_bfloat16", "busy"),
-        (a_machine(RTX3050), "path/to/model.keras", 128, "mixed_bfloat16", "into 4 GiB"),
-        (a_machine(RTX3050), "mobile", 128, "mixed_bfloat16", "into 4 GiB"),
-        (a_machine(A100, RTX3050), "paper", 128, "mixed_bfloat16", "into 4 GiB"),
-        (a_machine(A100, T4), "paper", 256, "mixed_float16", "float16"),
-        (a_machine(MI250), "paper", 256, "float32", "not known"),
-        (a_machine(UNKNOWN_MEMORY), "paper", 256, "mixed_bfloat16", "memory is not known.*128"),
-        (a_machine(TPU), "paper", 256, "mixed_bfloat16", "TPU"),
+        (a_machine(cores=1, memory=2 * GIB), "small", 64, "CPU"),
+        (a_machine(cores=2), "small", 64, "CPU"),
+        (a_machine(cores=64), "paper", 64, "CPU"),
+        (a_machine(cores=2, memory=GIB), "paper", 16, "CPU"),
+        (a_machine(memory=None), "paper", 64, "CPU"),
+        (a_machine(P100), "paper", 256, "more keep a large GPU busier"),
+        (a_machine(RTX3050), "paper", 64, "into 4 GiB"),
+        (a_machine(RTX3050), "small", 256, "busier"),
+        (a_machine(RTX3050), "path/to/model.keras", 64, "into 4 GiB"),
+        (a_machine(RTX3050), "mobile", 256, "busier"),
+        (a_machine(RTX3050), "large", 128, "into 4 GiB"),
+        (a_machine(A100, RTX3050), "paper", 64, "into 4 GiB"),
+        (a_machine(UNKNOWN_MEMORY), "paper", 256, "memory is not known.*128"),
     ],
 )
-def test_recommendation_follows_the_machine(here, architecture, batch_size, precision, reason):
+def test_recommendation_follows_the_memory(here, architecture, batch_size, reason):
     advice = recommend(here, architecture=architecture)
-    assert (advice.batch_size, advice.precision) == (batch_size, precision)
+    assert advice.batch_size == batch_size
     assert re.search(reason, advice.reason)
 
 
-@pytest.mark.parametrize(("width", "batch_size"), [(100, 128), (400, 32), (8_192, 1)])
+@pytest.mark.parametrize(
+    ("here", "reason"),
+    [
+        (a_machine(), "16 bits are several times slower"),
+        (a_machine(H100, backend="torch"), "on an H100 mixed_bfloat16 was slower"),
+        (a_machine(H100, H100, backend="torch"), "on an H100 mixed_bfloat16 was slower"),
+        (a_machine(H100, backend="jax"), "not run on a GPU with JAX since it failed"),
+        (a_machine(H100, backend="tensorflow"), "nothing was run on a GPU with TensorFlow"),
+        (a_machine(TPU), "nothing was run on a TPU"),
+        *(
+            (a_machine(*gpus, backend=backend), "not run on such a GPU")
+            for gpus in ([P100], [V100], [T4], [A100], [RTX3050], [MI250], [H100, A100])
+            for backend in ("torch", "jax")
+        ),
+    ],
+)
+def test_no_precision_is_recommended_that_was_not_faster_on_such_a_device(here, reason):
+    advice = recommend(here)
+    assert advice.precision == "float32"
+    assert re.search(reason, advice.reason)
+
+
+def test_every_architecture_has_its_memory():
+    assert STEP_BYTES.keys() == ARCHITECTURES.keys()
+    assert max(STEP_BYTES.values()) == STEP_BYTES["paper"]
+
+
+@pytest.mark.parametrize(("width", "batch_size"), [(100, 64), (400, 16), (8_192, 1)])
 def test_recommendation_counts_the_pixels_of_long_lines(width, batch_size):
     canvas = Canvas(widths=(width,))
     advice = recommend(a_machine(RTX3050), architecture="paper", canvas=canvas)
@@ -85,7 +110,7 @@ def test_recommendation_and_machine_are_a_line_of_text_each():
     gpu = "GPU Tesla T4 (15 GiB, compute capability 7.5)"
     assert str(a_machine(T4, MI250)).endswith(f"; {gpu}; GPU AMD Instinct MI250X (64 GiB)")
     assert str(UNKNOWN_MEMORY) == "GPU NVIDIA A100-SXM4-40GB (compute capability 8.0)"
-    assert str(recommend(a_machine(T4))).startswith("batch_size = 256, precision = 'mixed_float16'")
+    assert str(recommend(a_machine(T4))).startswith("batch_size = 256, precision = 'float32'")
 
 
 def test_machine_at_hand_is_detected():

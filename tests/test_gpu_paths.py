@@ -10,9 +10,10 @@ import keras
 import numpy as np
 import pytest
 from backends import run_worker, skip_unless_installed
-from gpu_paths_worker import PRECISIONS
+from gpu_paths_worker import KEPT, PRECISIONS
 from layers_worker import FAST_CASES
 
+from crnn_keras.training.distribute.advice import STEP_BYTES
 from crnn_keras.utils import backend
 
 WORKER = pathlib.Path(__file__).with_name("gpu_paths_worker.py")
@@ -153,6 +154,13 @@ def test_torch_layers_called_directly_give_what_hooked_ones_give(computed, preci
 @pytest.mark.backends
 def test_torch_loss_copies_no_number_to_the_device(computed):
     assert computed("torch")["numbers copied"] == 0
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("architecture", KEPT)
+def test_advice_knows_what_a_step_needs(computed, architecture):
+    kept = computed("torch")[f"{architecture} kept"]
+    assert 0.7 * STEP_BYTES[architecture] < 2 * kept <= STEP_BYTES[architecture]
 
 
 # The device
