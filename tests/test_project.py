@@ -55,7 +55,7 @@ def test_no_dependency_is_unused():
     imported = {"fonttools": "fontTools", "google-crc32c": "google_crc32c", "pillow": "PIL"}
     imported |= {"ipython": "IPython", "lazy-loader": "lazy_loader"}
     imported |= {"protobuf": "google.protobuf", "charset-normalizer": "charset_normalizer"}
-    imported |= {"python-bidi": "bidi"}
+    imported |= {"python-bidi": "bidi", "opencv-python-headless": "cv2"}
     run = {"jupyterlab": "Makefile", "nbval": "tests/test_notebooks.py"}
     sources = "\n".join(
         path.read_text() for path in [*(ROOT / "crnn_keras").rglob("*.py"), *NOTEBOOKS]

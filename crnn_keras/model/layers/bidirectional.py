@@ -227,8 +227,8 @@ def _packing():
             return *matrices[:2], bias, zeros, *matrices[2:], bias_back, zeros_back
 
         @staticmethod
-        def backward(ctx, kernel, recurrent, bias, _, *back):
-            kernel_back, recurrent_back, bias_back, _ = back
+        def backward(ctx, *gradients):
+            kernel, recurrent, bias, _, kernel_back, recurrent_back, bias_back, _ = gradients
             return kernel.T, recurrent.T, bias, kernel_back.T, recurrent_back.T, bias_back
 
     return Packing
