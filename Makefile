@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # Jupyter, papermill and nbval look for their programs on the path.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help bench clean dataflow format fuzz install lab lint notebooks reader release-figures test test-fast \
+.PHONY: help bench clean dataflow format fuzz install lab lint notebooks reader release-figures test test-fast test-gpu \
   test-notebooks walkthrough
 
 help:  ## List the commands
@@ -58,6 +58,9 @@ test: lint  ## Run all tests: style, package, notebooks, backends
 
 test-fast: install  ## Run the tests of a few minutes: no notebooks, no training, one backend
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not notebooks and not backends"
+
+test-gpu: install  ## Compare numbers, training and resuming on this machine's GPU with the CPU
+	CRNN_KERAS_GPU=1 $(PY) -m pytest -n 0 -s tests/test_gpu.py
 
 test-notebooks: install  ## Run the tests that execute notebooks
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m notebooks
