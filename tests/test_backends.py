@@ -101,7 +101,8 @@ def test_one_step_gives_the_same_loss_and_weights_as_on_tensorflow(computed, bac
     loss, weights = f"{architecture}_step_loss", f"{architecture}_step_weights"
     assert here[loss] > 1
     np.testing.assert_allclose(there[loss], here[loss], rtol=1e-4)
-    # Rounding adds up over the layers of `deep`, which has the most: one of its 938,165 weights was
-    # found 1.02e-4 away.
-    tolerance = 5e-4 if architecture == "deep" else 1e-4
+    # Rounding adds up over residual layers: one of the 938,165 weights of `deep` was found 1.02e-4
+    # away. In `wide` it decides a ReLU of its first residual layer: behind that all weights agree,
+    # before it 14 of 2,326,597 were up to 3.8e-4 away.
+    tolerance = 5e-4 if architecture in ("deep", "wide") else 1e-4
     np.testing.assert_allclose(there[weights], here[weights], atol=tolerance)
