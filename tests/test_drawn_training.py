@@ -1,6 +1,7 @@
 """Trainings on words that are drawn meanwhile: stopped, killed and continued."""
 
 import csv
+import dataclasses
 import pathlib
 import re
 import signal
@@ -12,7 +13,12 @@ from backends import run_worker, skip_unless_installed
 from drawn_worker import EPOCHS, STEPS, train_on_drawn_words
 from short_runs import assert_same_end, at_step, send
 
-from crnn_keras import cli
+from crnn_keras import cli, synth
+from crnn_keras.char_dict import CharDict
+from crnn_keras.data.drawn import draw_batches
+from crnn_keras.data.records import open_records
+from crnn_keras.images import Canvas
+from crnn_keras.notebook.runs import list_runs
 from crnn_keras.training import TrainingStopped
 
 WORKER = pathlib.Path(__file__).with_name("drawn_worker.py")
@@ -92,6 +98,39 @@ def test_the_command_trains_on_drawn_words_and_continues(run, tmp_path):
     assert [line.split()[0] for line in output.splitlines()[1:3]] == ["1", "2"]
     code, _, errors = run(*words, "--repeats", 2)
     assert code == 2 and "repeats" in errors
+
+
+@pytest.mark.slow
+def test_no_word_to_validate_on_is_trained_on(tmp_path):
+    recipe = synth.Recipe(fonts=synth.bundled_fonts()[:3], seed=2)
+    char_dict = CharDict.from_preset("ascii")
+    options = {"folder": tmp_path, "validation_words": 300, "processes": 1, "batch_size": 50}
+    training, validation = draw_batches(recipe, char_dict, Canvas(), **options)
+    with training:
+        drawn = {char_dict.decode(row) for step in range(6) for row in training.make_batch(step)[1]}
+    kept = {text.lower() for text in validation.texts}
+    assert len(kept) > 250 and len(drawn) > 250
+    assert not kept & {text.lower() for text in drawn}
+    own = dataclasses.replace(recipe, fractions={"train": 0.5, "validation": 0.3, "test": 0.2})
+    again, _ = draw_batches(own, char_dict, Canvas(), **options)
+    assert again.recipe.fractions == own.fractions and again.recipe.split == "train"
+
+
+@pytest.mark.slow
+def test_the_command_validates_on_labelled_images(run, tmp_path, words):
+    rows = []
+    for word in words[:8]:
+        image = synth.render_word(word, synth.bundled_fonts()[0])
+        image.save(tmp_path / f"{word}.png")
+        rows.append(f"{word}.png\t{word}\n")
+    (tmp_path / "labels.tsv").write_text("".join(rows))
+    options = ["--epochs", 1, "--steps-per-epoch", 1, "--batch-size", 4, "--processes", 1]
+    code, _, errors = run("--synth", "--validation-labels", "labels.tsv", *options)
+    assert code == 0, errors
+    records = open_records(tmp_path / "data/mine/synth/records/validation")
+    assert sorted(record.text for record in records) == sorted(words[:8])
+    (row,) = list_runs()
+    assert (row.run, row.epochs, row.damaged) == ("mine", 1, [])
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from crnn_keras.data.batches import Batches
     from crnn_keras.notebook import NotebookRun
 
-_FRACTIONS = {"train": 0.9, "validation": 0.1}
 _DEFAULT_CHARACTERS = "alphanumeric36"
 _SYNTH_OPTIONS = (
     "recipe",
@@ -245,14 +244,11 @@ def _draw(
     """Does the same for words that are drawn."""
     from crnn_keras import synth
     from crnn_keras.char_dict import CharDict
-    from crnn_keras.data.batches import Batches
-    from crnn_keras.data.drawn import DrawingError, SynthBatches
-    from crnn_keras.data.records import open_records
+    from crnn_keras.data.drawn import DrawingError, draw_batches
     from crnn_keras.images import make_canvas
 
     mild = synth.Recipe(fonts=synth.bundled_fonts(), style=synth.Style.mild())
     recipe = synth.Recipe.load(options.recipe) if options.recipe else mild
-    recipe = dataclasses.replace(recipe, seed=options.seed, fractions=_FRACTIONS)
     is_default = options.characters == "labels"
     source = _DEFAULT_CHARACTERS if is_default else options.characters
     char_dict = CharDict.from_source(
@@ -260,25 +256,27 @@ def _draw(
     )
     canvas = make_canvas(options.canvas_mode, options.canvas_width)
     print(synth.describe_fonts(char_dict.characters, recipe.fonts), char_dict, canvas, sep="\n")
-    recipe.check()
-    records = _prepare_validation(options, recipe, char_dict, canvas, this_run.data / "synth")
-    common = {"batch_size": options.batch_size, "seed": options.seed}
-    validation = Batches(open_records(records), char_dict, canvas, **common)
-    with SynthBatches(
-        dataclasses.replace(recipe, split="train"),
+    folder = this_run.data / "synth"
+    training, validation = draw_batches(
+        dataclasses.replace(recipe, seed=options.seed),
         char_dict,
         canvas,
+        folder=folder,
+        validation_words=options.validation_words,
+        validation=_prepare_validation(options, char_dict, canvas, folder=folder),
+        batch_size=options.batch_size,
+        seed=options.seed,
         augment=options.augment,
         repeats=options.repeats,
         pool_words=options.pool_words,
         processes=options.processes,
-        **common,
-    ) as training:
+    )
+    steps = options.epochs * (options.steps_per_epoch or training.steps_per_epoch)
+    with training:
         print(
             f"Processes that draw words: {training.processes}. Memory for the words: up to "
             f"{training.memory_bytes / 2**20:,.0f} MiB."
         )
-        steps = options.epochs * (options.steps_per_epoch or training.steps_per_epoch)
         try:
             yield training, validation, steps * options.batch_size // options.repeats
         except DrawingError as error:
@@ -287,21 +285,17 @@ def _draw(
             print(replaced)
 
 
-def _prepare_validation(options, recipe, char_dict, canvas, folder):
-    """Writes records to validate on; returns the folder of the set."""
+def _prepare_validation(options, char_dict, canvas, *, folder):
+    """Writes the labelled images to validate on; returns the folder of the set, or None."""
+    if not options.validation_labels:
+        return None
     from crnn_keras.data import build
     from crnn_keras.data.labels import read_samples
 
-    settings = {"char_dict": char_dict, "canvas": canvas}
-    if options.validation_labels:
-        found = read_samples(options.validation_labels)
-        print(found.summary())
-        build.prepare_samples({"validation": found.samples}, folder=folder, **settings)
-        return folder / "records" / "validation"
-    recipe = dataclasses.replace(recipe, split="validation")
-    source = build.RenderedSource(recipe, options.validation_words)
-    build.prepare(build.Specification(source, **settings), folder / "validation")
-    return folder / "validation"
+    found = read_samples(options.validation_labels)
+    print(found.summary())
+    build.prepare_samples({"validation": found.samples}, char_dict, canvas, folder=folder)
+    return folder / "records" / "validation"
 
 
 def _train(options, training, validation, *, folder, images, board):

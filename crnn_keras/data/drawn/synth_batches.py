@@ -171,7 +171,7 @@ class SynthBatches(BaseBatches):
     def settings(self) -> dict[str, Any]:
         """What decides the batches beside their size, seed and augmentation, as plain data."""
         return {
-            "recipe": self.recipe.fingerprint()[:16],
+            "records": f"drawn {self.recipe.fingerprint()[:16]}",
             "repeats": self.repeats,
             "pool_words": self._plan.pool_words,
             "protocol": self.protocol,
