@@ -26,11 +26,12 @@ from crnn_keras import (
     best_path,
     make_canvas,
 )
+from crnn_keras.images.augmentation import Augmentation
 from crnn_keras.inference import load_images
 from crnn_keras.model.architectures import ARCHITECTURES
 from crnn_keras.model.decoding import LanguageModelSettings, read_with_lexicon
 from crnn_keras.model.decoding.language_model import Ngrams
-from crnn_keras.model.layers import ResidualConv2D
+from crnn_keras.model.layers import Augment, ResidualConv2D
 from crnn_keras.synth import bundled_fonts
 
 WRONG = {
@@ -84,6 +85,7 @@ def small_crnn(**arguments):
 # What checks its numbers inside, or passes them to what checks them: how it is called, and for
 # each parameter the wrong values of the above that it takes.
 CHECKED_INSIDE = {
+    "Augment": (lambda seed: Augment(Augmentation(), seed=seed), {}),
     "Batches": (
         lambda **arguments: Batches(None, None, None, **arguments),
         # All or none of it.

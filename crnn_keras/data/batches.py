@@ -248,6 +248,7 @@ class Batches(BaseBatches):
         order = np.random.default_rng([self.seed, 9, step]).permutation(len(members))
         return [members[row] for row in order]
 
+    @check_arguments(step=NATURAL)
     def make_batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = self._members(step)[self.rows]
         return self._make(chosen, step=step, rows=self.rows)
