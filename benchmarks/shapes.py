@@ -40,7 +40,11 @@ def add_shapes():
     small = ARCHITECTURES["small"]
     filters, units = small["filters"], small["lstm_units"]
     ARCHITECTURES["narrow"] = {**small, "filters": [16, 32, 48, 64, 64, 96]}
-    ARCHITECTURES["wider"] = {**small, "filters": [4 * n // 3 for n in filters], "lstm_units": [128]}
+    ARCHITECTURES["wider"] = {
+        **small,
+        "filters": [4 * n // 3 for n in filters],
+        "lstm_units": [128],
+    }
     ARCHITECTURES["twice"] = {**small, "lstm_units": 2 * units}
     ARCHITECTURES["patches"] = _strided(
         [64, 64, 96, 96, 128], [[4, 4], [1, 1], [2, 1], [1, 1], [2, 1]], units

@@ -1,12 +1,16 @@
 import itertools
+import os
+import re
+import signal
 
 import numpy as np
 import pytest
 
 from crnn_keras.char_dict import CharDict
+from crnn_keras.data import canvas_cache
 from crnn_keras.data.batches import Batches
 from crnn_keras.data.plan import BatchPlan
-from crnn_keras.data.records import Records
+from crnn_keras.data.records import RecordError, Records
 from crnn_keras.images import Canvas, to_canvas
 
 STRETCH = Canvas()
@@ -301,3 +305,45 @@ def test_empty_label_is_a_row_of_zeros(tmp_path, write_words, char_dict):
     batches = Batches(records, char_dict, STRETCH, batch_size=2)
     np.testing.assert_array_equal(batches.labels[0], np.zeros(4))
     assert char_dict.decode(batches.labels[1]) == "word"
+
+
+# Images decoded in processes
+
+
+@pytest.fixture
+def in_processes(monkeypatch):
+    """Lets even few images be decoded by two processes."""
+    monkeypatch.setattr(canvas_cache, "_WORTH_PROCESSES", 1)
+    monkeypatch.setattr(canvas_cache, "count_cores", lambda: 2)
+    monkeypatch.setattr(canvas_cache, "_CHUNK", 3)
+
+
+@pytest.mark.parametrize("canvas", [STRETCH, KEEP], ids=["stretch", "keep"])
+def test_processes_decode_what_threads_decode(make, in_processes, canvas):
+    options = {"shuffle": True, "augment": 0.5}
+    kept = take(make(canvas, **options), 9)
+    for here, there in zip(kept, take(make(canvas, cache_bytes=0, **options), 9), strict=True):
+        assert_same_batch(here, there)
+
+
+def test_a_record_that_another_process_cannot_read_is_named(make, in_processes):
+    batches = make(cache_bytes=0, batch_size=48)
+    batches.make_batch(0)
+    shard = batches.records.folder / batches.records.info["shards"][0]["file"]
+    original = shard.read_bytes()
+    shard.write_bytes(original[:-30] + b"x" * 30)
+    try:
+        with pytest.raises(RecordError, match=re.escape(str(shard))):
+            batches.make_batch(0)
+    finally:
+        shard.write_bytes(original)
+
+
+def test_a_killed_process_is_said(make, in_processes, monkeypatch):
+    monkeypatch.setattr(canvas_cache, "read_canvases", _die)
+    with pytest.raises(ChildProcessError, match="killed"):
+        make(cache_bytes=0).make_batch(0)
+
+
+def _die(shared, positions):
+    os.kill(os.getpid(), signal.SIGKILL)
