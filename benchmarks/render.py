@@ -15,7 +15,7 @@ all effects of `Style()`. They take turns, so that a busy machine slows both, an
 measured in processor time of one thread. Printed are medians in images a second, and medians of the
 ratios, with the smallest and the largest value in brackets.
 
-    python benchmarks/render.py pool [number of processes]
+    python benchmarks/render.py pool [number of processes [style: mild, signs]]
 
 measures the words that are drawn while a model trains on them (`SynthBatches`): as the pool of
 processes sends them into this one, beside the same words drawn by plain calls, in one process and
@@ -229,7 +229,7 @@ def show_ratio(name, ratios):
     print(f"{name:48} {statistics.median(ratios):8.2f} [{min(ratios):.2f} to {max(ratios):.2f}]")
 
 
-def main_pool(processes):
+def main_pool(processes, style):
     """Measures words that a pool of processes draws, and the same by plain calls."""
     from loky import ProcessPoolExecutor
 
@@ -239,11 +239,14 @@ def main_pool(processes):
     from crnn_keras.data.drawn.drawer import Drawer
     from crnn_keras.images import make_canvas
 
-    recipe = synth.Recipe(fonts=synth.bundled_fonts(), style=synth.Style.mild(), seed=1)
+    drawn = getattr(synth.Style, style)()
+    recipe = synth.Recipe(fonts=synth.bundled_fonts(), style=drawn, seed=1)
     char_dict, canvas = CharDict.from_preset("ascii"), make_canvas("stretch", 128)
     drawer = Drawer(recipe, char_dict, canvas)
     content = drawer.to_json()
-    print(f"{os.cpu_count()} cores, {processes} processes; n = {TURNS} turns of {WORDS} words")
+    print(
+        f"{os.cpu_count()} cores, {processes} processes; n = {TURNS} turns of {WORDS} words, {style}"
+    )
     pool, plain = Pool(drawer, processes), ProcessPoolExecutor(processes)
     names = ("one", "several", "pool", "wall", "here")
     rates = {name: [] for name in names}
@@ -295,6 +298,7 @@ if __name__ == "__main__":
     else:
         sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
         if sys.argv[1:2] == ["pool"]:
-            main_pool(int(sys.argv[2]) if len(sys.argv) > 2 else os.cpu_count())
+            count, style = [*sys.argv[2:], *("", "mild")[len(sys.argv) - 2 :]]
+            main_pool(int(count or os.cpu_count()), style)
         else:
             main(sys.argv[1] if len(sys.argv) > 1 else sys.executable)
