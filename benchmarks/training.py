@@ -3,7 +3,7 @@
     python benchmarks/training.py
     python benchmarks/training.py --architectures small --rounds 9
     python benchmarks/training.py --backends torch jax --batch-size 256 1024 \\
-        --precisions float32 mixed_bfloat16
+        --precisions float32 mixed_bfloat16 --kinds train
 
 Every contestant is a process of its own that has compiled before; they take turns of some seconds,
 so that a busy machine slows all of them. All compute on the GPU if there is one, and time is taken
@@ -380,13 +380,27 @@ class FromRecords:
 MAKERS = {"matrices": Matrices, PLAIN: Plain, "onnx runtime": Exported, "records": FromRecords}
 # Kinds of turns, and what a batch of each costs in forward passes of an image.
 KINDS = {"train": 3, "predict": 1, "one": 1, "encoded": 0, "kept": 0}
+# Those of contestants that do not do all of the first three.
+KINDS_OF = {
+    "matrices": ("train",),
+    "onnx runtime": ("predict", "one"),
+    "records": ("encoded", "kept"),
+}
+
+
+def kinds_of(name, asked):
+    """Returns the kinds of turns that a contestant takes, of those asked for."""
+    # Matrices are what the others are compared with.
+    if name == "matrices":
+        return ["train"]
+    return [k for k in asked if k in KINDS_OF.get(name, ("train", "predict", "one"))]
 
 
 def serve(pipe, name, options):
     """Is a contestant's process: builds, warms up, then runs turns until the pipe is closed."""
     try:
         contestant = MAKERS.get(name, Ours)(options)
-        kinds = [kind for kind in KINDS if hasattr(contestant, kind)]
+        kinds = kinds_of(name, options.kinds)
         # Seconds of a step, which decide how many a turn has.
         needed = {}
         for kind in kinds:
@@ -469,10 +483,10 @@ def compare(names, options):
         if name in answers:
             print(f"{name}: {answers[name][2]}")
     machine = statistics.median(speeds["matrices", "train"]) * answers["matrices"][0]
+    flops = f"{answers[first][0] / 1e9:.3f} GFLOP an image forward, " if first in answers else ""
     print(
         f"{options.architecture}, {options.precision}, batches of {options.batch_size}: "
-        f"{answers[first][0] / 1e9:.3f} GFLOP an image forward, "
-        f"matrices {machine / 1e9:,.0f} GFLOP/s",
+        f"{flops}matrices {machine / 1e9:,.0f} GFLOP/s",
         flush=True,
     )
     for name in names[1:]:
@@ -531,6 +545,7 @@ def main():
         default=["float32"],
         help="of the models and of the plain loop (float32)",
     )
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="a contestant's turn")
     asked = parser.parse_args()
@@ -553,12 +568,13 @@ def main():
             precision=precision,
             batch_size=batch_size,
             backends=backends,
+            kinds=asked.kinds,
             rounds=asked.rounds,
             seconds=asked.seconds,
         )
         # The exported model is one, whatever precision it was trained in.
         chosen = [n for n in names if n != "onnx runtime" or precision == "float32"]
-        compare(chosen, options)
+        compare([n for n in chosen if kinds_of(n, asked.kinds)], options)
 
 
 if __name__ == "__main__":
