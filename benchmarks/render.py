@@ -244,9 +244,8 @@ def main_pool(processes, style):
     char_dict, canvas = CharDict.from_preset("ascii"), make_canvas("stretch", 128)
     drawer = Drawer(recipe, char_dict, canvas)
     content = drawer.to_json()
-    print(
-        f"{os.cpu_count()} cores, {processes} processes; n = {TURNS} turns of {WORDS} words, {style}"
-    )
+    print(f"{os.cpu_count()} cores, {processes} processes, style {style}; ", end="")
+    print(f"n = {TURNS} turns of {WORDS} words")
     pool, plain = Pool(drawer, processes), ProcessPoolExecutor(processes)
     names = ("one", "several", "pool", "wall", "here")
     rates = {name: [] for name in names}
@@ -298,7 +297,7 @@ if __name__ == "__main__":
     else:
         sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
         if sys.argv[1:2] == ["pool"]:
-            count, style = [*sys.argv[2:], *("", "mild")[len(sys.argv) - 2 :]]
-            main_pool(int(count or os.cpu_count()), style)
+            count = int(sys.argv[2]) if len(sys.argv) > 2 else os.cpu_count()
+            main_pool(count, sys.argv[3] if len(sys.argv) > 3 else "mild")
         else:
             main(sys.argv[1] if len(sys.argv) > 1 else sys.executable)
