@@ -48,7 +48,8 @@ def numbers():
     for name in STEP_ARCHITECTURES:
         found[f"{name} loss"], found[f"{name} weights"] = backend_worker.one_step(name)
     for precision in PRECISIONS:
-        found[f"losses in {precision}"] = precision_worker.steps_in(precision)["losses"]
+        steps = precision_worker.steps_in(precision)
+        found |= {f"{what} in {precision}": steps[what] for what in ("losses", "taken")}
     return found
 
 
