@@ -20,7 +20,7 @@ class Bidirectional(keras.layers.Bidirectional):
     recognizes its loops.
 
     On a GPU, torch's kernel is cuDNN's, here with its weights in one piece of memory, as cuDNN
-    wants them. JAX has cuDNN's kernel in float32 only, and Keras calls it in every precision: in 16
+    wants them. JAX has cuDNN's kernel in no 16 bits, and Keras calls it in every precision: in 16
     bits the fast path computes the LSTM in float32, from weights and inputs rounded to 16 bits.
 
     The class has the name of Keras', since saved models hold the weights under it.
