@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from backends import run_worker
 from layers_worker import set_weights
 
 from crnn_keras.model.crnn import build_crnn
@@ -139,6 +140,41 @@ def test_lstm_kernel_gives_what_the_module_gives():
 def test_lstm_kernel_may_be_missing(monkeypatch):
     monkeypatch.delattr("torch.lstm")
     assert keras_private.torch_lstm() is None
+
+
+# Clipping on torch: the layers are told that they are on a GPU, in a process on torch
+
+
+CLIPPING = """
+import keras, numpy as np, torch
+from unittest import mock
+from crnn_keras.training import make_optimizer
+from crnn_keras.utils import backend
+
+keras_way = keras.optimizers.AdamW(1e-3, global_clipnorm=5.0)._clip_gradients
+with mock.patch.object(backend, "device_kind", lambda: "gpu"):
+    clip = make_optimizer("adamw", 1e-3)._clip_gradients
+assert clip.__name__ == "clip"
+for largest in (1.0, 100.0, 0.0, float("inf"), float("nan")):
+    gradients = [torch.tensor([largest, -1.0]) * (largest != 0), torch.full((2, 3), largest)]
+    here, there = clip(gradients), keras_way(gradients)
+    for one, other in zip(here, there, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+norm = sum(float((g**2).sum()) for g in clip([torch.tensor([30.0, 40.0])])) ** 0.5
+assert abs(norm - 5.0) < 1e-5, norm
+assert make_optimizer("adamw", 1e-3)._clip_gradients.__name__ == "_clip_gradients"
+del torch._foreach_norm
+with mock.patch.object(backend, "device_kind", lambda: "gpu"):
+    assert make_optimizer("sgd", 1e-3)._clip_gradients.__name__ == "_clip_gradients"
+"""
+
+
+@needs_torch
+@pytest.mark.backends
+def test_gradients_are_clipped_in_few_kernels_as_keras_clips_them(tmp_path):
+    program = tmp_path / "clipping.py"
+    program.write_text(CLIPPING)
+    assert run_worker("torch", program).returncode == 0
 
 
 # The end of torch's backward pass (`test_distribute.py` averages gradients without it)

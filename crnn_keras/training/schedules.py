@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from crnn_keras.utils.checks import Either, Number, Of, check_arguments
+from crnn_keras.utils.keras_private import clip_in_few_kernels
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("cosine", "step", "constant")
@@ -71,7 +72,9 @@ def make_optimizer(
         ValueError: The optimizer is unknown, or the learning rate is out of range.
     """
     if optimizer == "adamw":
-        return keras.optimizers.AdamW(learning_rate, weight_decay=0.01, global_clipnorm=5.0)
+        made = keras.optimizers.AdamW(learning_rate, weight_decay=0.01, global_clipnorm=5.0)
+        return clip_in_few_kernels(made)
     if optimizer == "sgd":
-        return keras.optimizers.SGD(learning_rate, momentum=0.9, global_clipnorm=5.0)
+        made = keras.optimizers.SGD(learning_rate, momentum=0.9, global_clipnorm=5.0)
+        return clip_in_few_kernels(made)
     raise ValueError(f"Optimizer {optimizer!r} is unknown. Expected one of {OPTIMIZERS}.")

@@ -112,6 +112,42 @@ def torch_lstm() -> Callable[..., tuple[torch.Tensor, ...]] | None:
     return getattr(torch, "lstm", None)
 
 
+def clip_in_few_kernels(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Lets an optimizer clip gradients by their global norm in few kernels, on a GPU with torch.
+
+    Keras launches three kernels for each weight. Replaces `keras.optimizers.Optimizer`'s
+    `_clip_gradients`, by `torch._foreach_norm` and `torch._foreach_mul`. Without one of these
+    names, the optimizer stays as it is.
+
+    Args:
+        optimizer: An optimizer with a `global_clipnorm`.
+
+    Returns:
+        The optimizer.
+    """
+    import keras
+
+    from crnn_keras.utils.backend import on_gpu
+
+    if keras.backend.backend() != "torch" or not on_gpu():
+        return optimizer
+    import torch
+
+    norms, times = (getattr(torch, name, None) for name in ("_foreach_norm", "_foreach_mul"))
+    if norms is None or times is None or not hasattr(optimizer, "_clip_gradients"):
+        return optimizer
+
+    def clip(gradients):
+        gradients = list(gradients)
+        norm = torch.linalg.vector_norm(torch.stack(norms(gradients)))
+        scale = torch.clamp(optimizer.global_clipnorm / norm, max=1.0)
+        # As in Keras: an infinite norm makes NaN, which ends the training.
+        return times(gradients, scale + (norm - norm))
+
+    optimizer._clip_gradients = clip
+    return optimizer
+
+
 def once_after_backward(function: Callable[[], None]) -> Callable[[], None] | None:
     """Makes a function run at the end of torch's backward pass, once for each of them.
 
