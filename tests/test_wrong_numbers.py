@@ -26,6 +26,7 @@ from crnn_keras import (
     best_path,
     make_canvas,
 )
+from crnn_keras.data.drawn import SynthBatches
 from crnn_keras.images.augmentation import Augmentation
 from crnn_keras.inference import load_images
 from crnn_keras.model.architectures import ARCHITECTURES
@@ -133,6 +134,12 @@ CHECKED_INSIDE = {
     "Recipe": (lambda seed: Recipe(fonts=tuple(bundled_fonts()[:1]), seed=seed), {}),
     "ResidualConv2D": (ResidualConv2D, {"kernel_size": {"10**30", "10**400", "[3]"}}),
     "Style": (Style, {field.name: {"-1", "-0.1", "1.5"} for field in dataclasses.fields(Style)}),
+    "SynthBatches": (
+        lambda **arguments: SynthBatches(
+            Recipe(fonts=tuple(bundled_fonts()[:1])), LETTERS, Canvas(), **arguments
+        ),
+        {"augment": {"True"}, "random_erasing": {"True"}},
+    ),
     "load_images": (
         lambda start: load_images([], Canvas(), start=start),
         {"start": {"10**30", "10**400"}},

@@ -112,6 +112,10 @@ class BaseBatches(abc.ABC):
         shapes = (rows, self.canvas.height, width, 1), (rows, self.longest_label)
         return BatchSequence(make, shapes=shapes, start_step=start_step, count=count)
 
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Ends the processes that work for it; they start again when a batch is asked for."""
+
     def change(self, canvases: np.ndarray, *, step: int, rows: slice) -> np.ndarray:
         """Augments the canvases of some rows of a batch, and erases strips of some.
 

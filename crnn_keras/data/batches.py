@@ -277,6 +277,11 @@ class Batches(BaseBatches):
             seen.update(fresh)
             yield canvases, labels, fresh
 
+    def close(self) -> None:
+        for batches in (self, self.replay):
+            if batches is not None:
+                batches._canvases.close()
+
     @property
     def longest_label(self) -> int:
         return max(batches.labels.shape[1] for batches in (self, self.replay) if batches)

@@ -102,6 +102,13 @@ class CanvasCache:
                     self._kept[index] = canvas
         return canvases
 
+    def close(self) -> None:
+        """Ends the processes that decode; they start again when they are needed."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.close()
+                self._pool = None
+
     def _open_pool(self):
         with self._lock:
             if self._pool is None:

@@ -37,7 +37,8 @@ class RunSummary:
         when: When the training or its results were written last, such as `"2026-05-01 12:30"`.
         start: Architecture, and what the weights were at first.
         records: Run whose records were trained on: `"own"`, the name of another one, or
-            `"elsewhere"` for records that are in no run now, several sets among them.
+            `"elsewhere"` for records that are in no run now, several sets among them; `"drawn"` for
+            words that were drawn while it trained.
         images: Number of these images, if the records are in a run.
         epochs: Number of epochs that are done.
         planned: Number of epochs that were asked for.
@@ -193,6 +194,8 @@ def _add_training(
     row.start = f"{settings.get('architecture')}, {settings.get('origin')}"[:_LONGEST]
     owner, row.images = sets.get(settings["records"], ("elsewhere", None))
     row.records = "own" if owner == row.run else owner
+    if str(settings["records"]).startswith("drawn "):
+        row.records = "drawn"
 
 
 def _read_state(path: pathlib.Path) -> tuple[dict[str, Any], list[float]]:

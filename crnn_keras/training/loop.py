@@ -173,7 +173,11 @@ def train(
             # A kill may have left the files as they were before the state.
             run.write_newest(model)
             run.write_best(model)
-        _train_run(model, run, callbacks=callbacks, save_minutes=save_minutes)
+        try:
+            _train_run(model, run, callbacks=callbacks, save_minutes=save_minutes)
+        finally:
+            batches.close()
+            validation.close()
         if run.epoch:
             best.put_into(model)
     return progress.history

@@ -185,6 +185,7 @@ class SynthBatches(BaseBatches):
             self._start_at(start_step)
         return super().train_dataset(start_step)
 
+    @check_arguments(step=NATURAL)
     def make_batch(self, step: int) -> Batch:
         words = self._take(self._members(step))
         canvases = np.stack([word.canvas for word in words])
