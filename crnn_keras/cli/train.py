@@ -67,8 +67,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--start",
         default="small",
         metavar="MODEL",
-        help="fresh weights: small, mobile, deep, paper; or what to fine-tune: words, ascii, a "
-        ".keras file (%(default)s)",
+        help="fresh weights: small, mobile, deep, wide, large, paper; or what to fine-tune: words, "
+        "ascii, a .keras file (%(default)s)",
     )
     parser.add_argument(
         "--epochs",
