@@ -340,7 +340,7 @@ def test_a_record_that_another_process_cannot_read_is_named(make, in_processes):
 
 
 def test_a_killed_process_is_said(make, in_processes, monkeypatch):
-    monkeypatch.setattr(canvas_cache, "read_canvases", _die)
+    monkeypatch.setattr(canvas_cache, "_read_stacked", _die)
     with pytest.raises(ChildProcessError, match="killed"):
         make(cache_bytes=0).make_batch(0)
 

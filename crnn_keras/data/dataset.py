@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 Batch = tuple[np.ndarray, np.ndarray]
-_MOST_WORKERS = 8
+_MOST_WORKERS = 16
 
 
 class BatchSequence(keras.utils.PyDataset):
@@ -33,7 +33,8 @@ class BatchSequence(keras.utils.PyDataset):
             from batch to batch.
         start_step: The step of the batch with index 0. Defaults to `0`.
         count: Number of batches. Defaults to `None`: without end.
-        workers: Number of threads. Defaults to `None`: one for each core, at most 8.
+        workers: Number of threads. Defaults to `None`: two for each core, since some wait for the
+            processes that decode, at most 16.
 
     Example:
 
@@ -62,7 +63,7 @@ class BatchSequence(keras.utils.PyDataset):
         self._count = count
         self._make_batch = make_batch
         self._shapes = shapes
-        self._ahead = workers or min(count_cores(), _MOST_WORKERS)
+        self._ahead = workers or min(2 * count_cores(), _MOST_WORKERS)
         self._lock = threading.Lock()
         self._made: dict[int, concurrent.futures.Future] = {}
         self._threads = concurrent.futures.ThreadPoolExecutor(self._ahead, "crnn_keras_batches")

@@ -278,21 +278,25 @@ def _change(canvases, done, augmentation, *, offsets):
     weights = [np.maximum(1 - blur, 0), 1 - np.abs(blur - 1), np.maximum(blur - 1, 0)]
     passes = 1 + (augmentation.strength * augmentation.blur > 1)
     lit = bent.reshape(images, height + 2, width)[:, 1:-1] * _each(weights[0] * done.contrast)
+    lit += _each(127.5 * (1 - done.contrast) + done.light)
+    part = np.empty_like(lit)
     for weight in weights[1 : 1 + passes] if augmentation.blur else ():
         bent = cv2.blur(bent, (3, 3), borderType=cv2.BORDER_REPLICATE)
         inner = bent.reshape(images, height + 2, width)[:, 1:-1]
-        lit += inner * _each(weight * done.contrast)
+        np.multiply(inner, _each(weight * done.contrast), out=part)
+        lit += part
         if passes > 1:
             bent = _repeat_edges(inner).reshape(-1, width)
-    lit += _each(127.5 * (1 - done.contrast) + done.light)
     noise, size = _noise(height * width), height * width
     for index in np.flatnonzero(done.noise).tolist():
         start = int(offsets[index])
         own = noise[start : start + size]
         if len(own) < size:
             own = np.concatenate([own, noise[: size - len(own)]])
-        lit[index] += own.reshape(height, width) * done.noise[index]
-    return np.clip(lit, 0, 255, out=lit)
+        np.multiply(own.reshape(height, width), done.noise[index], out=part[index])
+        lit[index] += part[index]
+    np.clip(lit, 0, 255, out=lit)
+    return lit
 
 
 def _bend(canvases, done, augmentation):
@@ -302,8 +306,8 @@ def _bend(canvases, done, augmentation):
     y = np.clip(np.arange(-1, height + 1, dtype=np.float32), 0, height - 1)
 
     def line(along_x, along_y, constant):
-        across = along_x[:, None] * x
-        return (along_y[:, None] * y + constant[:, None])[:, :, None] + across[:, None]
+        down = along_y[:, None] * y + constant[:, None]
+        return np.add(down[:, :, None], (along_x[:, None] * x)[:, None])
 
     sources = [line(*done.x), line(*done.y)]
     if augmentation.perspective:
@@ -315,15 +319,18 @@ def _bend(canvases, done, augmentation):
         for source in sources:
             coarse = (np.floor(source / block) + 0.5) * block - 0.5
             np.copyto(source, coarse, where=block > 1)
-    for source, most in zip(sources, (width - 1, height - 1), strict=True):
-        np.clip(source, 0, most, out=source)
+    columns, rows = sources
+    np.clip(columns, 0, width - 1, out=columns)
     # OpenCV rounds places to 1/32 of a pixel. Rounded here, the sum is exact, so an image is bent
     # in the same way wherever in the batch it lies.
-    rows = np.rint(sources[1] * _PLACES) / _PLACES
+    rows *= _PLACES
+    np.clip(rows, 0, _PLACES * (height - 1), out=rows)
+    np.rint(rows, out=rows)
+    rows *= 1 / _PLACES
     rows += _each(np.arange(images, dtype=np.float32) * height)
     return cv2.remap(
         np.ascontiguousarray(canvases).reshape(-1, width),
-        sources[0].reshape(-1, width),
+        columns.reshape(-1, width),
         rows.reshape(-1, width),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
