@@ -235,6 +235,16 @@ def test_steps_grow_more_slowly_than_the_images(images, steps):
 
 
 @pytest.mark.parametrize(
+    "images, replayed", [(1, 4000), (250, 12_000), (100, 7040), (10**6, 12_000)]
+)
+def test_as_many_words_are_rendered_as_the_steps_replay(images, replayed):
+    complete = FineTuningSettings().complete(images=images, known=36, new=0)
+    assert complete.replay_images == replayed
+    if images == 100:
+        assert replayed == round(complete.steps * 64 * 0.4)
+
+
+@pytest.mark.parametrize(
     "new, train_lstm, learning_rate",
     [(0, False, 0.002), (18, False, 0.002), (19, True, 0.001), (31, True, 0.001)],
 )
@@ -244,7 +254,7 @@ def test_the_lstm_learns_only_where_many_characters_are_new(new, train_lstm, lea
     assert complete.interpolation == (0.8 if train_lstm else 0.95)
     assert complete.steps == 200 and complete.complete(images=1, known=1, new=1) == complete
     stated = FineTuningSettings(
-        steps=7, learning_rate=0.1, train_lstm=not train_lstm, interpolation=0.5
+        steps=7, learning_rate=0.1, train_lstm=not train_lstm, interpolation=0.5, replay_images=9
     )
     assert stated.complete(images=60, known=36, new=new) == stated
 
