@@ -236,4 +236,5 @@ def test_what_it_cannot_read_is_drawn_and_printed(tmp_path, capsys):
 
 @pytest.mark.parametrize("arguments", [[], ["fly"]])
 def test_an_unknown_command_names_the_known_ones(arguments):
-    assert "train|language-model|ship|convert|convert-torch|figures|limits" in command.main(arguments)
+    names = "train|language-model|ship|convert|convert-torch|figures|limits"
+    assert names in command.main(arguments)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from crnn_keras.images import Canvas
 
 
+# Threads make so many batches ahead at most.
+MOST_AHEAD = 16
+
+
 class BaseBatches(abc.ABC):
     """Base of the batches to train on. A subclass implements `make_batch` and `longest_label`.
 

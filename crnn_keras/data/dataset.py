@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from crnn_keras.data.base_batches import MOST_AHEAD
 from crnn_keras.utils.cores import count_cores
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 Batch = tuple[np.ndarray, np.ndarray]
-_MOST_WORKERS = 16
 
 
 class BatchSequence(keras.utils.PyDataset):
@@ -63,7 +63,7 @@ class BatchSequence(keras.utils.PyDataset):
         self._count = count
         self._make_batch = make_batch
         self._shapes = shapes
-        self._ahead = workers or min(2 * count_cores(), _MOST_WORKERS)
+        self._ahead = workers or min(2 * count_cores(), MOST_AHEAD)
         self._lock = threading.Lock()
         self._made: dict[int, concurrent.futures.Future] = {}
         self._threads = concurrent.futures.ThreadPoolExecutor(self._ahead, "crnn_keras_batches")

@@ -13,7 +13,8 @@ from crnn_keras.data.labels import read_samples
 from crnn_keras.data.records import SIDECAR, RecordError, open_records
 from crnn_keras.data.records.splits import SPLITS
 from crnn_keras.images import Canvas
-from crnn_keras.utils.checks import COUNT, FRACTION, SEED, check_arguments
+from crnn_keras.images.augmentation import Augmentation
+from crnn_keras.utils.checks import COUNT, FRACTION, SEED, Either, Of, check_arguments
 from crnn_keras.utils.encodings import AUTO
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _logger = logging.getLogger(__name__)
 @check_arguments(
     batch_size=COUNT,
     seed=SEED,
-    augment=FRACTION,
+    augment=Either(FRACTION, Of(Augmentation)),
     random_erasing=FRACTION,
     replay_fraction=FRACTION,
 )
@@ -35,7 +36,7 @@ def open_batches(
     *,
     batch_size: int = 64,
     seed: int = 0,
-    augment: float = 0.0,
+    augment: float | Augmentation = 0.0,
     random_erasing: float = 0.0,
     protocol: str = "exact",
     replay: str | os.PathLike | None = None,
@@ -49,7 +50,8 @@ def open_batches(
         folder: Folder of the sets `train` and `validation`.
         batch_size: Images in a batch. Defaults to `64`.
         seed: Of the order and the augmentation. Defaults to `0`.
-        augment: Strength from 0 to 1 of the augmentation, see `Batches`. Defaults to `0.0`.
+        augment: Strength from 0 to 1 of the augmentation, or an `Augmentation`, see `Batches`.
+            Defaults to `0.0`.
         random_erasing: Fraction of images that lose a strip, see `Batches`. Defaults to `0.0`.
         protocol: The rule by which labels are compared, see `Batches`. Defaults to `"exact"`.
         replay: Folder of a set that comes again while this one is learned, see `Batches`. Defaults

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from crnn_keras.data.base_batches import MOST_AHEAD
 from crnn_keras.model.ctc import CTCLoss
 from crnn_keras.training.bad_batches import explain_input_errors
 from crnn_keras.training.best_weights import BestWeights
@@ -44,9 +45,6 @@ from crnn_keras.utils.math import ceil_div
 if TYPE_CHECKING:
     from crnn_keras.data.batches import Batches
     from crnn_keras.model.crnn import CRNN
-
-# The input may work some batches ahead of the step that meets its error.
-_PREFETCHED = 8
 
 
 @check_arguments(
@@ -270,4 +268,4 @@ def _fit(model: CRNN, run: TrainingRun, callbacks: CallbackList) -> None:
 
 def _next_steps(run):
     """Returns the steps whose images the input may have been reading."""
-    return range(run.progress.step, run.progress.step + _PREFETCHED)
+    return range(run.progress.step, run.progress.step + 2 * MOST_AHEAD)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crnn_keras.char_dict import BLANK, PROTOCOLS
-from crnn_keras.data.base_batches import BaseBatches
+from crnn_keras.data.base_batches import MOST_AHEAD, BaseBatches
 from crnn_keras.data.drawn.drawer import Drawer, Drawn, load_drawer
 from crnn_keras.data.drawn.plan import PoolPlan
 from crnn_keras.data.drawn.stream import CHUNK, DrawnStream, Tally
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # Threads make the batches of some steps ahead, and not in order: so many steps after the end of a
 # pool it may still be asked for.
-_LATE_STEPS = 16
+_LATE_STEPS = 2 * MOST_AHEAD
 _STEPS_PER_EPOCH = 1000
 
 
