@@ -9,5 +9,7 @@
 | `records` | sets on disk: TFRecord shards, manifests |
 | `build` | a specification -> records, on all cores or on Beam |
 | `batches` | records -> batches, a pure function of (records, seed, step) |
+| `plan`, `canvas_cache` | which images a batch holds; their canvases, decoded and kept |
+| `base_batches`, `dataset` | augmentation; a `keras.utils.PyDataset`, some batches made ahead |
 | `drawn` | words drawn while a model trains on them -> batches |
 """

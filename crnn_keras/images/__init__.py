@@ -8,7 +8,7 @@
 | `canvas` | `Canvas`, `to_canvas`, `Placement`: by Pillow, for training and inference |
 | `contrast` | `measure_contrast`: whether an image shows anything at all |
 | `tf_ops` | the same canvas by TensorFlow ops, for serving |
-| `augment` | canvases changed at random, for training |
+| `augmentation` | canvases changed at random, for training |
 | `tta` | canvases turned and sheared, for test-time augmentation |
 """
 
