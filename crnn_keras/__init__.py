@@ -17,7 +17,7 @@ in which data flows through them. A module imports only from wings above its own
 | `char_dict` | characters, labels, old dictionaries | `CharDict`: text <-> ids, blank = 0 |
 | `images` | paths, bytes, arrays | a `Canvas` of gray pixels, augmented images, test-time views |
 | `synth` | texts, fonts, a seed | labelled images, the same for the same seed |
-| `data` | label files of any layout | checked samples, records on disk, `Batches` of a step, drawn words |
+| `data` | label files of any layout | checked samples, records, `Batches` of a step, drawn words |
 | `model` | canvases | logits, CTC loss, texts with confidence, with or without a `Lexicon` |
 | `inference` | a trained model | `Recognizer`, `OnnxRecognizer`, exports to ONNX and SavedModel |
 | `labelling` | images, a recognizer | a page to label them on; labels on the disk at once |
