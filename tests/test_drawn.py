@@ -224,20 +224,20 @@ def test_a_recipe_of_which_nothing_can_be_trained_on_says_why(make):
 def test_drawing_stops_when_the_memory_is_full(make):
     batches = make(pool_words=32, batch_size=8)
     pixels = 32 * 100
-    # A pool has 4 steps, so 16 late ones reach over 4 pools; one process has 4 chunks of a pool's
+    # A pool has 4 steps, so 32 late ones reach over 8 pools; one process has 4 chunks of a pool's
     # size at hand.
-    assert batches.memory_bytes == (6 * 32 + 4 * 32) * pixels
+    assert batches.memory_bytes == (10 * 32 + 4 * 32) * pixels
     most = 0
-    for step in range(30):
+    for step in range(46):
         batches.make_batch(step)
         most = max(most, len(batches._stream._words))
     assert most * pixels <= batches.memory_bytes
     limit, stream = time.monotonic() + 30, batches._stream
-    # Step 29 is in pool 7; pool 8 is drawn too.
-    while stream.kept.stop < 9 * 32 and time.monotonic() < limit:
+    # Step 45 is in pool 11; pool 12 is drawn too.
+    while stream.kept.stop < 13 * 32 and time.monotonic() < limit:
         time.sleep(0.01)
     time.sleep(0.5)
-    assert stream.kept == range(3 * 32, 9 * 32) and len(stream._words) == 6 * 32
+    assert stream.kept == range(3 * 32, 13 * 32) and len(stream._words) == 10 * 32
 
 
 def test_an_image_that_cannot_be_drawn_is_named(make, recipe, tmp_path):
