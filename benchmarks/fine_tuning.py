@@ -216,7 +216,7 @@ def draw(rows, path):
         if int(row["images"])
         and row["variant"] == "default"
         and row["interpolation"] == row["default"]
-        and row["language_model"] == "yes"
+        and row["language_model"] == "no"
     ]
     plots.learning_curves(series).savefig(path)
 
