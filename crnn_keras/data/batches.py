@@ -13,7 +13,7 @@ import numpy as np
 
 from crnn_keras.char_dict import BLANK, PROTOCOLS
 from crnn_keras.data.base_batches import BaseBatches
-from crnn_keras.data.canvas_cache import CanvasCache
+from crnn_keras.data.canvas_cache import CanvasCache, describe_record
 from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels import check_label
 from crnn_keras.data.plan import BatchPlan
@@ -225,8 +225,7 @@ class Batches(BaseBatches):
         return [batches._describe(index) for batches, index in dict.fromkeys(self._members(step))]
 
     def _describe(self, index):
-        position = self._positions[index]
-        where = f"{self.records.describe(position)} ({self.records[position].source})"
+        where = describe_record(self.records, self._positions[index])
         return f"{where}, label {self.texts[index]!r}"
 
     def _members(self, step):

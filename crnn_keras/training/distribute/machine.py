@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import keras
 
+from crnn_keras.utils.cores import count_cores
+
 if TYPE_CHECKING:
     import jax
 
@@ -90,7 +92,7 @@ def detect_hardware() -> Machine:
         backend=backend,
         version=module.__version__,
         processor=_processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        cores=count_cores(),
         memory=_memory(),
         accelerators=tuple(accelerators),
     )
