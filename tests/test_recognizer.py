@@ -6,7 +6,10 @@ import io
 import json
 import os
 import pathlib
+import pickle
 import re
+import shutil
+import weakref
 import zipfile
 
 import backends
@@ -21,6 +24,7 @@ from crnn_keras.evaluation.confidence import calibrate
 from crnn_keras.images import Canvas
 from crnn_keras.inference import (
     BaseRecognizer,
+    OnnxRecognizer,
     keras_file,
     load_images,
     recognizer as recognizer_module,
@@ -223,6 +227,38 @@ def test_two_that_save_one_file_leave_a_whole_one(tmp_path):
     assert any(np.array_equal(loaded, model.get_weights()[0]) for model in models)
 
 
+def test_a_block_closes_what_it_read_with(images, tmp_path):
+    with Recognizer(build_crnn(CharDict.from_preset("digits"))) as reader:
+        assert len(reader.read(images)) == len(images)
+        model = weakref.ref(reader.model)
+    reader.close()
+    for use in (
+        lambda: reader.read([]),
+        lambda: reader.save(tmp_path / "a.keras"),
+        lambda: pickle.dumps(reader),
+        lambda: reader.calibration,
+    ):
+        with pytest.raises(ValueError, match="closed.*Load it again"):
+            use()
+    assert reader.model is None and not list(tmp_path.iterdir())
+    # Whoever else has the model may go on with it.
+    assert model() is None or model().char_dict == CharDict.from_preset("digits")
+
+
+def test_an_onnx_file_is_read_on_onnx_runtime(tmp_path, images):
+    shutil.copy(recognizer_module.SHIPPED["words"].with_suffix(".onnx"), tmp_path / "mine.onnx")
+    reader = Recognizer.load(tmp_path / "mine.onnx")
+    assert isinstance(reader, OnnxRecognizer)
+    assert [p.text for p in reader.read(images)] == [word.lower() for word in WORDS]
+    with pytest.raises(ValueError, match=r"mine\.onnx .*\.keras"):
+        reader.model  # noqa: B018
+
+
+def test_a_model_of_another_class_is_refused():
+    with pytest.raises(ValueError, match="model"):
+        Recognizer(keras.Sequential())
+
+
 @pytest.mark.parametrize("name", ["model", "model.h5", "model.keras.zip"])
 def test_a_name_that_keras_does_not_take_is_refused(name, shipped, tmp_path):
     with pytest.raises(ValueError, match=rf"{name} .*\.keras"):
@@ -275,6 +311,7 @@ def test_threads_and_processes_read_as_one_alone(backend, tmp_path):
 @pytest.mark.parametrize("documented", [BaseRecognizer, Recognizer, load_images])
 def test_examples_give_what_they_show(documented, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    shutil.copy(pathlib.Path(__file__).parent.parent / "examples" / "exit.png", tmp_path)
     found = doctest.DocTestFinder().find(documented, globs={})
     results = [doctest.DocTestRunner().run(example) for example in found]
     assert sum(r.attempted for r in results) > 0 == sum(r.failed for r in results)

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import KW_ONLY, dataclass, replace
 from operator import attrgetter
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 
@@ -163,6 +163,9 @@ class _Computed(NamedTuple):
 class BaseRecognizer:
     """Base of the recognizers. A subclass implements `predict_logits`.
 
+    A recognizer may be read with for as long as it is there, or in a `with` block, which closes it
+    at its end: see `close`. Several threads may read with one recognizer.
+
     Args:
         char_dict: The `CharDict` of the logits' classes.
         canvas: The `Canvas` that the network takes.
@@ -173,6 +176,8 @@ class BaseRecognizer:
     Attributes:
         threads: Number of threads that load images.
     """
+
+    _is_closed = False
 
     @check_arguments(cores=COUNT.or_none())
     def __init__(
@@ -193,6 +198,36 @@ class BaseRecognizer:
         self.threads = self._cores + 1 if self._cores > 1 else 1
         # A subclass that knows what its network takes makes it smaller, for canvases that are vast.
         self._largest_batch = sys.maxsize
+
+    def close(self) -> None:
+        """Gives up the network and its threads; their memory is freed once nobody reads any more.
+
+        Close a recognizer when all that was asked of it has been read. To read with it afterwards,
+        or to save it, is an error; to close it again is none.
+
+        Example:
+
+            >>> from crnn_keras import OnnxRecognizer
+            >>> recognizer = OnnxRecognizer.load("words")
+            >>> recognizer.close()
+            >>> recognizer.read("exit.png")
+            Traceback (most recent call last):
+            ValueError: The recognizer is closed. Load it again, or read before it is closed.
+        """
+        self._is_closed = True
+
+    def __enter__(self) -> Self:
+        self._check_open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check_open(self):
+        if self._is_closed:
+            raise ValueError(
+                "The recognizer is closed. Load it again, or read before it is closed."
+            )
 
     @_checks_of_reading
     def read(
@@ -244,7 +279,8 @@ class BaseRecognizer:
             ValueError: The images are a set, a dict, an empty path or nothing that holds images; a
                 lexicon or pattern has another char dict, or a pattern is none or impossible; the
                 numbers of lexicons, patterns and images differ; both allow and pattern are given;
-                or batch_size, delta, alternatives or tta_views is another number.
+                batch_size, delta, alternatives or tta_views is another number; or the recognizer is
+                closed.
 
         Example:
 
@@ -305,6 +341,7 @@ class BaseRecognizer:
                 wrong with one of several lexicons or patterns when its image is reached.
         """
         # Not a generator, which would check nothing before its first prediction is asked for.
+        self._check_open()
         constraints = self._constrain(lexicon, allow, pattern)
         images = (image for image, _ in iter_images(images))
         if isinstance(constraints, Constraint):
@@ -356,6 +393,7 @@ class BaseRecognizer:
         Reference:
             Graves et al., 2006, Connectionist Temporal Classification.
         """
+        self._check_open()
         if isinstance(texts, Mapping | Set):
             raise ValueError(
                 f"The texts are a {type(texts).__name__}. Expected a list: each text belongs to "

@@ -115,6 +115,23 @@ def read_onnx(content: bytes) -> Network:
     return _read_model(model, content)
 
 
+def replace_metadata(content: bytes, text: str) -> bytes:
+    """Returns an ONNX file with other metadata under the key `METADATA`.
+
+    Args:
+        content: Bytes of a file that `read_onnx` has read.
+        text: The metadata, as JSON.
+
+    Returns:
+        Bytes of the file, with the same network.
+    """
+    model = _message_class()()
+    model.ParseFromString(content)
+    (entry,) = (entry for entry in model.metadata_props if entry.key == METADATA)
+    entry.value = text
+    return model.SerializeToString()
+
+
 def _read_model(model, content):
     graph = model.graph
     if len(graph.node) > MAX_MODEL_OPERATORS:

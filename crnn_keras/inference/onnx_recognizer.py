@@ -1,7 +1,5 @@
 """Reads images with an ONNX file on ONNX Runtime: without Keras and TensorFlow.
 
-    pip install crnn_keras[onnx]
-
 A file may come from a stranger. Before ONNX Runtime opens it, `onnx_file` has checked that it holds
 the operators of an export and nothing else, and `onnx_sizes` what they cost.
 """
@@ -11,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import pathlib
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -21,11 +20,19 @@ import onnxruntime
 from crnn_keras.char_dict import CharDict
 from crnn_keras.images import PIXELS_PER_FRAME, Canvas
 from crnn_keras.inference.base import BaseRecognizer
-from crnn_keras.inference.onnx_file import INPUT, METADATA, OUTPUT, Network, read_onnx
+from crnn_keras.inference.onnx_file import (
+    INPUT,
+    METADATA,
+    OUTPUT,
+    Network,
+    read_onnx,
+    replace_metadata,
+)
 from crnn_keras.inference.onnx_sizes import measure
 from crnn_keras.inference.shipped import find_file, shipped_files
 from crnn_keras.model.calibration import Calibration
 from crnn_keras.model.decoding import LanguageModel
+from crnn_keras.utils import files
 from crnn_keras.utils.checks import COUNT, check_arguments
 from crnn_keras.utils.limits import MAX_MODEL_BYTES
 from crnn_keras.utils.parallel import thread_map
@@ -41,10 +48,12 @@ _ADVICE = "Expected a file that crnn_keras.export_onnx wrote."
 
 
 class OnnxRecognizer(BaseRecognizer):
-    """Reads images with an ONNX file; see `BaseRecognizer` for `read` and `stream`.
+    """Reads images with an ONNX file; see `BaseRecognizer` for `read`, `stream` and `close`.
 
-    It may be used by several threads, by processes that `multiprocessing` forks, and, since it can
-    be pickled, by those that it starts in another way.
+    Several threads may use one recognizer at the same time, and get what one alone gets. So may
+    processes that `multiprocessing` forks. It is pickled by the content of its file, so the
+    processes of `joblib`, `loky` and of `multiprocessing`'s `spawn` can be given one; the content
+    is checked again there.
 
     Args:
         content: Bytes of the file.
@@ -102,7 +111,66 @@ class OnnxRecognizer(BaseRecognizer):
             content = file.read(min(path.stat().st_size, MAX_MODEL_BYTES) + 1)
         return cls(content, str(path), cores=cores)
 
+    @property
+    def model(self):
+        """Raises a ValueError: there is no Keras model, which training and exports need."""
+        raise ValueError(
+            f"{self._name} is read on ONNX Runtime and has no Keras model. Expected a .keras file, "
+            "or a shipped model where Keras is installed: pip install 'crnn_keras[train]'."
+        )
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Saves the file that was loaded, with its calibration and language model of now.
+
+        Where neither was changed, the bytes are those that were loaded.
+
+        Args:
+            path: File to write; the name ends in `.onnx`. Missing folders are created. An earlier
+                file of this name is replaced only when the new one is complete.
+
+        Raises:
+            ValueError: The name has another end, the language model is too large for a file, or the
+                recognizer is closed.
+            OSError: The disk is full, or the file cannot be written for another reason.
+
+        Example:
+
+            >>> from crnn_keras import Calibration, OnnxRecognizer
+            >>> recognizer = OnnxRecognizer.load("words")
+            >>> recognizer.calibration = Calibration(slope=0.8, offset=-0.1)
+            >>> recognizer.save("calibrated.onnx")
+            >>> OnnxRecognizer.load("calibrated.onnx").calibration
+            Calibration(slope=0.8, offset=-0.1)
+        """
+        self._check_open()
+        path = pathlib.Path(path)
+        if path.suffix != ".onnx":
+            raise ValueError(f"{path} does not end in .onnx. Expected a name such as model.onnx.")
+        files.write_atomic(path, self._make_content())
+
+    def _make_content(self) -> bytes:
+        """Returns the file's bytes, with other metadata only where a part of it was changed."""
+        network = self._network
+        parts = {"calibration": self.calibration, "language_model": self.language_model}
+        configs = {name: part and part.get_config() for name, part in parts.items()}
+        if all(network.metadata.get(name) == config for name, config in configs.items()):
+            return network.content
+        kept = {name: value for name, value in network.metadata.items() if name not in configs}
+        kept |= {name: config for name, config in configs.items() if config is not None}
+        content = replace_metadata(network.content, json.dumps(kept))
+        try:
+            read_onnx(content)
+        except ValueError as error:
+            raise ValueError(f"The file to save {error}.") from None
+        return content
+
+    def close(self) -> None:
+        with self._opening:
+            super().close()
+            self._opened = None
+
     def __reduce__(self):
+        self._check_open()
         make = functools.partial(type(self), cores=self._given_cores)
         state = {"calibration": self.calibration, "language_model": self.language_model}
         return make, (self._network.content, self._name), state
@@ -132,11 +200,14 @@ class OnnxRecognizer(BaseRecognizer):
 
         Of many batches, each has one core and waits for nothing.
         """
-        if self._opened is None:
+        opened = self._opened
+        if opened is None:
             with self._opening:
+                self._check_open()
                 if self._opened is None:
                     self._open()
-        return self._opened
+                opened = self._opened
+        return opened
 
     def _leave_sessions(self):
         """Gives up the sessions of the process that this one was forked from.

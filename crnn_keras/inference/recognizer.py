@@ -1,4 +1,8 @@
-"""Reads images with a saved Keras model."""
+"""Reads images with a saved Keras model.
+
+Importing this module imports neither Keras nor a backend; `Recognizer` does when it is given a
+model or loads one.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,24 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from crnn_keras.inference.base import BaseRecognizer
-from crnn_keras.inference.keras_file import check_keras_file
 from crnn_keras.inference.loading import Window, load_portable, make_portable
 from crnn_keras.inference.shipped import find_file, shipped_files
 from crnn_keras.model.calibration import Calibration
-from crnn_keras.model.crnn import CRNN
 from crnn_keras.model.decoding import LanguageModel
 from crnn_keras.model.saving import save_model
 from crnn_keras.model.sizes import measure_architecture
-from crnn_keras.utils.backend import on_cpu
-from crnn_keras.utils.checks import Of, check_arguments
+from crnn_keras.utils.backend import import_keras, on_cpu
+from crnn_keras.utils.checks import Of, check_value
 from crnn_keras.utils.parallel import parallel_map
+
+if TYPE_CHECKING:
+    from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
+    from crnn_keras.model.crnn import CRNN
 
 SHIPPED = shipped_files(".keras")
 
@@ -39,13 +45,22 @@ _LOCKS: weakref.WeakKeyDictionary[CRNN, threading.RLock] = weakref.WeakKeyDictio
 
 
 class Recognizer(BaseRecognizer):
-    """Reads images with a `CRNN`; see `BaseRecognizer` for `read` and `stream`.
+    """Reads images with a `CRNN`; see `BaseRecognizer` for `read`, `stream` and `close`.
 
-    It may be used by several threads, of which one at a time runs the network, and can be pickled.
-    A process that was forked from this one cannot use it.
+    `Recognizer.load` reads without Keras too: where Keras is not installed, it loads a shipped
+    model as an `OnnxRecognizer`, which gives the same texts.
+
+    Several threads may use one recognizer, and get what one alone gets; one of them at a time runs
+    the network. It is pickled by its config and weights, so the processes of `joblib`, `loky` and
+    of `multiprocessing`'s `spawn` can be given one. A process that was forked from this one cannot
+    use it: it raises a RuntimeError.
 
     Args:
         model: A `CRNN`.
+
+    Raises:
+        ValueError: The model is something else.
+        RuntimeError: This process was forked from one that has loaded a recognizer.
 
     Example:
 
@@ -57,8 +72,10 @@ class Recognizer(BaseRecognizer):
         'exit'
     """
 
-    @check_arguments(model=Of(CRNN))
     def __init__(self, model: CRNN):
+        from crnn_keras.model.crnn import CRNN
+
+        check_value("model", model, Of(CRNN))
         _check_process()
         self.model = model
         super().__init__(
@@ -72,54 +89,55 @@ class Recognizer(BaseRecognizer):
     @property
     def calibration(self) -> Calibration | None:
         """Returns the calibration of the model. It is saved with the model, see `save`."""
-        return self.model.calibration
+        return self._open_model().calibration
 
     @calibration.setter
     def calibration(self, calibration: Calibration | None) -> None:
-        self.model.calibration = calibration
+        self._open_model().calibration = calibration
 
     @property
     def language_model(self) -> LanguageModel | None:
         """Returns the language model of the model. It is saved with the model, see `save`."""
-        return self.model.language_model
+        return self._open_model().language_model
 
     @language_model.setter
     def language_model(self, language_model: LanguageModel | None) -> None:
-        self.model.language_model = language_model
+        self._open_model().language_model = language_model
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> Recognizer:
-        """Loads a model.
+    def load(cls, path: str | os.PathLike) -> Recognizer | OnnxRecognizer:
+        """Loads a model by the runtime that it needs.
 
         Args:
-            path: A `.keras` file that `train` or `save` wrote, or the name of a shipped model:
-                `"words"` (letters and digits, in lower case) or `"ascii"` (capitals and punctuation
-                too).
+            path: The name of a shipped model: `"words"` (letters and digits, in lower case) or
+                `"ascii"` (capitals and punctuation too); a `.keras` file that `train` or `save`
+                wrote; or an `.onnx` file that `export_onnx` wrote.
 
         Returns:
-            `Recognizer`.
+            `Recognizer`. For an `.onnx` file, and for a shipped model where Keras or its backend is
+            not installed, an `OnnxRecognizer`: it reads the same texts, and has no `model` to
+            train.
 
         Raises:
             ValueError: The file does not exist, holds no model of crnn_keras, is damaged, or would
                 take more memory than a model needs. Nothing in the file is executed.
+            ModuleNotFoundError: The file is a `.keras` file, and Keras is not installed.
             RuntimeError: This process was forked from one that has loaded a recognizer.
+
+        Example:
+
+            >>> from crnn_keras import Recognizer
+            >>> with Recognizer.load("words") as recognizer:
+            ...     print(recognizer.read("exit.png")[0].text)
+            exit
         """
-        _check_process()
-        path = find_file(path, SHIPPED, advice=_ADVICE)
-        registered = keras.saving.get_registered_name(CRNN)
-        try:
-            check_keras_file(path, class_name=CRNN.__name__, registered_name=registered)
-        except ValueError as error:
-            raise ValueError(f"{path} {error}. {_ADVICE}") from None
-        try:
-            model = keras.models.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:  # Keras raises whatever its parts raise on damaged files.
-            # It shows whole weights.
-            reason = f"{error!s:.{_SHOWN}}"
-            raise ValueError(
-                f"{path} cannot be loaded, it is damaged: {reason} {_ADVICE}"
-            ) from error
-        return cls(model)
+        if isinstance(path, str | os.PathLike) and os.fsdecode(path).endswith(".onnx"):
+            return _load_onnx(path)
+        file = find_file(path, SHIPPED, advice=_ADVICE)
+        if os.fsdecode(path) in SHIPPED and not _has_keras():
+            return _load_onnx(path)
+        import_keras()
+        return cls(_load_model(file))
 
     def save(self, path: str | os.PathLike) -> None:
         """Saves the model with its char dict, canvas, calibration and language model.
@@ -129,6 +147,7 @@ class Recognizer(BaseRecognizer):
                 only when the new one is complete.
 
         Raises:
+            ValueError: The name has another end.
             OSError: The disk is full, or the file cannot be written for another reason.
 
         Example:
@@ -138,10 +157,19 @@ class Recognizer(BaseRecognizer):
             >>> recognizer.calibration = Calibration(slope=0.8, offset=-0.1)
             >>> recognizer.save("calibrated.keras")
         """
-        save_model(self.model, path)
+        save_model(self._open_model(), path)
+
+    def close(self) -> None:
+        super().close()
+        self.model = None
+
+    def _open_model(self) -> CRNN:
+        self._check_open()
+        return self.model
 
     def __reduce__(self):
-        return _rebuild, (self.model.get_config(), self.model.get_weights())
+        model = self._open_model()
+        return _rebuild, (model.get_config(), model.get_weights())
 
     def _load_ahead(self, chunks: Iterator) -> Iterator[tuple[Window, list]]:
         if on_cpu() or self.threads == 1:
@@ -167,13 +195,50 @@ class Recognizer(BaseRecognizer):
                 yield window, partners.popleft()
 
     def predict_logits(self, canvases: np.ndarray) -> np.ndarray:
+        model = self._open_model()
         self._check_canvases(canvases)
         _check_process()
         # Few sizes of batches: JAX compiles for each size once.
         size = 1 << (len(canvases) - 1).bit_length()
         padded = np.concatenate([canvases, np.repeat(canvases[:1], size - len(canvases), axis=0)])
         with self._lock:
-            return self.model.predict_on_batch(padded)[: len(canvases)]
+            return model.predict_on_batch(padded)[: len(canvases)]
+
+
+def _has_keras() -> bool:
+    """Tells whether Keras and its backend are installed. A broken one is another matter."""
+    try:
+        import keras  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+def _load_onnx(path) -> OnnxRecognizer:
+    from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
+
+    return OnnxRecognizer.load(path)
+
+
+def _load_model(path) -> CRNN:
+    """Loads the `CRNN` of a `.keras` file, once it was checked."""
+    import keras
+
+    from crnn_keras.inference.keras_file import check_keras_file
+    from crnn_keras.model.crnn import CRNN
+
+    _check_process()
+    registered = keras.saving.get_registered_name(CRNN)
+    try:
+        check_keras_file(path, class_name=CRNN.__name__, registered_name=registered)
+    except ValueError as error:
+        raise ValueError(f"{path} {error}. {_ADVICE}") from None
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its parts raise on damaged files.
+        # It shows whole weights.
+        reason = f"{error!s:.{_SHOWN}}"
+        raise ValueError(f"{path} cannot be loaded, it is damaged: {reason} {_ADVICE}") from error
 
 
 def _check_process():
@@ -191,6 +256,8 @@ def _check_process():
 
 def _rebuild(config, weights):
     """Makes a `Recognizer` of what its `__reduce__` gave."""
+    from crnn_keras.model.crnn import CRNN
+
     model = CRNN.from_config(config)
     model.set_weights(weights)
     return Recognizer(model)

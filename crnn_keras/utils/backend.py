@@ -30,11 +30,19 @@ def import_keras() -> None:
     """Imports Keras; if it cannot start, the error says what is set up, where, and what to do.
 
     Raises:
+        ModuleNotFoundError: Keras is not installed.
         ValueError: `keras.json`, or the backend that it or KERAS_BACKEND names, cannot be used.
     """
     try:
         import keras  # noqa: F401
     except Exception as error:  # A `keras.json` that holds no object is an AttributeError.
+        if isinstance(error, ModuleNotFoundError) and error.name == "keras":
+            raise ModuleNotFoundError(
+                "Keras is not installed. Training and .keras files need it: "
+                "pip install 'crnn_keras[train]' (TensorFlow), 'crnn_keras[torch]' or "
+                "'crnn_keras[jax]'.",
+                name="keras",
+            ) from None
         raise ValueError(
             f"Keras cannot start: {type(error).__name__}: {error}. Expected one of the backends "
             f"{', '.join(BACKENDS)}, installed (pip install 'crnn_keras[jax]' or "
