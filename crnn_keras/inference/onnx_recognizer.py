@@ -13,6 +13,7 @@ import pathlib
 import threading
 import weakref
 from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 import numpy as np
 import onnxruntime
@@ -112,7 +113,7 @@ class OnnxRecognizer(BaseRecognizer):
         return cls(content, str(path), cores=cores)
 
     @property
-    def model(self):
+    def model(self) -> NoReturn:
         """Raises a ValueError: there is no Keras model, which training and exports need."""
         raise ValueError(
             f"{self._name} is read on ONNX Runtime and has no Keras model. Expected a .keras file, "

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import pathlib
-import platform
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from crnn_keras.utils.cores import count_cores
+from crnn_keras.utils.machine import find_memory, find_processor
 
 if TYPE_CHECKING:
     import jax
@@ -91,9 +89,9 @@ def detect_hardware() -> Machine:
     return Machine(
         backend=backend,
         version=module.__version__,
-        processor=_processor(),
+        processor=find_processor(),
         cores=count_cores(),
-        memory=_memory(),
+        memory=find_memory(),
         accelerators=tuple(accelerators),
     )
 
@@ -184,25 +182,3 @@ def find_torch_gpus(cuda: ModuleType) -> list[Accelerator]:
         memory = properties.total_memory
         found.append(Accelerator("GPU", properties.name, memory=memory, capability=capability))
     return found
-
-
-def _processor():
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _memory():
-    """Returns the bytes of main memory, or the container's limit if that is lower."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None
-    try:
-        limit = pathlib.Path("/sys/fs/cgroup/memory.max").read_text().strip()
-    except OSError:
-        return memory
-    return min(memory, int(limit)) if limit.isdigit() else memory
