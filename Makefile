@@ -9,8 +9,8 @@ PY := .venv/bin/python
 # Jupyter, papermill and nbval look for their programs on the path.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help bench clean dataflow format fuzz install lab lint notebooks reader release-figures test test-fast test-gpu \
-  test-notebooks walkthrough
+.PHONY: help bench clean dataflow format fuzz install lab lint notebooks reader release release-figures \
+  test test-fast test-gpu test-notebooks walkthrough
 
 help:  ## List the commands
 	@sed -nE 's/^([a-z-]+):.*## /\1|/p' $(MAKEFILE_LIST) | LC_ALL=C sort -t '|' -k 1,1 \
@@ -50,6 +50,10 @@ reader: install  ## Train the shipped readers from nothing, over days; ARGS="--w
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[readers]' -c constraints.txt
 	$(PY) -m tools.readers train $(ARGS)
 
+release: install  ## Build sdist and wheel, try the wheel in clean environments; ARGS="--only read"
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[release]' -c constraints.txt
+	$(PY) tools/release.py $(ARGS)
+
 release-figures: install  ## Measure the shipped readers on the real sets of DATA=folder
 	$(PY) -m tools.readers figures $(DATA)
 
@@ -73,10 +77,10 @@ fuzz: install  ## Read damaged files of all kinds for MINUTES=60; findings are i
 
 install: .venv/installed  ## Make .venv with pinned versions
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1). Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -m venv .venv || \
 	  { rm -rf .venv; echo "No virtual environment can be made. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[jax,onnx,test]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,jax,notebooks,serve,test]'
 	@touch $@

@@ -30,11 +30,13 @@ in which data flows through them. A module imports only from wings above its own
 
 from typing import TYPE_CHECKING
 
-import lazy_loader as lazy
+from crnn_keras.utils.extras import attach, choose_backend
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy.attach(
+choose_backend()
+
+__getattr__, __dir__, __all__ = attach(
     __name__,
     submod_attrs={
         "char_dict.char_dict": ["CharDict"],

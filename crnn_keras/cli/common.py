@@ -115,20 +115,16 @@ def load_recognizer(path: str) -> BaseRecognizer:
 
     Returns:
         An `OnnxRecognizer` for a shipped model or an `.onnx` file, without importing Keras; a
-        `Recognizer` for a `.keras` file, and for a shipped model where ONNX Runtime is missing.
+        `Recognizer` for a `.keras` file.
 
     Raises:
         ValueError: There is no such model, or it is damaged.
-        ModuleNotFoundError: The file is an `.onnx` file and ONNX Runtime is missing.
+        ModuleNotFoundError: The file is a `.keras` file and Keras is missing.
     """
     if pathlib.Path(path).suffix != ".keras":
-        try:
-            from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
+        from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
 
-            return OnnxRecognizer.load(path)
-        except ModuleNotFoundError as error:
-            if pathlib.Path(path).suffix == ".onnx":
-                raise ModuleNotFoundError(f"{error}: pip install 'crnn_keras[onnx]'") from None
+        return OnnxRecognizer.load(path)
     from crnn_keras.utils.quiet import import_keras_quietly
 
     import_keras_quietly()

@@ -13,6 +13,7 @@ from typing import TextIO
 from crnn_keras import __version__
 from crnn_keras.cli import (
     check,
+    doctor,
     evaluate,
     export,
     fine_tune,
@@ -22,10 +23,12 @@ from crnn_keras.cli import (
     prepare,
     read,
     runs,
+    serve,
     train,
     walkthrough,
 )
 from crnn_keras.cli.common import DONE, INTERRUPTED, UNUSABLE, CommandError, Formatter
+from crnn_keras.utils.extras import describe_missing
 from crnn_keras.utils.log import escape_unknown_characters, printable, show_log
 
 _COMMANDS = (
@@ -39,8 +42,10 @@ _COMMANDS = (
     runs,
     export,
     language_model,
+    serve,
     walkthrough,
     launch,
+    doctor,
 )
 
 # What a user can change, or the machine lacks. Anything else is a mistake of ours.
@@ -64,8 +69,8 @@ def make_parser() -> argparse.ArgumentParser:
     """Makes the parser of the command line.
 
     Returns:
-        The parser. What it parses has the attributes `command`, a function that takes them and
-        returns the exit code, and `show_traceback`.
+        The parser. What it parses has the attributes `name`, `command`, a function that takes them
+        and returns the exit code, and `show_traceback`.
     """
     parser = argparse.ArgumentParser(
         prog="crnn-keras",
@@ -77,7 +82,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--show-traceback", action="store_true", help="show where an error was raised"
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        title="commands", dest="name", metavar="COMMAND", required=True
+    )
     for command in _COMMANDS:
         command.add_parser(commands)
     return parser
@@ -118,11 +125,13 @@ def _run(options: argparse.Namespace) -> int:
     except _EXPECTED as error:
         if options.show_traceback:
             raise
-        return _say(_describe(error))
+        return _say(_describe(error, f"crnn-keras {options.name}"))
 
 
-def _describe(error: BaseException) -> str:
-    return f"error: {printable(' '.join(str(error).split()) or type(error).__name__)}"
+def _describe(error: BaseException, who: str = "crnn-keras") -> str:
+    is_missing = isinstance(error, ModuleNotFoundError)
+    text = (is_missing and describe_missing(error, who)) or str(error)
+    return f"error: {printable(' '.join(text.split()) or type(error).__name__)}"
 
 
 def _say(text: str, code: int = UNUSABLE) -> int:

@@ -38,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="a parameter of every notebook that has it; can be repeated",
     )
     parser.add_argument(
-        "--notebooks", metavar="FOLDER", help="folder of the notebooks (that of the repository)"
+        "--notebooks", metavar="FOLDER", help="folder of the notebooks (those of crnn_keras)"
     )
     parser.set_defaults(command=run)
 

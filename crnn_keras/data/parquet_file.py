@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from crnn_keras.utils import trusted
+from crnn_keras.utils.extras import naming_extras
 from crnn_keras.utils.limits import MAX_IMAGE_BYTES
 
 # States of an image in `Contents.images`.
@@ -143,12 +144,8 @@ def read_image(path: str | os.PathLike, key: str) -> bytes:
 
 
 def _import_pyarrow() -> ModuleType:
-    try:
+    with naming_extras("a parquet file"):
         import pyarrow.parquet
-    except ImportError:
-        raise ModuleNotFoundError(
-            "Parquet files need pyarrow. Install it: pip install 'crnn_keras[parquet]'"
-        ) from None
     return pyarrow
 
 

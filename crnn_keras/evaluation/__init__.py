@@ -11,9 +11,9 @@
 The names are loaded when they are first used.
 """
 
-import lazy_loader as lazy
+from crnn_keras.utils.extras import attach
 
-__getattr__, __dir__, __all__ = lazy.attach(
+__getattr__, __dir__, __all__ = attach(
     __name__,
     submodules=["plots"],
     submod_attrs={

@@ -24,9 +24,10 @@ from crnn_keras.utils import files
 from crnn_keras.utils.locks import lock
 from crnn_keras.utils.progress import HEADLESS
 
-NOTEBOOKS = pathlib.Path(__file__).parents[2] / "notebooks"
-
 _TEMPLATES = pathlib.Path(__file__).parent
+# A wheel holds them inside the package (setup.py); a clone has them at its top.
+_INSTALLED, _CLONED = _TEMPLATES / "notebooks", _TEMPLATES.parents[1] / "notebooks"
+NOTEBOOKS = _INSTALLED if _INSTALLED.is_dir() else _CLONED
 
 Parameters = Mapping[str, object]
 
@@ -50,7 +51,7 @@ def list_notebooks(
 
     Args:
         only: Numbers of notebooks such as `["02", "4"]`. Defaults to all.
-        folder: Folder of the notebooks. Defaults to that of this repository.
+        folder: Folder of the notebooks. Defaults to those of crnn_keras.
 
     Returns:
         Sorted list of paths.
@@ -61,8 +62,8 @@ def list_notebooks(
     paths = sorted(pathlib.Path(folder).glob("[0-9][0-9]*_*.ipynb"))
     if not paths:
         raise ValueError(
-            f"{folder} holds no numbered notebooks. They come with the repository, not with the "
-            "installed package: pass the folder 'notebooks' of a clone."
+            f"{folder} holds no numbered notebooks. Expected files such as 04_train.ipynb: leave "
+            "the folder out to run those of crnn_keras."
         )
     numbers = [path.name.partition("_")[0] for path in paths]
     chosen = {number.zfill(2) if number.isdecimal() else number.rjust(3, "0") for number in only}
@@ -115,7 +116,7 @@ def run_notebooks(
         run: Name of the run.
         parameters: Dict of `name: value`; see `assign_parameters`.
         only: Numbers of notebooks such as `["02", "4"]`. Defaults to all.
-        notebooks: Folder of the notebooks. Defaults to that of this repository.
+        notebooks: Folder of the notebooks. Defaults to those of crnn_keras.
 
     Returns:
         Folder of the reports.

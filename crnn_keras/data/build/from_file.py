@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from crnn_keras.data.build.local import prepare
 from crnn_keras.data.build.specification import Specification
 from crnn_keras.utils.checks import COUNT, check_arguments
+from crnn_keras.utils.extras import naming_extras
 
 
 @check_arguments(processes=COUNT.or_none())
@@ -33,16 +34,13 @@ def prepare_from_file(
 
     Raises:
         ValueError: the file is not a specification, no row is usable, `folder` holds something
-            else, or Beam is not installed.
+            else.
+        ModuleNotFoundError: Beam is not installed.
         OSError: the file is missing, the disk is full, and the like.
     """
     specification = Specification.load(specification_path)
     if beam_options is None:
         return prepare(specification, folder, processes=processes)
-    try:
+    with naming_extras("prepare_from_file(beam_options=...)"):
         from crnn_keras.data.build.beam import prepare_on_beam
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"{error}: Beam needs the extra, pip install 'crnn_keras[beam]'."
-        ) from None
     return prepare_on_beam(specification, folder, beam_options)

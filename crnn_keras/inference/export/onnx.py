@@ -50,9 +50,9 @@ def export_onnx(
         of each width.
 
     Raises:
-        ValueError: The file holds no model of crnn_keras, a package of the extra `onnx` is missing,
-            `weights` is unknown, or the logits differ by more than 1e-4 (0.1 with `"float16"`, 1.0
-            with `"int8"`).
+        ValueError: The file holds no model of crnn_keras, `weights` is unknown, or the logits
+            differ by more than 1e-4 (0.1 with `"float16"`, 1.0 with `"int8"`).
+        ModuleNotFoundError: A package of the extra `export` is missing.
         LockedError: Another process exports to this file. It is an OSError.
         RuntimeError: The export failed; the message ends with what its process printed.
 
@@ -70,19 +70,12 @@ def export_onnx(
 def write_onnx(model_path: str, path: str, weights: str) -> float:
     """Writes an ONNX file; see `export_onnx`, which runs it in its process."""
     import keras
+    import onnx
+    import tf2onnx  # noqa: F401
 
+    from crnn_keras.inference import onnx_recognizer
+    from crnn_keras.inference.export import onnx_graph
     from crnn_keras.inference.recognizer import Recognizer
-
-    try:
-        import onnx
-        import tf2onnx  # noqa: F401
-
-        from crnn_keras.inference import onnx_recognizer
-        from crnn_keras.inference.export import onnx_graph
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"The package {error.name} is missing. Install it by pip install 'crnn_keras[onnx]'."
-        ) from None
 
     recognizer = Recognizer(_to_float32(Recognizer.load(model_path).model))
     canvas = recognizer.canvas

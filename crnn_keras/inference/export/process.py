@@ -22,6 +22,7 @@ def export_in_process(kind: str, model_path: str | os.PathLike, *arguments: obje
 
     Raises:
         ValueError: The export raised one, for example because the file holds no model.
+        ModuleNotFoundError: A package of the extra `export` is missing.
         RuntimeError: The export failed; the message ends with what the process printed.
     """
     environment = {
@@ -53,8 +54,10 @@ def export_in_process(kind: str, model_path: str | os.PathLike, *arguments: obje
         is_open.close()
     if process.returncode:
         last = errors.strip().splitlines()[-1:] or ["it printed nothing"]
-        if last[0].startswith("ValueError: "):
-            raise ValueError(last[0].removeprefix("ValueError: "))
+        for kind in (ValueError, ModuleNotFoundError):
+            name = f"{kind.__name__}: "
+            if last[0].startswith(name):
+                raise kind(last[0].removeprefix(name))
         raise RuntimeError(f"The export of {model_path} failed: {errors[-2000:]}")
     return (printed.strip().splitlines() or [""])[-1]
 

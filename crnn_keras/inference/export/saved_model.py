@@ -54,6 +54,7 @@ def export_saved_model(
     Raises:
         ValueError: The file does not exist or holds no model of crnn_keras, or its char dict has a
             visual direction, which needs Python; or an argument is out of range.
+        ModuleNotFoundError: A package of the extra `export` is missing.
         LockedError: Another process exports this version. It is an OSError.
         RuntimeError: The export failed; the message ends with what its process printed.
 

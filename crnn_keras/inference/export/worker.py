@@ -8,6 +8,8 @@ import signal
 import sys
 import threading
 
+from crnn_keras.utils.extras import naming_extras
+
 
 def main(kind: str, *arguments: str) -> None:
     """Writes an export and prints its result as the last line.
@@ -19,11 +21,12 @@ def main(kind: str, *arguments: str) -> None:
     # The parent decides what Ctrl-C means, and its end is the end of this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if kind == "onnx":
-        from crnn_keras.inference.export.onnx import write_onnx as write
-    else:
-        from crnn_keras.inference.export.serving import write_saved_model as write
-    print(write(*arguments))
+    with naming_extras("An export"):
+        if kind == "onnx":
+            from crnn_keras.inference.export.onnx import write_onnx as write
+        else:
+            from crnn_keras.inference.export.serving import write_saved_model as write
+        print(write(*arguments))
 
 
 def _end_with_parent():
