@@ -42,6 +42,24 @@ class Outcome(NamedTuple):
     kind: str
 
 
+def make_columns(outcomes: Sequence[Outcome]) -> dict[str, list[str | float]]:
+    """Makes the outputs of all protocols for tensors, by name, as a SavedModel has them.
+
+    Args:
+        outcomes: `Outcome`s of images.
+
+    Returns:
+        Dict of `text`, `confidence` and `error`, a list each. Of an image that was not read the
+        text is empty and the confidence 0; of another, the error is empty.
+    """
+    predictions = [outcome.prediction for outcome in outcomes]
+    return {
+        "text": [own.text or "" for own in predictions],
+        "confidence": [own.confidence for own in predictions],
+        "error": [own.error or "" for own in predictions],
+    }
+
+
 class TooLargeError(ImageError):
     """Error for an image that is larger than a served one may be."""
 

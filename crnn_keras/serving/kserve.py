@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 
 from crnn_keras import __version__
 from crnn_keras.serving.errors import RequestError
+from crnn_keras.serving.images import make_columns
 from crnn_keras.serving.service import VERSION, Service
 from crnn_keras.serving.tensors import IMAGES, OUTPUTS, encode_answer, parse_request
 
@@ -85,7 +86,7 @@ def make_router(service: Service) -> APIRouter:
     async def infer(request: Request, name: str, version: str = VERSION) -> Response:
         check(name, version)
         asked = parse_request(await request.body(), _header_length(request))
-        outcomes = await service.read(asked.images)
+        outcomes = await service.read(asked.images, facts=request.scope["facts"])
         head = {"model_name": service.name, "model_version": VERSION}
         body, length = encode_answer(head, asked, make_columns(outcomes))
         if length is None:
@@ -93,20 +94,6 @@ def make_router(service: Service) -> APIRouter:
         return Response(body, headers={_LENGTH: str(length)}, media_type="application/octet-stream")
 
     return router
-
-
-def make_columns(outcomes) -> dict[str, list[str | float]]:
-    """Makes the values of each output; without a text, it is empty and its confidence 0.
-
-    Args:
-        outcomes: `Outcome`s of images.
-    """
-    predictions = [outcome.prediction for outcome in outcomes]
-    return {
-        "text": [own.text or "" for own in predictions],
-        "confidence": [own.confidence for own in predictions],
-        "error": [own.error or "" for own in predictions],
-    }
 
 
 def _header_length(request):

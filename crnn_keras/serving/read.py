@@ -48,7 +48,9 @@ def make_router(service: Service) -> APIRouter:
             alternatives=_parse_count(fields.get("alternatives", "0")),
         )
         has_boxes = _parse_flag(fields.get("boxes", "false"))
-        outcomes = await service.read([content for _, content in files], options)
+        outcomes = await service.read(
+            [content for _, content in files], options, facts=request.scope["facts"]
+        )
         content: dict[str, Any] = {
             "model": service.name,
             "results": [

@@ -7,6 +7,7 @@ import collections
 import functools
 import io
 from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image
 
@@ -14,7 +15,7 @@ from crnn_keras.inference.base import OWN, BaseRecognizer
 from crnn_keras.model.decoding import LanguageModel, Pattern
 from crnn_keras.serving.batching import Batcher, ClosedError, FullError
 from crnn_keras.serving.errors import RequestError
-from crnn_keras.serving.images import ImageReader, Options, Outcome
+from crnn_keras.serving.images import READ, ImageReader, Options, Outcome
 from crnn_keras.serving.limits import Limits
 from crnn_keras.serving.metrics import Metrics
 from crnn_keras.utils.checks import COUNT, NOT_NEGATIVE, check_arguments
@@ -70,12 +71,19 @@ class Service:
         )
         self._patterns = functools.lru_cache(_KEPT_PATTERNS)(self._compile)
 
-    async def read(self, images: Sequence[bytes], options: Options | None = None) -> list[Outcome]:
+    async def read(
+        self,
+        images: Sequence[bytes],
+        options: Options | None = None,
+        *,
+        facts: dict[str, Any] | None = None,
+    ) -> list[Outcome]:
         """Reads the images of a request.
 
         Args:
             images: Bytes of encoded images.
             options: The `Options` of all. Defaults to `None`: `Options()`.
+            facts: Gets the numbers of images, for the log. Defaults to `None`.
 
         Returns:
             List of an `Outcome` for each image, in order.
@@ -101,6 +109,8 @@ class Service:
             if isinstance(outcome, Exception):
                 raise RequestError(500, f"The server failed on image {place}; its log says why.")
         counts = collections.Counter(outcome.kind for outcome in outcomes)
+        if facts is not None:
+            facts |= {"images": len(images), "not_read": len(images) - counts[READ]}
         for kind, count in counts.items():
             self.metrics.count_images(kind, count)
         return outcomes

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from crnn_keras.serving.errors import RequestError
-from crnn_keras.serving.kserve import make_columns
+from crnn_keras.serving.images import make_columns
 from crnn_keras.serving.service import VERSION, Service
 from crnn_keras.serving.tensors import IMAGES, decode_base64, parse_json
 
@@ -49,7 +49,8 @@ def make_router(service: Service) -> APIRouter:
                 400, f"There is no signature {signature!r:.80}. Expected {_SIGNATURE!r}."
             )
         images, is_by_row = find_images(content)
-        columns = make_columns(await service.read(images))
+        outcomes = await service.read(images, facts=request.scope["facts"])
+        columns = make_columns(outcomes)
         if not is_by_row:
             return JSONResponse({"outputs": columns})
         rows = zip(*columns.values(), strict=True)
