@@ -14,6 +14,7 @@
 | `language_model` | texts -> a language model, alone or in a reader |
 | `walkthrough` | all numbered notebooks |
 | `launch` | a script in several processes that train one model |
+| `doctor` | what works on this machine, and what to install |
 | `main` | the parser, and what becomes of errors |
 | `common`, `options` | what these commands share |
 
