@@ -29,8 +29,10 @@ COMMANDS = (
     "runs",
     "export",
     "language-model",
+    "serve",
     "walkthrough",
     "launch",
+    "doctor",
 )
 SCRIPT = pathlib.Path(sys.executable).with_name("crnn-keras")
 DONE, SOME_UNUSABLE, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
@@ -100,11 +102,25 @@ def test_a_command_has_a_help_with_an_example_that_parses(command, capsys):
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])
     text = capsys.readouterr().out
-    examples = re.findall(rf"^  crnn-keras {command} (.*)$", text, re.MULTILINE)
+    examples = re.findall(rf"^  (?:.*\| )?crnn-keras {command}(.*)$", text, re.MULTILINE)
     assert examples
     for line in examples:
         make_parser().parse_args([command, *line.replace("'", "").split()])
     assert max(map(len, text.splitlines())) <= 110
+
+
+def test_the_commands_of_the_parser_are_those_that_are_tested():
+    (commands,) = (a for a in make_parser()._actions if a.choices and not a.option_strings)
+    assert set(commands.choices) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_option_that_a_command_does_not_have_is_refused(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--no-such-option", "1"])
+    assert ended.value.code == UNUSABLE
+    *_, line = capsys.readouterr().err.splitlines()
+    assert "error:" in line and ("--no-such-option" in line or "are required" in line)
 
 
 @pytest.mark.parametrize("words", [[], ["reed"], ["read"], ["train", "--epochs", "x"]])
@@ -218,6 +234,39 @@ def test_unreadable_images_are_rows_and_the_others_are_read(run, folder):
 def test_no_image_at_all_is_an_error(run, folder, images):
     (folder / "empty").mkdir()
     assert images[0] in refused(run, "read", *images)
+
+
+@pytest.mark.parametrize(
+    ("listed", "files"),
+    [
+        ("crops/exit.png\ncrops/market.jpg\n", ["crops/exit.png", "crops/market.jpg"]),
+        ("crops\r\n\r\n", ["crops/exit.png", "crops/market.jpg"]),
+        ("crops/*.png", ["crops/exit.png"]),
+        ("a name  .png\nnone.png", ["a name  .png", "none.png"]),
+    ],
+)
+def test_read_takes_a_list_on_stdin(folder, listed, files):
+    shutil.copy("crops/exit.png", "a name  .png")
+    (folder / "list.txt").write_bytes(listed.encode())
+    done = shell("crnn-keras read - --jsonl - < list.txt")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["file"] for row in rows] == files
+    assert done.returncode == (SOME_UNUSABLE if "none.png" in files else DONE)
+
+
+def test_a_list_on_stdin_stands_among_other_images(folder):
+    done = shell("printf '%b' 'crops/caf\\0351.png\\n' | crnn-keras read crops/market.jpg - crops")
+    assert done.returncode == SOME_UNUSABLE
+    first, second, *rest = [line.split()[:2] for line in done.stdout.decode().splitlines()[1:]]
+    assert first == ["crops/market.jpg", "market"] and second == [r"crops/caf\udce9.png"]
+    assert [row[1] for row in rest] == ["exit", "market"]
+
+
+@pytest.mark.parametrize("stdin", ["< /dev/null", "<&-"])
+def test_an_empty_list_is_an_error(folder, stdin):
+    done = shell(f"crnn-keras read - {stdin}")
+    assert done.returncode == UNUSABLE and done.stdout == b""
+    assert b"there is no image: the list on stdin" in done.stderr
 
 
 def test_read_lists_only_what_is_sure_enough(run, folder):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _CSV_COLUMNS = ("file", "text", "confidence", "error")
 _WIDEST_TEXT = 24
+_STDIN = "-"
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -47,13 +48,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description="Reads images that show one word or one line each, and prints a table: file, "
         "text, confidence. A shipped model and an .onnx file run on ONNX Runtime, without Keras.",
         example="crnn-keras read word.png\n"
-        "crnn-keras read scans/ 'more/**/*.jpg' --model ascii --csv texts.csv --min-confidence 0.9",
+        "crnn-keras read scans/ 'new/**/*.jpg' --model ascii --csv texts.csv --min-confidence 0.9\n"
+        "find scans -name '*.png' -newer texts.csv | crnn-keras read - --jsonl -",
     )
     parser.add_argument(
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="image files, folders of images, or patterns such as 'scans/**/*.png'",
+        help="image files, folders of images, or patterns such as 'scans/**/*.png'; -: a list of "
+        "these on stdin, one a line",
     )
     parser.add_argument(
         "--model",
@@ -128,9 +131,10 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError("--delta is a number of edits to a word of --lexicon: pass both")
     if (options.alternatives or options.boxes) and not (options.csv or options.jsonl):
         raise CommandError("--alternatives and --boxes are not in the table: pass --csv or --jsonl")
-    paths = list(find_images(options.images))
+    paths = list(find_images(_with_stdin(options.images)))
     if not any(map(os.path.exists, paths)):
-        raise CommandError(f"there is no image: {', '.join(options.images)}")
+        names = ("the list on stdin" if name == _STDIN else name for name in options.images)
+        raise CommandError(f"there is no image: {', '.join(names)}")
     recognizer = load_recognizer(options.model)
     predictions = recognizer.stream(
         iter(paths),
@@ -159,6 +163,17 @@ def run(options: argparse.Namespace) -> int:
     if failed:
         print(f"{failed} of {len(paths)} cannot be read", file=sys.stderr)
     return SOME_UNUSABLE if failed else DONE
+
+
+def _with_stdin(arguments: Iterable[str]) -> Iterator[str]:
+    """Yields arguments, with the lines of stdin in the place of `-`."""
+    for argument in arguments:
+        if argument == _STDIN:
+            # Bytes, since a name may be no text in the encoding of stdin.
+            lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer) if sys.stdin else ()
+            yield from (os.fsdecode(line) for line in lines if line)
+        else:
+            yield argument
 
 
 def find_images(arguments: Iterable[str]) -> Iterator[str]:
