@@ -753,6 +753,46 @@ def test_walkthrough_refuses_unknown_notebooks_and_parameters(run, folder):
     assert not (folder / "reports").exists()
 
 
+PARAMETERS = "epochs: 3\nclean: true\ntext: '2015'\nlearning_rate: 0.01\n"
+
+
+def test_parameters_are_given_in_the_forms_of_papermill(run, folder, monkeypatch):
+    """As `papermill -f FILE -y YAML -p NAME VALUE`: what is nearer to the hand counts more."""
+    passed = []
+
+    def run_notebooks(name, parameters, only, *, notebooks):
+        passed.append(parameters)
+        return folder
+
+    monkeypatch.setattr("crnn_keras.notebook.walkthrough.run_notebooks", run_notebooks)
+    monkeypatch.setattr("crnn_keras.notebook.walkthrough.result_table", lambda _: [])
+    (folder / "a.yaml").write_text(PARAMETERS)
+    (folder / "b.json").write_text('{"epochs": 4, "words": [1, 2]}')
+    words = ["-p", "text", "x", "-y", "{epochs: 5, clean: false}", "-f", "a.yaml", "-f", "b.json"]
+    assert run("walkthrough", *words, "-p", "text", "y")[0] == DONE
+    expected = {"epochs": 5, "clean": False, "text": "y", "learning_rate": 0.01, "words": [1, 2]}
+    assert passed == [expected]
+    run("walkthrough", "--parameters", "epochs", "2", "--parameters_yaml", "")
+    assert passed[1] == {"epochs": "2"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("-y", "epochs: [", "-y 'epochs: ['"),
+        ("-y", "- 1", "list"),
+        ("-y", "1: 2", "names"),
+        ("-f", "bad.yaml", "bad.yaml"),
+        ("-f", "none.yaml", "none.yaml"),
+        ("-y", "epoch: 5", "epochs"),
+    ],
+)
+def test_parameters_that_are_none_are_refused(run, folder, option, value, message):
+    (folder / "bad.yaml").write_text("a: b: c")
+    assert message in refused(run, "walkthrough", option, value)
+    assert not (folder / "reports").exists()
+
+
 @pytest.mark.notebooks
 def test_walkthrough_runs_a_notebook_and_prints_where_its_page_is(run, folder):
     code, output, errors = run(

@@ -107,6 +107,66 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_parameter_options(parser: argparse.ArgumentParser) -> None:
+    """Adds papermill's options for the parameters of notebooks: `-p`, `-y` and `-f`."""
+    group = parser.add_argument_group(
+        "parameters", "of every notebook that has them, in papermill's forms; all may be repeated"
+    )
+    names = ("NAME", "VALUE")
+    many = {"action": "append", "default": []}
+    group.add_argument(
+        "-p", "--parameters", nargs=2, metavar=names, help="a parameter; it counts most", **many
+    )
+    group.add_argument(
+        "-y",
+        "--parameters_yaml",
+        metavar="YAML",
+        help="such as 'epochs: 2'; it counts next",
+        **many,
+    )
+    group.add_argument(
+        "-f",
+        "--parameters_file",
+        metavar="FILE",
+        help="a YAML or JSON file; it counts least",
+        **many,
+    )
+
+
+def parameters_of(options: argparse.Namespace) -> dict[str, object]:
+    """Returns the parameters that `add_parameter_options` reads.
+
+    Raises:
+        CommandError: A text or a file is no YAML, or no table of names and values.
+        OSError: A file cannot be read.
+    """
+    from crnn_keras.utils import files
+
+    texts = [(path, files.read_text(path)[0]) for path in options.parameters_file]
+    texts += [(f"-y {text!r:.80}", text) for text in options.parameters_yaml]
+    parameters: dict[str, object] = {}
+    for name, text in texts:
+        parameters |= _parse_yaml(name, text)
+    return parameters | dict(options.parameters)
+
+
+def _parse_yaml(name, text):
+    import yaml
+
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise CommandError(f"{name} is no YAML: {error}") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise CommandError(
+            f"{name} holds a {type(found).__name__} without names of parameters. Expected lines "
+            "such as 'epochs: 2'"
+        )
+    return found
+
+
 def fractions_of(options: argparse.Namespace) -> dict[str, float]:
     """Returns the fractions of the splits, those that `add_split_options` reads."""
     train = 1 - options.validation_split - options.test_split

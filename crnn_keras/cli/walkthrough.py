@@ -7,6 +7,7 @@ import sys
 import time
 
 from crnn_keras.cli.common import DONE, CommandError, add_command
+from crnn_keras.cli.options import add_parameter_options, parameters_of
 from crnn_keras.utils.log import printable
 
 
@@ -19,7 +20,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description="Runs the numbered notebooks in order with papermill, and writes a page of "
         "their figures and results to reports/<run>/index.html.",
         example="crnn-keras walkthrough --run quick -p epochs 2 -p words 8000\n"
-        "crnn-keras walkthrough --run mine --only 2 4 5 -p labels mine/labels.tsv",
+        "crnn-keras walkthrough --run mine --only 2 4 5 -p labels mine/labels.tsv -f mine.yaml",
     )
     parser.add_argument(
         "--run", default="walkthrough", help="name of the run in data/ and reports/ (%(default)s)"
@@ -28,18 +29,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--only", nargs="+", default=[], metavar="NUMBER", help="notebooks such as 2 4 (all)"
     )
     parser.add_argument(
-        "-p",
-        "--parameter",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="a parameter of every notebook that has it; can be repeated",
-    )
-    parser.add_argument(
         "--notebooks", metavar="FOLDER", help="folder of the notebooks (those of crnn_keras)"
     )
+    add_parameter_options(parser)
     parser.set_defaults(command=run)
 
 
@@ -51,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         folder = walkthrough.run_notebooks(
             options.run,
-            dict(options.parameters),
+            parameters_of(options),
             options.only,
             notebooks=options.notebooks or walkthrough.NOTEBOOKS,
         )
