@@ -163,12 +163,13 @@ def check(is_right: bool, message: str) -> None:
 def build(dist: pathlib.Path, make: Callable) -> None:
     """Builds sdist and wheel of the commit that is checked out, not of what is not committed."""
     git = ["git", "-C", str(ROOT)]
+    (commit,) = _lines([*git, "rev-parse", "HEAD"])
     if changed := _lines([*git, "status", "--porcelain"]):
         print(f"  not committed, so not in the release: {len(changed)} files", flush=True)
     for path in dist.glob("crnn_keras-*"):
         path.unlink()
     with tempfile.TemporaryDirectory() as folder:
-        archive = subprocess.run([*git, "archive", "HEAD"], check=True, capture_output=True)
+        archive = subprocess.run([*git, "archive", commit], check=True, capture_output=True)
         subprocess.run(["tar", "-x", "-C", folder], check=True, input=archive.stdout)
         _lines([sys.executable, "-m", "build", "--outdir", str(dist), folder])
     _lines([sys.executable, "-m", "twine", "check", "--strict", *map(str, _built(dist))])
@@ -176,9 +177,9 @@ def build(dist: pathlib.Path, make: Callable) -> None:
     with tarfile.open(sdist) as opened:
         names = {m.name.partition("/")[2] for m in opened.getmembers() if m.isfile()}
     names = {name for name in names if not GENERATED.fullmatch(name)}
-    committed = set(_lines([*git, "ls-tree", "-r", "--name-only", "HEAD"]))
+    committed = set(_lines([*git, "ls-tree", "-r", "--name-only", commit]))
     check(names == committed, f"{sdist.name} differs from git: {sorted(names ^ committed)}")
-    print(f"  {sdist.name}: the {len(names)} files of the commit", flush=True)
+    print(f"  {sdist.name}: the {len(names)} files of commit {commit[:7]}", flush=True)
 
 
 def read(dist: pathlib.Path, make: Callable) -> None:
@@ -203,7 +204,7 @@ def read(dist: pathlib.Path, make: Callable) -> None:
             "data": ("check", "list.txt"),
             "train": ("train", "--run", "mine"),
             "serve": ("serve", "words"),
-            "notebooks": ("walkthrough",),
+            "notebooks,train": ("walkthrough",),
         }
         for extra, command in missing.items():
             printed = environment.run("crnn-keras", *command, code=2)

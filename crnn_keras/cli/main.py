@@ -125,13 +125,20 @@ def _run(options: argparse.Namespace) -> int:
     except _EXPECTED as error:
         if options.show_traceback:
             raise
-        return _say(_describe(error, f"crnn-keras {options.name}"))
+        return _say(_describe(_with_extras(error, options)))
 
 
-def _describe(error: BaseException, who: str = "crnn-keras") -> str:
-    is_missing = isinstance(error, ModuleNotFoundError)
-    text = (is_missing and describe_missing(error, who)) or str(error)
-    return f"error: {printable(' '.join(text.split()) or type(error).__name__)}"
+def _with_extras(error: Exception, options: argparse.Namespace) -> Exception:
+    """Returns the error; if a package is missing, one that says which extra brings it."""
+    if not isinstance(error, ModuleNotFoundError):
+        return error
+    extras = getattr(options, "extras", None)
+    text = describe_missing(error, f"crnn-keras {options.name}", extras=extras)
+    return ModuleNotFoundError(text) if text else error
+
+
+def _describe(error: BaseException) -> str:
+    return f"error: {printable(' '.join(str(error).split()) or type(error).__name__)}"
 
 
 def _say(text: str, code: int = UNUSABLE) -> int:

@@ -32,7 +32,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--notebooks", metavar="FOLDER", help="folder of the notebooks (those of crnn_keras)"
     )
     add_parameter_options(parser)
-    parser.set_defaults(command=run)
+    # Notebooks that read and train need a backend of Keras, too.
+    parser.set_defaults(command=run, extras="notebooks,train")
 
 
 def run(options: argparse.Namespace) -> int:

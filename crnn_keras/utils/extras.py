@@ -104,12 +104,16 @@ def naming_extras(who: str) -> Iterator[None]:
         raise ModuleNotFoundError(text, name=error.name) from error
 
 
-def describe_missing(error: ModuleNotFoundError, who: str) -> str | None:
+def describe_missing(
+    error: ModuleNotFoundError, who: str, *, extras: str | None = None
+) -> str | None:
     """Describes a missing package and how to install it.
 
     Args:
         error: What an import raised.
         who: What needs the package.
+        extras: What to install, such as `"notebooks,train"`. Defaults to the extra that brings the
+            package.
 
     Returns:
         Sentence such as `"crnn-keras train needs keras, which is not installed. Install it:
@@ -119,12 +123,13 @@ def describe_missing(error: ModuleNotFoundError, who: str) -> str | None:
     if error.name not in PACKAGES:
         return None
     package, extra = PACKAGES[error.name]
+    extras = extras or extra
     backend = os.environ.get("KERAS_BACKEND")
-    if extra == "train" and error.name != "tensorflow" and backend in _BACKENDS:
-        extra = backend
+    if backend in _BACKENDS and error.name != "tensorflow":
+        extras = extras.replace("train", backend)
     return (
         f"{who} needs {package}, which is not installed. Install it: "
-        f"pip install 'crnn_keras[{extra}]'"
+        f"pip install 'crnn_keras[{extras}]'"
     )
 
 
