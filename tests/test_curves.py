@@ -96,8 +96,9 @@ def test_tensorboard_reads_loss_by_step_and_the_validation(tmp_path):
 
 
 def test_tensorboard_that_is_missing_is_named_with_the_way_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorboard.summary", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install tensorboard"):
+    monkeypatch.delitem(sys.modules, "tensorboard.summary", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'crnn_keras\[tensorboard\]'"):
         TensorBoardCurves(tmp_path / "board")
     assert list(tmp_path.iterdir()) == []
 

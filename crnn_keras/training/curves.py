@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from crnn_keras.utils.extras import naming_extras
+
 _POINTS_OF_AN_EPOCH = 50
 
 
@@ -79,13 +81,8 @@ class TensorBoardCurves(TrainingCurves):
 
     def __init__(self, folder: str | os.PathLike):
         super().__init__()
-        try:
+        with naming_extras("TensorBoardCurves"):
             from tensorboard.summary import Writer
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"The curves for TensorBoard need the package tensorboard: {error}. Install it by "
-                "`pip install tensorboard`, or train without these curves."
-            ) from None
         self._make_writer, self._folder = Writer, os.fspath(folder)
         self._writer: Writer | None = None
 

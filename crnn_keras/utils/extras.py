@@ -42,6 +42,7 @@ PACKAGES = {
     "python_multipart": ("python-multipart", "serve"),
     "scipy": ("scipy", "data"),
     "starlette": ("fastapi", "serve"),
+    "tensorboard": ("tensorboard", "tensorboard"),
     "tensorflow": ("tensorflow", "train"),
     "tf2onnx": ("tf2onnx", "export"),
     "torch": ("torch", "torch"),
