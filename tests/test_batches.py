@@ -319,10 +319,12 @@ def in_processes(monkeypatch):
 
 
 @pytest.mark.parametrize("canvas", [STRETCH, KEEP], ids=["stretch", "keep"])
-def test_processes_decode_what_threads_decode(make, in_processes, canvas):
-    options = {"shuffle": True, "augment": 0.5}
+@pytest.mark.parametrize("cache_bytes", [0, 30_000], ids=["none kept", "some kept"])
+def test_processes_decode_and_augment_what_threads_do(make, in_processes, canvas, cache_bytes):
+    options = {"shuffle": True, "augment": 0.5, "random_erasing": 0.5}
     kept = take(make(canvas, **options), 9)
-    for here, there in zip(kept, take(make(canvas, cache_bytes=0, **options), 9), strict=True):
+    others = take(make(canvas, cache_bytes=cache_bytes, **options), 9)
+    for here, there in zip(kept, others, strict=True):
         assert_same_batch(here, there)
 
 
@@ -340,10 +342,10 @@ def test_a_record_that_another_process_cannot_read_is_named(make, in_processes):
 
 
 def test_a_killed_process_is_said(make, in_processes, monkeypatch):
-    monkeypatch.setattr(canvas_cache, "_read_stacked", _die)
+    monkeypatch.setattr(canvas_cache, "_run_job", _die)
     with pytest.raises(ChildProcessError, match="killed"):
         make(cache_bytes=0).make_batch(0)
 
 
-def _die(shared, positions):
+def _die(shared, job):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -6,9 +6,7 @@ import abc
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from crnn_keras.images.augmentation import Augmentation, augment_canvases, erase_strips
+from crnn_keras.images.augmentation import Augmentation, Augmenter
 from crnn_keras.utils.checks import COUNT, FRACTION, NATURAL, Number, check_arguments, check_value
 from crnn_keras.utils.math import ceil_div
 
@@ -35,7 +33,7 @@ class BaseBatches(abc.ABC):
         shard: Tuple `(rank, processes)`.
 
     Attributes:
-        augmentation: The `Augmentation`.
+        augmenter: The `Augmenter` of the training batches.
         rows: Slice of each batch that belongs to this process.
 
     Raises:
@@ -64,8 +62,12 @@ class BaseBatches(abc.ABC):
         self.canvas = canvas
         self.batch_size = batch_size
         self.seed = seed
-        self.augmentation = Augmentation.of(augment)
-        self.random_erasing = float(random_erasing)
+        self.augmenter = Augmenter(
+            augmentation=Augmentation.of(augment),
+            random_erasing=float(random_erasing),
+            seed=seed,
+            batch_size=batch_size,
+        )
 
     @property
     @abc.abstractmethod
@@ -119,24 +121,6 @@ class BaseBatches(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Ends the processes that work for it; they start again when a batch is asked for."""
-
-    def change(self, canvases: np.ndarray, *, step: int, rows: slice) -> np.ndarray:
-        """Augments the canvases of some rows of a batch, and erases strips of some.
-
-        Args:
-            canvases: uint8 array `(rows, height, width, 1)`.
-            step: The step.
-            rows: Slice of the batch that they are.
-
-        Returns:
-            uint8 array of the same shape.
-        """
-        drawn = {"seed": self.seed, "step": step, "batch_size": self.batch_size, "rows": rows}
-        if not self.augmentation.is_neutral:
-            canvases = augment_canvases(canvases, self.augmentation, **drawn)
-        if self.random_erasing:
-            canvases = erase_strips(canvases, self.random_erasing, **drawn)
-        return canvases
 
 
 def _rows_of_shard(batch_size, shard):

@@ -6,6 +6,7 @@ sees what an unbroken run would have seen.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -291,14 +292,17 @@ class Batches(BaseBatches):
 
     def _make(self, chosen, *, step, rows):
         """Returns the canvases and the labels of some rows of a batch."""
+        batch_rows = np.arange(self.batch_size)[rows]
+        augment = functools.partial(self.augmenter, step=step)
         canvases = np.empty((len(chosen), self.canvas.height, self._width(chosen), 1), np.uint8)
         for batches in dict.fromkeys(batches for batches, _ in chosen):
             own = [row for row, (owner, _) in enumerate(chosen) if owner is batches]
-            canvases[own] = batches._canvases.get([chosen[row][1] for row in own])
+            indices = [chosen[row][1] for row in own]
+            canvases[own] = batches._canvases.get(indices, rows=batch_rows[own], augment=augment)
         labels = np.full((len(chosen), self.longest_label), BLANK, np.int32)
         for row, (batches, index) in zip(labels, chosen, strict=True):
             row[: batches.labels.shape[1]] = batches.labels[index]
-        return self.change(canvases, step=step, rows=rows), labels
+        return canvases, labels
 
 
 def _plan_each_width(batches):

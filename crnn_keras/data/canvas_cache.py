@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from crnn_keras.utils.parallel import WorkerPool
 if TYPE_CHECKING:
     from crnn_keras.data.records import BaseRecords
     from crnn_keras.images import Canvas
+
+Augment: TypeAlias = Callable[..., np.ndarray]
 
 # Of fewer images the start of the processes would take longer than their work.
 _WORTH_PROCESSES = 1000
@@ -62,45 +63,59 @@ class CanvasCache:
         if len(widths) >= (_WORTH_PROCESSES if is_decoded_often else _MANY):
             self._processes = count_cores()
 
-    def get(self, indices: Sequence[int]) -> list[np.ndarray]:
-        """Returns canvases.
+    def get(self, indices: Sequence[int], *, rows: np.ndarray, augment: Augment) -> np.ndarray:
+        """Returns augmented canvases.
 
         Args:
-            indices: Indices of usable records.
+            indices: Indices of usable records, all of one canvas width.
+            rows: int array, the row of the batch that each of them becomes.
+            augment: Function of `(canvases, rows=)` that augments canvases; it can be pickled.
 
         Returns:
-            List of uint8 arrays `(height, width, 1)`.
+            uint8 array `(images, height, width, 1)`.
 
         Raises:
             RecordError: A record or its image cannot be read.
             ChildProcessError: A process that decodes was killed.
         """
-        found = {index: self._kept.get(index) for index in indices}
-        if missing := [index for index, canvas in found.items() if canvas is None]:
-            found |= zip(missing, self._decode(missing), strict=True)
-        return [found[index] for index in indices]
+        width = int(self._widths[indices[0]])
+        canvases = np.empty((len(indices), self.canvas.height, width, 1), np.uint8)
+        kept = [self._kept.get(index) for index in indices]
+        missing = [place for place, canvas in enumerate(kept) if canvas is None]
+        if missing and self._processes > 1 and self._room < canvases[0].nbytes:
+            # None of them is kept, so the processes augment them too.
+            jobs = self._make_jobs([indices[place] for place in missing], rows[missing], augment)
+            canvases[missing] = np.concatenate(self._open_pool().call_all(_run_job, jobs))
+        elif missing:
+            decoded = self._decode([indices[place] for place in missing])
+            for place, canvas in zip(missing, decoded, strict=True):
+                kept[place] = canvas
+        here = [place for place, canvas in enumerate(kept) if canvas is not None]
+        if here:
+            stacked = np.stack([kept[place] for place in here])
+            canvases[here] = augment(stacked, rows=rows[here])
+        return canvases
 
     def _decode(self, indices):
-        """Decodes some images, all of which are checked and some are kept."""
-        positions = [self._positions[index] for index in indices]
+        """Returns the canvases of some images, and keeps them while there is room."""
+        jobs = self._make_jobs(indices, np.arange(len(indices)), _leave)
         if self._processes > 1 and len(indices) > 1:
-            parts = [positions[i : i + _CHUNK] for i in range(0, len(positions), _CHUNK)]
-            decoded = self._open_pool().call_all(_read_stacked, parts)
-            canvases = list(itertools.chain.from_iterable(decoded))
+            canvases = np.concatenate(self._open_pool().call_all(_run_job, jobs))
         else:
-            canvases = read_canvases((self.records, self.canvas), positions)
-        for index, position, canvas in zip(indices, positions, canvases, strict=True):
-            if canvas.shape[1] != self._widths[index]:
-                raise RecordError(
-                    f"{describe_record(self.records, position)}: its canvas is {canvas.shape[1]} "
-                    f"pixels wide, but {self._widths[index]} by the size that the record names: "
-                    "one of them was changed. Prepare the records again."
-                )
-            with self._lock:
+            canvases = np.concatenate([_run_job((self.records, self.canvas), job) for job in jobs])
+        with self._lock:
+            for index, canvas in zip(indices, canvases, strict=True):
                 if index not in self._kept and self._room >= canvas.nbytes:
                     self._room -= canvas.nbytes
-                    self._kept[index] = canvas
+                    # A copy, since a view would keep its whole batch in memory.
+                    self._kept[index] = canvas.copy()
         return canvases
+
+    def _make_jobs(self, indices, rows, augment):
+        positions = [self._positions[index] for index in indices]
+        width = int(self._widths[indices[0]])
+        parts = (slice(start, start + _CHUNK) for start in range(0, len(positions), _CHUNK))
+        return [_Job(positions[part], width, rows[part], augment) for part in parts]
 
     def close(self) -> None:
         """Ends the processes that decode; they start again when they are needed."""
@@ -116,34 +131,45 @@ class CanvasCache:
             return self._pool
 
 
-def read_canvases(shared: tuple[BaseRecords, Canvas], positions: Sequence[int]) -> list[np.ndarray]:
-    """Reads records and puts their images on canvases, in this process or in one of a pool.
+class _Job(NamedTuple):
+    """Images to decode and to augment, in this process or in one of the pool.
 
     Args:
-        shared: Tuple of the records and the canvas.
         positions: Positions of the records.
-
-    Returns:
-        List of uint8 arrays `(height, width, 1)`.
-
-    Raises:
-        RecordError: A record or its image cannot be read.
+        width: Width of their canvases in pixels.
+        rows: Rows of the batch that they become.
+        augment: The function that augments them.
     """
+
+    positions: Sequence[int]
+    width: int
+    rows: np.ndarray
+    augment: Augment
+
+
+def _run_job(shared, job):
+    """Returns the canvases of a job; raises a RecordError that names what cannot be read."""
     records, canvas = shared
-    canvases = []
-    for position in positions:
+    canvases = np.empty((len(job.positions), canvas.height, job.width, 1), np.uint8)
+    for place, position in enumerate(job.positions):
         record = records[position]
         try:
-            canvases.append(to_canvas(record.encoded, canvas))
+            found = to_canvas(record.encoded, canvas)
         except ValueError as error:
             raise RecordError(f"{describe_record(records, position)}: {error}") from error
+        if found.shape[1] != job.width:
+            raise RecordError(
+                f"{describe_record(records, position)}: its canvas is {found.shape[1]} pixels "
+                f"wide, but {job.width} by the size that the record names: one of them was "
+                "changed. Prepare the records again."
+            )
+        canvases[place] = found
+    return job.augment(canvases, rows=job.rows)
+
+
+def _leave(canvases, *, rows):
+    """Augments nothing, where canvases are kept."""
     return canvases
-
-
-def _read_stacked(shared, positions):
-    """Reads canvases as one array if they are of one width, which is sent faster than many."""
-    canvases = read_canvases(shared, positions)
-    return np.stack(canvases) if len({canvas.shape for canvas in canvases}) == 1 else canvases
 
 
 def describe_record(records: BaseRecords, position: int) -> str:

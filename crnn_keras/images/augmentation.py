@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import itertools
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -18,9 +19,6 @@ import numpy as np
 
 from crnn_keras.utils.checks import FRACTION, Number, check_value
 
-# OpenCV's `remap` takes images of fewer rows.
-_MAX_ROWS = 2**15 - 1
-_PLACES = np.float32(32)
 _NOISE_VALUES = 2**20
 _STREAM, _ERASING_STREAM = 10, 11
 _RULES = {
@@ -232,7 +230,7 @@ def augment_canvases(
     seed: int,
     step: int,
     batch_size: int,
-    rows: slice,
+    rows: slice | np.ndarray,
 ) -> np.ndarray:
     """Changes each canvas in its own way, on the CPU.
 
@@ -245,105 +243,115 @@ def augment_canvases(
         seed: The seed.
         step: Another step changes the same image in another way.
         batch_size: Images in the batch that `canvases` are some rows of.
-        rows: Slice of the batch that `canvases` are.
+        rows: The rows of the batch that `canvases` are: a slice, or an array of ints.
 
     Returns:
         uint8 array of the same shape.
     """
-    _, height, width, _ = canvases.shape
+    count, height, width, _ = canvases.shape
     rng = np.random.default_rng([seed, _STREAM, step])
     draws = rng.random((DRAWS, batch_size), dtype=np.float32)[:, rows]
-    offsets = rng.integers(_noise(height * width).size, size=batch_size)[rows]
+    offsets = rng.integers(_noise(height * width).size, size=batch_size)[rows].tolist()
     done = changes(draws, augmentation, height=height, width=width)
     result = np.empty_like(canvases)
-    for part in _parts(len(canvases), _MAX_ROWS // (height + 2)):
-        own = [np.asarray(value)[..., part] for value in done]
-        result[part, ..., 0] = _change(
-            canvases[part, ..., 0], Changes(*own), augmentation, offsets=offsets[part]
-        )
+    todo = zip(_make_matrices(done, count), _make_levels(done, count), offsets, strict=True)
+    for old, new, (matrix, levels, offset) in zip(canvases, result, todo, strict=True):
+        bent = _bend(old[..., 0], matrix, levels.block)
+        noise = _take_noise(offset, bent.shape) if levels.noise else None
+        _light(bent, levels, noise=noise, result=new[..., 0])
     return result
 
 
-def _parts(count, most) -> Iterator[slice]:
-    for start in range(0, count, most):
-        yield slice(start, start + most)
+class _Levels(NamedTuple):
+    """What is done to the gray levels of one image.
+
+    Args:
+        block: Side of the squares of one gray level, in pixels.
+        sharp: Factor of the image.
+        once: Factor of its 3 x 3 mean.
+        twice: Factor of the mean of that.
+        light: Gray levels that are added.
+        noise: Standard deviation of the noise in gray levels.
+    """
+
+    block: float
+    sharp: float
+    once: float
+    twice: float
+    light: float
+    noise: float
 
 
-def _change(canvases, done, augmentation, *, offsets):
-    """Returns the changed canvases as float32, clipped."""
-    bent = _bend(canvases, done, augmentation)
-    images, height, width = canvases.shape
-    # A mix of the image, its 3 x 3 mean and the mean of that: weights that add up to 1.
+def _make_levels(done, count):
+    """Returns the `_Levels` of each image."""
     blur = done.blur
-    weights = [np.maximum(1 - blur, 0), 1 - np.abs(blur - 1), np.maximum(blur - 1, 0)]
-    passes = 1 + (augmentation.strength * augmentation.blur > 1)
-    lit = bent.reshape(images, height + 2, width)[:, 1:-1] * _each(weights[0] * done.contrast)
-    lit += _each(127.5 * (1 - done.contrast) + done.light)
-    part = np.empty_like(lit)
-    for weight in weights[1 : 1 + passes] if augmentation.blur else ():
-        bent = cv2.blur(bent, (3, 3), borderType=cv2.BORDER_REPLICATE)
-        inner = bent.reshape(images, height + 2, width)[:, 1:-1]
-        np.multiply(inner, _each(weight * done.contrast), out=part)
-        lit += part
-        if passes > 1:
-            bent = _repeat_edges(inner).reshape(-1, width)
-    noise, size = _noise(height * width), height * width
-    for index in np.flatnonzero(done.noise).tolist():
-        start = int(offsets[index])
-        own = noise[start : start + size]
-        if len(own) < size:
-            own = np.concatenate([own, noise[: size - len(own)]])
-        np.multiply(own.reshape(height, width), done.noise[index], out=part[index])
-        lit[index] += part[index]
-    np.clip(lit, 0, 255, out=lit)
-    return lit
-
-
-def _bend(canvases, done, augmentation):
-    """Returns the canvases with the first and the last row twice, one below the other."""
-    images, height, width = canvases.shape
-    x = np.arange(width, dtype=np.float32)
-    y = np.clip(np.arange(-1, height + 1, dtype=np.float32), 0, height - 1)
-
-    def line(along_x, along_y, constant):
-        down = along_y[:, None] * y + constant[:, None]
-        return np.add(down[:, :, None], (along_x[:, None] * x)[:, None])
-
-    sources = [line(*done.x), line(*done.y)]
-    if augmentation.perspective:
-        divisor = line(*done.w)
-        for source in sources:
-            source /= divisor
-    if augmentation.resolution:
-        block = _each(done.block)
-        for source in sources:
-            coarse = (np.floor(source / block) + 0.5) * block - 0.5
-            np.copyto(source, coarse, where=block > 1)
-    columns, rows = sources
-    np.clip(columns, 0, width - 1, out=columns)
-    # OpenCV rounds places to 1/32 of a pixel. Rounded here, the sum is exact, so an image is bent
-    # in the same way wherever in the batch it lies.
-    rows *= _PLACES
-    np.clip(rows, 0, _PLACES * (height - 1), out=rows)
-    np.rint(rows, out=rows)
-    rows *= 1 / _PLACES
-    rows += _each(np.arange(images, dtype=np.float32) * height)
-    return cv2.remap(
-        np.ascontiguousarray(canvases).reshape(-1, width),
-        columns.reshape(-1, width),
-        rows.reshape(-1, width),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
+    columns = (
+        done.block,
+        done.contrast * np.maximum(1 - blur, 0),
+        done.contrast * (1 - np.abs(blur - 1)),
+        done.contrast * np.maximum(blur - 1, 0),
+        127.5 * (1 - done.contrast) + done.light,
+        done.noise,
     )
+    return itertools.starmap(_Levels, np.stack(columns, axis=1).tolist())
 
 
-def _each(values):
-    """Returns one number an image so that it is broadcast over rows and columns."""
-    return values[:, None, None]
+def _make_matrices(done, count):
+    """Returns the map of each image as a matrix, float64 `(images, 3, 3)`."""
+    lines = [
+        np.stack([np.broadcast_to(c, count) for c in line]) for line in (done.x, done.y, done.w)
+    ]
+    return np.ascontiguousarray(np.stack(lines).transpose(2, 0, 1), np.float64)
 
 
-def _repeat_edges(images):
-    return np.concatenate([images[:, :1], images, images[:, -1:]], axis=1)
+def _bend(canvas, matrix, block):
+    """Returns a canvas with each gray level taken from where the matrix says."""
+    height, width = canvas.shape
+    if block == 1:
+        return _warp(canvas, matrix, (width, height))
+    # The middle of each square is looked up first, then the nearest of them for each pixel.
+    middle = block / 2 - 0.5
+    to_middles = np.array([[block, 0, middle], [0, block, middle], [0, 0, 1]])
+    to_squares = np.array([[1 / block, 0, -0.5], [0, 1 / block, -0.5], [0, 0, 1]])
+    coarse = _warp(canvas, to_middles, (math.ceil(width / block), math.ceil(height / block)))
+    return _warp(coarse, to_squares @ matrix, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def _warp(canvas, matrix, size, *, interpolation=cv2.INTER_LINEAR):
+    """Returns a canvas of another size; outside the old one lie its outermost gray levels."""
+    how = {"flags": interpolation | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
+    if matrix[2, 0] or matrix[2, 1]:
+        return cv2.warpPerspective(canvas, matrix, size, **how)
+    return cv2.warpAffine(canvas, matrix[:2], size, **how)
+
+
+def _light(bent, levels, *, noise, result):
+    """Writes a bent canvas, blurred, lit and with noise, into another one."""
+    once = _mean(bent) if levels.once or levels.twice else bent
+    mix = (bent, levels.sharp, once, levels.once, levels.light)
+    if not levels.twice and noise is None:
+        cv2.addWeighted(*mix, dst=result)
+        return
+    # Gray levels are rounded and clipped once, at the end.
+    lit = cv2.addWeighted(*mix, dtype=cv2.CV_32F)
+    if levels.twice:
+        cv2.scaleAdd(_mean(once).astype(np.float32), levels.twice, lit, dst=lit)
+    noise = lit if noise is None else noise
+    cv2.addWeighted(lit, 1.0, noise, levels.noise, 0.0, dst=result, dtype=cv2.CV_8U)
+
+
+def _mean(image):
+    return cv2.blur(image, (3, 3), borderType=cv2.BORDER_REPLICATE)
+
+
+def _take_noise(offset, shape):
+    """Returns the stretch of noise of an image; it goes on at the beginning after the end."""
+    size = math.prod(shape)
+    noise = _noise(size)
+    own = noise[offset : offset + size]
+    if len(own) < size:
+        own = np.concatenate([own, noise[: size - len(own)]])
+    return own.reshape(shape)
 
 
 @functools.lru_cache(maxsize=4)
@@ -354,7 +362,13 @@ def _noise(pixels):
 
 
 def erase_strips(
-    canvases: np.ndarray, fraction: float, *, seed: int, step: int, batch_size: int, rows: slice
+    canvases: np.ndarray,
+    fraction: float,
+    *,
+    seed: int,
+    step: int,
+    batch_size: int,
+    rows: slice | np.ndarray,
 ) -> np.ndarray:
     """Fills an upright strip, up to an eighth of the width, of some canvases with their mean.
 
@@ -376,3 +390,29 @@ def erase_strips(
         strip = np.abs(columns - middles[index]) < reaches[index]
         erased[index, :, strip] = np.mean(canvases[index], dtype=np.float32)
     return erased
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmenter:
+    """Augments rows of batches and erases strips of some, in this process or in another one.
+
+    Args:
+        augmentation: An `Augmentation`.
+        random_erasing: Fraction of the images that lose a strip.
+        seed: The seed.
+        batch_size: Images in a batch.
+    """
+
+    augmentation: Augmentation
+    random_erasing: float
+    seed: int
+    batch_size: int
+
+    def __call__(self, canvases: np.ndarray, *, step: int, rows: slice | np.ndarray) -> np.ndarray:
+        """Returns changed canvases; for the arguments see `augment_canvases`."""
+        drawn = {"seed": self.seed, "step": step, "batch_size": self.batch_size, "rows": rows}
+        if not self.augmentation.is_neutral:
+            canvases = augment_canvases(canvases, self.augmentation, **drawn)
+        if self.random_erasing:
+            canvases = erase_strips(canvases, self.random_erasing, **drawn)
+        return canvases

@@ -73,8 +73,8 @@ def data_settings(batches: Batches, validation: Batches) -> dict[str, Any]:
     return {
         "batch_size": batches.batch_size,
         "seed": batches.seed,
-        "augment": batches.augmentation.get_config(),
-        "random_erasing": batches.random_erasing,
+        "augment": batches.augmenter.augmentation.get_config(),
+        "random_erasing": batches.augmenter.random_erasing,
         **(batches.settings if isinstance(batches, SynthBatches) else _record_settings(batches)),
         "validation": validation.records.fingerprint[:16],
     }

@@ -192,7 +192,7 @@ class SynthBatches(BaseBatches):
         labels = np.full((len(words), self._longest), BLANK, np.int32)
         for row, word in zip(labels, words, strict=True):
             row[: len(word.ids)] = word.ids
-        return self.change(canvases, step=step, rows=self.rows), labels
+        return self.augmenter(canvases, step=step, rows=self.rows), labels
 
     @check_arguments(step=NATURAL)
     def describe_step(self, step: int) -> list[str]:
