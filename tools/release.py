@@ -25,7 +25,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -150,8 +149,12 @@ class Environment:
                 check(not is_over, f"{arguments} printed no address:\n{printed}")
             yield found[0].rstrip("/.,\"'")
         finally:
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=_ADDRESS_SECONDS)
+            process.terminate()
+            try:
+                process.communicate(timeout=_ADDRESS_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise ReleaseError(f"{arguments} does not end at SIGTERM") from None
 
 
 def check(is_right: bool, message: str) -> None:

@@ -48,6 +48,7 @@ PACKAGES = {
     "torch": ("torch", "torch"),
     "tqdm": ("tqdm", "data"),
     "uvicorn": ("uvicorn", "serve"),
+    "yaml": ("pyyaml", "notebooks"),
 }
 # Extras that bring Keras with a backend other than TensorFlow.
 _BACKENDS = ("torch", "jax")
