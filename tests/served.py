@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -25,15 +26,17 @@ class Server:
 
     def __init__(self, *options, model="words", environment=None):
         # A file: a pipe that nobody reads would be full some day.
-        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self._folder = tempfile.TemporaryDirectory()
+        self._log = pathlib.Path(self._folder.name, "log")
         code = "from crnn_keras.cli import main; raise SystemExit(main())"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, "serve", model, "--port", "0", *options],
-            env=os.environ | (environment or {}),
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-        )
+        with open(self._log, "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", code, "serve", model, "--port", "0", *options],
+                env=os.environ | (environment or {}),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         line = self.process.stdout.readline()
         found = re.search(r"http://[\w.]+:(\d+)", line)
         if not found:
@@ -53,10 +56,13 @@ class Server:
             self.process.kill()
             self.process.stdout.close()
 
+    def remove(self):
+        """Removes the log."""
+        self._folder.cleanup()
+
     def log(self):
         """Returns what it has logged so far."""
-        self._log.seek(0)
-        return self._log.read()
+        return self._log.read_text()
 
     def records(self):
         """Returns the records of the log, each a dict."""
@@ -71,6 +77,7 @@ def serving(*options, **arguments):
         yield server
     finally:
         server.stop()
+        server.remove()
 
 
 def draw(words):
