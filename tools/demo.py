@@ -13,13 +13,16 @@ single module and one WebAssembly file, which is packed to a quarter.
 from __future__ import annotations
 
 import argparse
+import base64
 import gzip
 import hashlib
+import io
 import json
 import pathlib
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 from crnn_keras import OnnxRecognizer, render_word
@@ -28,18 +31,23 @@ from crnn_keras.synth import Style, bundled_fonts
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE, READERS = ROOT / "docs" / "demo", ROOT / "crnn_keras" / "readers"
-# What npm installs by.
-LOCK = ("package.json", "package-lock.json")
-# Files of ONNX Runtime Web and what they are called here: not every host knows `.mjs`.
-MODULE, WASM, NOTES = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm", "README.md"
-# Texts of the examples with the index of their font and of their image.
+LICENSE, SUFFIXES = "LICENSE-language-model.txt", (".css", ".html", ".js", ".svg")
+PACKAGE, WASM = "onnxruntime-web", "ort/ort.wasm.gz"
+# Files of it and what they are called here, as not every host knows `.mjs`.
+TAKEN = {
+    "dist/ort.wasm.bundle.min.mjs": "ort/ort.js",
+    "dist/ort-wasm-simd-threaded.wasm": WASM,
+    "README.md": "ort/README.md",
+}
+# Texts of the examples with the index of their font and of their image: the first has a letter
+# twice, the last is read by help of the language model.
 EXAMPLES = (
-    ("keras", 0, 0),
     ("coffee", 14, 2),
+    ("keras", 0, 0),
     ("exit", 6, 5),
     ("2026", 9, 1),
     ("library", 17, 8),
-    ("welcome", 3, 7),
+    ("garden", 4, 12),
 )
 WORKER, KEPT_BY = "sw.js", '"@FILES@"'
 
@@ -65,20 +73,22 @@ def build(folder: pathlib.Path, reader: str = "words") -> int:
             is missing or fails.
     """
     model = _find_reader(reader)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not (folder / WORKER).is_file():
-            raise DemoError(
-                f"{folder} holds other files than an earlier build. Expected a new or an empty "
-                "folder."
-            )
-    for name in ("ort", "examples", "reader"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    _copy_page(folder)
-    shutil.copyfile(model, folder / "reader.onnx")
-    shutil.copy(READERS / "LICENSE-language-model.txt", folder)
-    _copy_runtime(folder / "ort")
-    _draw_examples(folder / "examples")
-    return _keep_offline(folder)
+    if folder.exists() and not _is_ours(folder):
+        raise DemoError(
+            f"{folder} holds other files than an earlier build. Expected a new or an empty folder."
+        )
+    copied = {"reader.onnx": model, LICENSE: READERS / LICENSE}
+    for path in sorted([*PAGE.glob("*"), *PAGE.glob("reader/*")]):
+        if path.suffix in SUFFIXES:
+            copied[path.relative_to(PAGE).as_posix()] = path
+    files = {name: path.read_bytes() for name, path in copied.items()}
+    files |= _fetch_runtime() | _draw_examples()
+    files[WORKER] = _keep_offline(files)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return sum(map(len, files.values()))
 
 
 def update(version: str) -> None:
@@ -90,8 +100,15 @@ def update(version: str) -> None:
     Raises:
         DemoError: npm is missing, or does not know this version.
     """
-    options = ["--package-lock-only", "--ignore-scripts", "--save-exact"]
-    _run_npm("install", *options, f"onnxruntime-web@{version}", folder=PAGE)
+    options = ["--package-lock-only", "--save-exact"]
+    # Without addresses, which may be those of a mirror: the hashes say what is meant.
+    options.append("--omit-lockfile-registry-resolved")
+    _run_npm("install", *options, f"{PACKAGE}@{version}", folder=PAGE)
+
+
+def _is_ours(folder):
+    """Tells whether a folder is empty, or holds an earlier build."""
+    return folder.is_dir() and ((folder / WORKER).is_file() or not any(folder.iterdir()))
 
 
 def _find_reader(reader):
@@ -109,72 +126,67 @@ def _find_reader(reader):
     return path
 
 
-def _copy_page(folder):
-    """Copies what the repository has of the page."""
-    for path in sorted(PAGE.rglob("*")):
-        name = path.relative_to(PAGE).as_posix()
-        if path.suffix in (".html", ".css", ".js") and "node_modules" not in name:
-            shutil.copyfile(path, folder / name)
-
-
-def _copy_runtime(folder):
-    """Lets npm fetch ONNX Runtime Web, and copies the files that are needed of it."""
+def _fetch_runtime():
+    """Lets npm fetch ONNX Runtime Web; returns the files that are needed of it, by name."""
+    locked = json.loads((PAGE / "package-lock.json").read_text(encoding="utf-8"))
+    locked = locked["packages"][f"node_modules/{PACKAGE}"]
+    # Packed: its dependencies are in its module, and unpacked it has 150 megabytes.
     with tempfile.TemporaryDirectory(prefix="crnn_keras_demo_") as temporary:
-        for name in LOCK:
-            shutil.copy(PAGE / name, temporary)
-        _run_npm("ci", "--ignore-scripts", "--prefer-offline", folder=temporary)
-        package = pathlib.Path(temporary, "node_modules", "onnxruntime-web")
-        shutil.copyfile(package / "dist" / MODULE, folder / "ort.js")
-        shutil.copyfile(package / NOTES, folder / NOTES)
-        content = (package / "dist" / WASM).read_bytes()
+        _run_npm("pack", "--prefer-offline", f"{PACKAGE}@{locked['version']}", folder=temporary)
+        (path,) = pathlib.Path(temporary).iterdir()
+        content = path.read_bytes()
+    _check_hash(content, locked["integrity"])
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        files = {own: archive.extractfile(f"package/{name}").read() for name, own in TAKEN.items()}
     # Without a time: the same files give the same bytes.
-    (folder / "ort.wasm.gz").write_bytes(gzip.compress(content, 9, mtime=0))
+    files[WASM] = gzip.compress(files[WASM], 9, mtime=0)
+    return files
+
+
+def _check_hash(content, integrity):
+    """Raises a `DemoError` unless a package is the one that the lock file names."""
+    found = "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
+    if found != integrity:
+        raise DemoError(
+            f"npm brought a {PACKAGE} with the hash {found}. Expected {integrity}, as "
+            "docs/demo/package-lock.json has it: the registry or a cache on the way is damaged."
+        )
 
 
 def _run_npm(*arguments, folder):
     program = shutil.which("npm")
     if program is None:
         raise DemoError("npm is not on the path. Install Node.js 18 or newer, which brings it.")
-    command = [program, *arguments, "--no-audit", "--no-fund"]
+    command = [program, *arguments, "--no-audit", "--no-fund", "--ignore-scripts"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         raise DemoError(
             f"npm {arguments[0]} failed in {folder}: {done.stderr.strip()[-2000:]}. Expected a "
-            "network that reaches the npm registry, and a lock file that fits package.json: "
-            "`python tools/demo.py update VERSION` makes it anew."
+            "network that reaches the npm registry."
         )
 
 
-def _draw_examples(folder):
-    """Renders the examples, and lists them with their texts."""
+def _draw_examples():
+    """Renders the examples; returns them by name, with the list of their texts."""
     fonts, style = bundled_fonts(), Style(height=64)
-    rows = []
+    files, rows = {}, []
     for index, (text, font, image) in enumerate(EXAMPLES):
-        name = f"{index}.png"
-        render_word(text, fonts[font], style, seed=6, index=image).save(folder / name)
-        rows.append({"file": name, "text": text})
-    (folder / "list.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        buffer = io.BytesIO()
+        render_word(text, fonts[font], style, seed=6, index=image).save(buffer, "PNG")
+        files[f"examples/{index}.png"] = buffer.getvalue()
+        rows.append({"file": f"{index}.png", "text": text})
+    return files | {"examples/list.json": json.dumps(rows, indent=1).encode()}
 
 
-def _keep_offline(folder):
-    """Tells the service worker which files to keep, and their version; returns their bytes."""
-    lines = (PAGE / WORKER).read_text(encoding="utf-8")
-    kept = [
-        path
-        for name in ("*.*", "reader/*.js", "ort/*", "examples/*")
-        for path in sorted(folder.glob(name))
-        if path.is_file() and path.name != WORKER
-    ]
-    names = [path.relative_to(folder).as_posix() for path in kept]
-    contents = [path.read_bytes() for path in kept]
-    version = hashlib.sha256(lines.encode())
-    for name, content in zip(names, contents, strict=True):
+def _keep_offline(files):
+    """Returns the service worker, which knows what files to keep, and their version."""
+    version = hashlib.sha256()
+    for name, content in sorted(files.items()):
         version.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
     # The page is asked for by the name of its folder too.
-    files = json.dumps(["./", *names])[1:-1]
-    lines = lines.replace("@VERSION@", version.hexdigest()[:16]).replace(KEPT_BY, files)
-    (folder / WORKER).write_text(lines, encoding="utf-8")
-    return sum(map(len, contents))
+    names = ["./", *sorted(files.keys() - {WORKER})]
+    lines = files[WORKER].decode().replace("@VERSION@", version.hexdigest()[:16])
+    return lines.replace(KEPT_BY, json.dumps(names)[1:-1]).encode()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -190,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "update":
             update(options.version)
-            print(f"{PAGE / LOCK[0]} pins onnxruntime-web {options.version}.")
+            print(f"docs/demo/package.json pins {PACKAGE} {options.version}.")
             return 0
         size = build(options.folder, options.reader)
     except DemoError as error:

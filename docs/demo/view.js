@@ -122,32 +122,36 @@ function showPath({ path }, signs) {
   byId("folded").textContent = path.text || "(nothing is left)";
 }
 
-function showAlternatives({ text, rawConfidence, confidence, path, alternatives, languageModel }) {
-  byId("raw").textContent =
-    `All paths that spell “${text}” have a probability of ${percent(rawConfidence)} together. ` +
-    `Of texts with such a probability, ${percent(confidence)} were right when the reader was ` +
-    "measured (calibration).";
-  byId("asked").textContent = explain(path, text, languageModel);
-  fill("#alternatives", alternatives.map(({ text: other, chance }) => {
+function showAlternatives(reading) {
+  byId("decided").textContent = explainText(reading);
+  byId("calibrated").textContent = explainConfidence(reading);
+  fill("#alternatives", reading.alternatives.map(({ text, chance }) => {
     const line = made("tr"), bar = made("span", "", "bar"), cell = made("td");
     bar.style.setProperty("--chance", chance);
     cell.append(bar, percent(chance));
-    line.append(made("td", other || "(no text)"), cell);
+    line.append(made("td", text || "(no text)"), cell);
     return line;
   }));
 }
 
-/** Says what the language model had to do with the text. */
-function explain(path, text, languageModel) {
-  if (!languageModel) return "This reader has no language model: the best path is the text.";
-  if (!languageModel.isUsed) return "Without the language model the best path is the text.";
-  const sure = `The best path spells “${path.text}” with a probability of ` +
-    `${percent(path.probability)}`;
-  const least = percent(languageModel.threshold);
-  if (!languageModel.isAsked) return `${sure}: the language model is asked under ${least} only.`;
+/** Says how the text was decided upon. */
+function explainText({ text, path, rawConfidence, languageModel }) {
+  const first = `All paths that spell “${path.text}” have a probability of ` +
+    `${percent(path.probability)} together`;
+  if (!languageModel) return `${first}. This reader has no language model.`;
+  if (!languageModel.isUsed) return `${first}. The language model is not used.`;
+  const least = `${Math.round(100 * languageModel.threshold)} %`;
+  if (!languageModel.isAsked) return `${first}: the language model is asked under ${least} only.`;
   const found = text === path.text ? "keeps it" : `prefers “${text}”`;
-  return `${sure}, under ${least}. So a beam search collects likely texts, and the language model, ` +
-    `which knows the letters of English words, ${found}.`;
+  return `${first}, under ${least}. So a beam search collects likely texts, and the language ` +
+    `model, which knows the letters of English words, ${found}, with ${percent(rawConfidence)}.`;
+}
+
+/** Says how the confidence follows from the probability. */
+function explainConfidence({ rawConfidence, confidence, isCalibrated }) {
+  if (!isCalibrated) return "This reader is not calibrated: the probability is its confidence.";
+  return `Of texts with a probability of ${percent(rawConfidence)}, ${percent(confidence)} are ` +
+    "right: this was measured on other images (calibration).";
 }
 
 function made(kind, text = "", className = "") {

@@ -18,6 +18,8 @@ const FAINTEST = -50;
  *
  * @typedef {Object} Hypothesis
  * @property {number[]} ids Its classes.
+ * @property {string} key What tells it from other texts.
+ * @property {string} [beginning] The key of the text without its last character.
  * @property {number} afterBlank The mass of its paths that end in a blank.
  * @property {number} afterClass The mass of those that end in its last character.
  * @property {number} state The language model's context behind it.
@@ -34,8 +36,12 @@ const FAINTEST = -50;
  *     probability of their paths; the language model decides how they share it.
  */
 export function beamSearch(frames, languageModel) {
-  let beam = [{ ids: [], afterBlank: 1, afterClass: 0, state: languageModel?.start, log: 0 }];
-  beam[0].weight = languageModel ? languageModel.weigh(0, 0) : 0;
+  const empty = { ids: [], key: "", afterBlank: 1, afterClass: 0, log: 0, weight: 0 };
+  if (languageModel) {
+    empty.state = languageModel.start;
+    empty.weight = languageModel.weigh(0, 0);
+  }
+  let beam = [empty];
   for (const row of frames) beam = readFrame(beam, row, languageModel);
   return rank(beam, frames, languageModel);
 }
@@ -46,12 +52,12 @@ function readFrame(beam, row, languageModel) {
   const chances = row.map(log => Math.exp(Math.max(log - largest, FAINTEST)));
   const candidates = chances.map((_, id) => id).slice(BLANK + 1)
     .sort((a, b) => chances[b] - chances[a]).slice(0, CLASSES);
-  const byText = new Map(beam.map(own => [own.ids.join(), own]));
+  const byText = new Map(beam.map(own => [own.key, own]));
   const next = beam.map(own => stay(own, chances, byText));
   for (const own of beam) {
     for (const id of candidates) {
       // If the beam has the longer text too, it has got this mass by `stay`.
-      if (byText.has([...own.ids, id].join())) continue;
+      if (byText.has(keyBehind(own, id))) continue;
       const afterClass = massBefore(own, id) * chances[id];
       if (afterClass > 0) next.push(extend(own, id, afterClass, languageModel));
     }
@@ -67,10 +73,10 @@ function massBefore(hypothesis, id) {
 }
 
 function stay(hypothesis, chances, byText) {
-  const { ids, afterBlank, afterClass } = hypothesis;
-  const last = ids.at(-1) ?? BLANK;
+  const { afterBlank, afterClass } = hypothesis;
+  const last = hypothesis.ids.at(-1) ?? BLANK;
   // A text is also reached from its beginning, if the beam has that too.
-  const beginning = ids.length ? byText.get(ids.slice(0, -1).join()) : undefined;
+  const beginning = byText.get(hypothesis.beginning);
   const reached = beginning ? massBefore(beginning, last) : 0;
   return {
     ...hypothesis,
@@ -80,12 +86,20 @@ function stay(hypothesis, chances, byText) {
 }
 
 function extend(hypothesis, id, afterClass, languageModel) {
-  const ids = [...hypothesis.ids, id];
-  if (!languageModel) return { ...hypothesis, ids, afterBlank: 0, afterClass };
-  const { log: own, state } = languageModel.advance(hypothesis.state, id);
-  const log = hypothesis.log + own;
-  const weight = languageModel.weigh(log, ids.length);
-  return { ids, afterBlank: 0, afterClass, state, log, weight };
+  const extended = {
+    ...hypothesis, ids: [...hypothesis.ids, id], key: keyBehind(hypothesis, id),
+    beginning: hypothesis.key, afterBlank: 0, afterClass,
+  };
+  if (!languageModel) return extended;
+  const { log, state } = languageModel.advance(hypothesis.state, id);
+  extended.state = state;
+  extended.log += log;
+  extended.weight = languageModel.weigh(extended.log, extended.ids.length);
+  return extended;
+}
+
+function keyBehind({ key }, id) {
+  return `${key},${id}`;
 }
 
 /** Keeps the hypotheses with the largest products of mass and weight, and scales their masses. */

@@ -61,20 +61,25 @@ export function bestPath(frames) {
 export function logLikelihood(frames, ids) {
   // State 2 * i is the blank before character i, state 2 * i + 1 the character.
   const states = [BLANK, ...ids.flatMap(id => [id, BLANK])];
-  let paths = states.map(() => -Infinity);
-  // Before the first frame there is the empty path; its first step reaches state 0 or state 1.
-  frames.forEach((row, frame) => {
-    paths = states.map((own, state) => {
-      const from = frame ? [paths[state]] : [state < 2 ? 0 : -Infinity];
-      if (frame && state > 0) from.push(paths[state - 1]);
-      // From one character straight to the next, unless they are equal.
-      if (frame && state > 1 && own !== BLANK && own !== states[state - 2]) {
-        from.push(paths[state - 2]);
-      }
-      return logSum(from) + row[own];
-    });
-  });
-  return logSum(paths.slice(-2));
+  // From one character straight to the next a path goes unless they are equal.
+  const maySkip = states.map((own, state) => own !== BLANK && own !== states[state - 2]);
+  // What the paths to each state have of the sum of all, whose logarithm is kept beside them.
+  let paths = new Float64Array(states.length), log = 0;
+  paths[0] = 1;
+  for (const row of frames) {
+    const next = new Float64Array(states.length);
+    let total = 0;
+    for (let state = 0; state < states.length; state++) {
+      let arrived = paths[state];
+      if (state > 0) arrived += paths[state - 1];
+      if (state > 1 && maySkip[state]) arrived += paths[state - 2];
+      next[state] = arrived * Math.exp(row[states[state]]);
+      total += next[state];
+    }
+    paths = next.map(own => own / total);
+    log += Math.log(total);
+  }
+  return log + Math.log(paths.at(-1) + (paths.at(-2) ?? 0));
 }
 
 /**

@@ -19,7 +19,9 @@ const ALTERNATIVES = 4;
  * @typedef {Object} Reading
  * @property {string} text
  * @property {number} confidence The chance that the whole text is correct, from 0 to 1.
- * @property {number} rawConfidence The probability of all paths that spell it.
+ * @property {number} rawConfidence The probability of all paths that spell it, or what the language
+ *     model makes of it.
+ * @property {boolean} isCalibrated Whether the confidence differs from the raw one.
  * @property {{pixels: Uint8Array, width: number, height: number}} canvas What the network saw.
  * @property {number[][]} frames The probabilities of the classes in each frame; 0 is the blank.
  * @property {string[]} characters Those of the classes from 1 on.
@@ -94,6 +96,7 @@ export class Recognizer {
       text: this.spell(best.ids),
       confidence: calibrate(best.probability, this.calibration),
       rawConfidence: best.probability,
+      isCalibrated: this.calibration !== undefined,
       path: { classes, runs, text: this.spell(ids), probability },
       alternatives: this.shareOut(found),
       languageModel: this.languageModel && {
