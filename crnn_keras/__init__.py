@@ -20,6 +20,7 @@ in which data flows through them. A module imports only from wings above its own
 | `data` | label files of any layout | checked samples, records, `Batches` of a step, drawn words |
 | `model` | canvases | logits, CTC loss, texts with confidence, with or without a `Lexicon` |
 | `inference` | a trained model | `Recognizer`, `OnnxRecognizer`, exports to ONNX and SavedModel |
+| `serving` | images of requests, a reader | texts over HTTP, read in batches, by three protocols |
 | `labelling` | images, a recognizer | a page to label them on; labels on the disk at once |
 | `evaluation` | targets and predictions | `Report`, errors by kind, calibration, figures |
 | `training` | a model and batches | a trained model, its history, a state to resume from |

@@ -35,6 +35,7 @@ WINGS = {
     "data": "#1F4E9E",
     "model": "#C4500A",
     "inference": "#A87000",
+    "serving": "#8A4B08",
     "labelling": "#4F6B1D",
     "evaluation": "#6E5A34",
     "training": "#8C1D18",
@@ -63,6 +64,7 @@ STAGES = (
     ("recognizer", "inference", 6, 1),
     ("text,\nconfidence", "", 7, 1),
     ("evaluate", "evaluation", 7, 0),
+    ("serve", "serving", 6, 0),
 )
 FLOWS = (
     ("label", "labels,\nimages"),
@@ -82,6 +84,7 @@ FLOWS = (
     ("images\nto read", "canvas"),
     ("canvas", "recognizer"),
     ("recognizer", "text,\nconfidence"),
+    ("recognizer", "serve"),
     ("text,\nconfidence", "evaluate"),
 )
 # Inches: a cell of the upper half, its box, the drawing, and where the lower half begins.
