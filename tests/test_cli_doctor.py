@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import re
 import sys
 import tomllib
 
@@ -11,13 +12,14 @@ import pytest
 
 from crnn_keras import cli
 from crnn_keras.cli import doctor
+from crnn_keras.cli.main import make_parser
 from crnn_keras.utils import machine
 from crnn_keras.utils.machine import NvidiaGPU, find_memory, find_nvidia_gpus, find_processor
 
 ROOT = pathlib.Path(__file__).parent.parent
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 # Those that gather others, and those of developers.
-OTHERS = {"all", "keras", "browser", "readers", "release", "test", "onnx"}
+OTHERS = {"all", "keras", "browser", "readers", "release", "test"}
 RTX5090 = NvidiaGPU("NVIDIA GeForce RTX 5090", 32607, (12, 0), "575.57")
 H100 = NvidiaGPU("NVIDIA H100 80GB HBM3", 81559, (9, 0), "575.57")
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -190,10 +192,9 @@ def test_processor_and_memory_are_those_of_this_machine():
 
 def test_every_extra_for_users_is_listed_with_what_it_is_for():
     assert set(EXTRAS) - OTHERS <= set(doctor.EXTRAS)
-    names = {command for command in cli.main.__globals__["make_parser"]().format_help().split()}
+    (commands,) = (a for a in make_parser()._actions if a.choices and not a.option_strings)
     for enables in doctor.EXTRAS.values():
-        words = enables.split(":")[0].replace(",", " ").split()
-        assert words[0] in names | {"the"}, enables
+        assert re.split(r"[:, ]", enables)[0] in {*commands.choices, "the"}, enables
 
 
 def test_what_is_missing_of_an_extra_is_named_with_its_command(monkeypatch):

@@ -46,6 +46,18 @@ def test_the_page_is_compared_without_being_written(tmp_path, monkeypatch, capsy
     assert (tmp_path / "cli.md").read_text(encoding="utf-8") == PAGE
 
 
+def test_nothing_but_the_command_starts_what_a_user_may_start():
+    package = cli_pages.ROOT / "crnn_keras"
+    started = [path for path in package.rglob("*.py") if "__main__" in path.read_text()]
+    # The process in which `crnn-keras export` runs TensorFlow.
+    assert started == [package / "inference" / "export" / "worker.py"]
+    assert not list(package.rglob("__main__.py"))
+    for path in [*cli_pages.ROOT.glob("*.md"), *(cli_pages.ROOT / "docs").glob("*.md")]:
+        # They tell what was called otherwise before.
+        if path.name not in ("CHANGELOG.md", "training_log.md"):
+            assert "-m crnn_keras" not in path.read_text(encoding="utf-8"), path
+
+
 def test_signs_of_markdown_are_text():
     row = cli_pages._row(
         argparse.Namespace(

@@ -24,8 +24,8 @@ from crnn_keras.utils.log import printable
 from crnn_keras.utils.machine import NvidiaGPU, find_memory, find_nvidia_gpus, find_processor
 
 OK, NOTE, MISSING, BROKEN = "ok", "note", "missing", "broken"
-# Of one check in its process. TensorFlow takes half a minute to start on a busy machine.
-_SECONDS = 120
+# Of one check in its process. TensorFlow may take a minute to start on a busy machine.
+_SECONDS = 180
 _WORD = "exit"
 _MARK = "crnn-keras doctor: "
 # The last lines of a process that failed.
@@ -42,6 +42,7 @@ EXTRAS = {
     "serve": "serve: a model over HTTP",
     "beam": "prepare --specification on Apache Beam",
     "parquet": "check, prepare: labels in parquet files",
+    "tensorboard": "train --tensorboard: curves of a training",
 }
 _GPU_PACKAGES = {
     "tensorflow": "pip install 'tensorflow[and-cuda]'",
@@ -342,7 +343,9 @@ def _call_in_child(task: str, backend: str | None = None) -> dict:
     except subprocess.TimeoutExpired:
         # Not waited for: what hangs in a driver cannot be killed.
         process.kill()
-        raise _ChildError(f"did not answer within {_SECONDS:g} s") from None
+        raise _ChildError(
+            f"did not answer within {_SECONDS:g} s: it hangs, or the machine is busy"
+        ) from None
     answers = [line for line in output.splitlines() if line.startswith(_MARK)]
     if process.returncode or not answers:
         raise _ChildError(_explain(process.returncode, errors))

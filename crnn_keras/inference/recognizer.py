@@ -256,6 +256,7 @@ def _check_process():
 
 def _rebuild(config, weights):
     """Makes a `Recognizer` of what its `__reduce__` gave."""
+    import_keras()
     from crnn_keras.model.crnn import CRNN
 
     model = CRNN.from_config(config)
