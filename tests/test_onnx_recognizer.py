@@ -18,7 +18,9 @@ from crnn_keras import synth  # noqa: E402
 from crnn_keras.char_dict import CharDict  # noqa: E402
 from crnn_keras.images import Canvas  # noqa: E402
 from crnn_keras.inference import export_onnx, onnx_file, onnx_recognizer  # noqa: E402
-from crnn_keras.inference.onnx_recognizer import METADATA, OnnxRecognizer  # noqa: E402
+from crnn_keras.inference.metadata import make_metadata  # noqa: E402
+from crnn_keras.inference.onnx_file import METADATA  # noqa: E402
+from crnn_keras.inference.onnx_recognizer import OnnxRecognizer  # noqa: E402
 from crnn_keras.model.calibration import Calibration  # noqa: E402
 from crnn_keras.model.decoding import (  # noqa: E402
     LanguageModel,
@@ -92,8 +94,8 @@ def test_the_calibration_in_the_metadata_is_applied(tmp_path):
     plain = OnnxRecognizer.load(save(foreign(), tmp_path / "plain.onnx"))
     reader = OnnxRecognizer.load(save(foreign(metadata), tmp_path / "calibrated.onnx"))
     assert reader.calibration == calibration
-    assert json.loads(onnx_recognizer.make_metadata(reader)) == metadata
-    assert json.loads(onnx_recognizer.make_metadata(plain)) == GOOD
+    assert json.loads(make_metadata(reader)) == metadata
+    assert json.loads(make_metadata(plain)) == GOOD
     good = np.zeros((9, 9), np.uint8)
     for before, prediction in zip(plain.read([good] * 200), reader.read([good] * 200), strict=True):
         assert prediction.raw_confidence == before.confidence
@@ -271,7 +273,7 @@ def test_a_language_model_in_the_metadata_is_used(language_model, tmp_path):
     path = save(foreign({**GOOD, "language_model": ones.get_config()}), tmp_path / "a.onnx")
     reader = OnnxRecognizer.load(path)
     assert reader.language_model.get_config() == ones.get_config()
-    metadata = json.loads(onnx_recognizer.make_metadata(reader))
+    metadata = json.loads(make_metadata(reader))
     assert metadata["language_model"] == ones.get_config()
     image = np.zeros((9, 9), np.uint8)
     assert len(reader.read(image)[0].text) == 25

@@ -18,33 +18,21 @@ from typing import NoReturn
 import numpy as np
 import onnxruntime
 
-from crnn_keras.char_dict import CharDict
-from crnn_keras.images import PIXELS_PER_FRAME, Canvas
+from crnn_keras.images import PIXELS_PER_FRAME
 from crnn_keras.inference.base import BaseRecognizer
-from crnn_keras.inference.onnx_file import (
-    INPUT,
-    METADATA,
-    OUTPUT,
-    Network,
-    read_onnx,
-    replace_metadata,
-)
+from crnn_keras.inference.metadata import read_metadata
+from crnn_keras.inference.onnx_file import INPUT, OUTPUT, read_onnx, replace_metadata
 from crnn_keras.inference.onnx_sizes import measure
 from crnn_keras.inference.shipped import find_file, shipped_files
-from crnn_keras.model.calibration import Calibration
-from crnn_keras.model.decoding import LanguageModel
 from crnn_keras.utils import files
 from crnn_keras.utils.checks import COUNT, check_arguments
 from crnn_keras.utils.limits import MAX_MODEL_BYTES
 from crnn_keras.utils.parallel import thread_map
 
-__all__ = ["INPUT", "METADATA", "OUTPUT", "OnnxRecognizer", "make_metadata"]
-
 SHIPPED = shipped_files(".onnx")
 
 _LIVING: weakref.WeakSet[OnnxRecognizer] = weakref.WeakSet()
 _LEFT = []
-_FORMAT = "crnn_keras.reader"
 _ADVICE = "Expected a file that crnn_keras.export_onnx wrote."
 
 
@@ -80,8 +68,7 @@ class OnnxRecognizer(BaseRecognizer):
             network = read_onnx(content)
         except ValueError as error:
             raise ValueError(f"{name} {error}. {_ADVICE}") from None
-        *facts, language_model = _read_metadata(network, name)
-        super().__init__(*facts, language_model=language_model, cores=cores)
+        super().__init__(**read_metadata(network.metadata, name, advice=_ADVICE), cores=cores)
         self._name, self._network, self._given_cores = name, network, cores
         self._cost = self._measure(1, self.canvas.widths[-1])
         self._sizes: set[tuple[int, int]] = set()
@@ -262,27 +249,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_all_sessions)
 
 
-def make_metadata(recognizer: BaseRecognizer) -> str:
-    """Makes the metadata that an exported model carries under the key `METADATA`.
-
-    Args:
-        recognizer: A `BaseRecognizer`.
-
-    Returns:
-        JSON with the char dict, the canvas and, if there are, calibration and language model.
-    """
-    content = {
-        "format": _FORMAT,
-        "char_dict": recognizer.char_dict.get_config(),
-        "canvas": recognizer.canvas.get_config(),
-    }
-    if recognizer.calibration is not None:
-        content["calibration"] = recognizer.calibration.get_config()
-    if recognizer.language_model is not None:
-        content["language_model"] = recognizer.language_model.get_config()
-    return json.dumps(content)
-
-
 def _open_session(content, name, cores):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores
@@ -297,25 +263,6 @@ def _open_session(content, name, cores):
         raise ValueError(
             f"{name} is not an ONNX file, or it is damaged: {error} {_ADVICE}"
         ) from error
-
-
-def _read_metadata(network: Network, name):
-    """Returns char dict, canvas, and calibration and language model (or None) of a file."""
-    content = network.metadata
-    try:
-        if content["format"] != _FORMAT:
-            raise ValueError(f"the format is {content['format']!r}, not {_FORMAT!r}")
-        calibration, language_model = map(content.get, ("calibration", "language_model"))
-        return (
-            CharDict.from_config(content["char_dict"]),
-            Canvas(**content["canvas"]),
-            None if calibration is None else Calibration.from_config(calibration),
-            None if language_model is None else LanguageModel.from_config(language_model),
-        )
-    # Metadata is plain data of any form.
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{name} has damaged metadata ({reason}). {_ADVICE}") from error
 
 
 def _check_inputs_and_outputs(session, canvas, char_dict, *, name):

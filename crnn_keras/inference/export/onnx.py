@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import os
 import pathlib
-from typing import TYPE_CHECKING
 
-import numpy as np
-
+from crnn_keras.inference.export.agreement import check_agreement, to_float32
 from crnn_keras.inference.export.process import export_in_process, find_model
 from crnn_keras.utils import files
 from crnn_keras.utils.checks import OneOf, check_arguments
 from crnn_keras.utils.locks import lock
-
-if TYPE_CHECKING:
-    from crnn_keras.inference.base import BaseRecognizer
-    from crnn_keras.model.crnn import CRNN
 
 # Later ones were measured and are no faster on ONNX Runtime; older runtimes take this one.
 OPSET = 15
@@ -73,15 +67,17 @@ def write_onnx(model_path: str, path: str, weights: str) -> float:
     import onnx
     import tf2onnx  # noqa: F401
 
-    from crnn_keras.inference import onnx_recognizer
     from crnn_keras.inference.export import onnx_graph
+    from crnn_keras.inference.metadata import make_metadata
+    from crnn_keras.inference.onnx_file import INPUT, METADATA, OUTPUT
+    from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
     from crnn_keras.inference.recognizer import Recognizer
 
-    recognizer = Recognizer(_to_float32(Recognizer.load(model_path).model))
+    recognizer = Recognizer(to_float32(Recognizer.load(model_path).model))
     canvas = recognizer.canvas
     width = canvas.widths[0] if len(canvas.widths) == 1 else None
     shape = (None, canvas.height, width, 1)
-    signature = [keras.InputSpec(shape=shape, dtype="uint8", name=onnx_recognizer.INPUT)]
+    signature = [keras.InputSpec(shape=shape, dtype="uint8", name=INPUT)]
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.exported")
@@ -91,46 +87,14 @@ def write_onnx(model_path: str, path: str, weights: str) -> float:
         exported = onnx.load(temporary)
     finally:
         temporary.unlink(missing_ok=True)
-    onnx_graph.rename_io(exported.graph, onnx_recognizer.OUTPUT)
+    onnx_graph.rename_io(exported.graph, OUTPUT)
     onnx_graph.shrink_weights(exported.graph, weights)
     entry = exported.metadata_props.add()
-    entry.key, entry.value = (
-        onnx_recognizer.METADATA,
-        onnx_recognizer.make_metadata(recognizer),
-    )
+    entry.key, entry.value = METADATA, make_metadata(recognizer)
     onnx.checker.check_model(exported)
     content = exported.SerializeToString()
-    difference = _largest_difference(recognizer, onnx_recognizer.OnnxRecognizer(content, str(path)))
-    if not difference <= TOLERANCES[weights]:
-        raise ValueError(
-            f"The logits of {path} would differ from those of {model_path} by {difference:.1e}, "
-            f"allowed are {TOLERANCES[weights]:.0e}: nothing was written. Please report this with "
-            "the model."
-        )
+    difference = check_agreement(
+        OnnxRecognizer(content, str(path)), recognizer, tolerance=TOLERANCES[weights]
+    )
     files.write_atomic(path, content)
     return difference
-
-
-def _to_float32(model: CRNN) -> CRNN:
-    """Returns a model with the same weights that computes in float32, as tf2onnx requires."""
-    if model.dtype_policy.name == "float32":
-        return model
-    plain = type(model).from_config({**model.get_config(), "precision": "float32"})
-    plain.set_weights(model.get_weights())
-    return plain
-
-
-def _largest_difference(recognizer: BaseRecognizer, exported: BaseRecognizer) -> float:
-    """Compares logits on noise and on strokes, for each width of the canvas."""
-    random = np.random.default_rng(0)
-    height = recognizer.canvas.height
-    largest = 0.0
-    for width in recognizer.canvas.widths:
-        noise = random.integers(0, 256, (4, height, width, 1))
-        strokes = np.where(random.random((3, height, width // 4, 1)) < 0.3, 30, 220).repeat(4, 2)
-        canvases = np.concatenate([noise, strokes]).astype(np.uint8)
-        logits, expected = exported.predict_logits(canvases), recognizer.predict_logits(canvases)
-        difference = float(np.abs(logits - expected).max())
-        # Not max(): nan must not get lost.
-        largest = difference if not difference <= largest else largest
-    return largest

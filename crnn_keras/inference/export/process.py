@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ def export_in_process(kind: str, model_path: str | os.PathLike, *arguments: obje
     """Runs the module `worker` and waits for its end. It ends at once when this process ends.
 
     Args:
-        kind: What to export to: `"onnx"` or `"saved_model"`.
+        kind: What to export to: `"onnx"`, `"litert"` or `"saved_model"`.
         model_path: Path of a `.keras` file, or the name of a shipped model.
         *arguments: Further arguments of the export; they are passed as strings.
 
@@ -62,10 +63,17 @@ def export_in_process(kind: str, model_path: str | os.PathLike, *arguments: obje
     return (printed.strip().splitlines() or [""])[-1]
 
 
-def find_model(model_path: str | os.PathLike) -> None:
-    """Raises a ValueError unless there is a file to export, before anything is made for it.
+def find_model(model_path: str | os.PathLike) -> pathlib.Path:
+    """Finds the file to export, before anything is made for it.
 
     Args:
         model_path: Path of a `.keras` file, or the name of a shipped model.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        ValueError: There is no such file.
     """
-    find_file(model_path, shipped_files(".keras"), advice="Expected the path of a .keras file.")
+    advice = "Expected the path of a .keras file."
+    return find_file(model_path, shipped_files(".keras"), advice=advice)

@@ -15,8 +15,8 @@ def main(kind: str, *arguments: str) -> None:
     """Writes an export and prints its result as the last line.
 
     Args:
-        kind: `"onnx"` or `"saved_model"`.
-        *arguments: Arguments of `write_onnx` or of `write_saved_model`.
+        kind: `"onnx"`, `"litert"` or `"saved_model"`.
+        *arguments: Arguments of `write_onnx`, `write_litert` or `write_saved_model`.
     """
     # The parent decides what Ctrl-C means, and its end is the end of this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -24,6 +24,8 @@ def main(kind: str, *arguments: str) -> None:
     with naming_extras("An export"):
         if kind == "onnx":
             from crnn_keras.inference.export.onnx import write_onnx as write
+        elif kind == "litert":
+            from crnn_keras.inference.export.litert import write_litert as write
         else:
             from crnn_keras.inference.export.serving import write_saved_model as write
         print(write(*arguments))
