@@ -69,8 +69,8 @@ def make_parser() -> argparse.ArgumentParser:
     """Makes the parser of the command line.
 
     Returns:
-        The parser. What it parses has the attributes `name`, `command`, a function that takes them
-        and returns the exit code, and `show_traceback`.
+        The parser. What it parses has the attributes `command_name`, `command`, a function that
+        takes them and returns the exit code, and `show_traceback`.
     """
     parser = argparse.ArgumentParser(
         prog="crnn-keras",
@@ -83,7 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--show-traceback", action="store_true", help="show where an error was raised"
     )
     commands = parser.add_subparsers(
-        title="commands", dest="name", metavar="COMMAND", required=True
+        title="commands", dest="command_name", metavar="COMMAND", required=True
     )
     for command in _COMMANDS:
         command.add_parser(commands)
@@ -133,7 +133,7 @@ def _with_extras(error: Exception, options: argparse.Namespace) -> Exception:
     if not isinstance(error, ModuleNotFoundError):
         return error
     extras = getattr(options, "extras", None)
-    text = describe_missing(error, f"crnn-keras {options.name}", extras=extras)
+    text = describe_missing(error, f"crnn-keras {options.command_name}", extras=extras)
     return ModuleNotFoundError(text) if text else error
 
 
