@@ -194,6 +194,7 @@ def test_an_export_names_the_extra_that_its_process_lacks(missing, format, insta
         ("from crnn_keras import check_splits", "data"),
         ("import crnn_keras; crnn_keras.render_word", "data"),
         ("from crnn_keras.evaluation import plots", "data"),
+        ("import crnn_keras; crnn_keras.Batches", "train"),
     ],
 )
 def test_a_public_name_names_the_extra_that_it_needs(statement, install, run_without):
@@ -230,6 +231,10 @@ def test_base_reads_lists_and_labels(run_without, tmp_path):
     code += "print(evaluate([sample.text], [read.text]).word_accuracy)\n"
     done = run_without(PACKAGES, "-c", code)
     assert done.stdout == "1.0\n", done.stderr
+    code = "from crnn_keras.model.calibration import fit_calibration as fit\n"
+    code += "fit([0.2, 0.9, 0.8] * 9, [False, True, False] * 9)"
+    done = run_without(PACKAGES, "-c", code)
+    assert "needs scipy" in done.stderr and "pip install 'crnn_keras[data]'" in done.stderr
 
 
 def test_what_is_no_extra_is_left_as_it_is():

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crnn_keras.utils.checks import Number, check_value
+from crnn_keras.utils.extras import naming_extras
 
 # Confidences are float32. A value of 1 was rounded from within half of the last step below 1.
 EDGE = 2.0**-25
@@ -167,7 +168,8 @@ def _fit_logistic(inputs, base, targets):
         Float array of shape `(weights,)`.
     """
     # Imported here: reading needs no optimizer.
-    from scipy.optimize import minimize
+    with naming_extras("A calibration"):
+        from scipy.optimize import minimize
 
     count = len(targets)
 
