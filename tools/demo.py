@@ -33,11 +33,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE, READERS = ROOT / "docs" / "demo", ROOT / "crnn_keras" / "readers"
 LICENSE, SUFFIXES = "LICENSE-language-model.txt", (".css", ".html", ".js", ".svg")
 PACKAGE, WASM = "onnxruntime-web", "ort/ort.wasm.gz"
-# Files of it and what they are called here, as not every host knows `.mjs`.
+# Files of it and what they are called here: not every host knows `.mjs`, and some render `.md`.
 TAKEN = {
     "dist/ort.wasm.bundle.min.mjs": "ort/ort.js",
     "dist/ort-wasm-simd-threaded.wasm": WASM,
-    "README.md": "ort/README.md",
+    "README.md": "ort/README.txt",
 }
 # Texts of the examples with the index of their font and of their image: the first has a letter
 # twice, the last is read by help of the language model.
