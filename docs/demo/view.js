@@ -3,6 +3,8 @@
 import { BLANK } from "./reader/ctc.js";
 import { PIXELS_PER_FRAME } from "./reader/canvas.js";
 
+// Never at the beginning of a line.
+const PERCENT = "\u00a0%";
 const BLANK_SIGN = "–", SPACE_SIGN = "␣";
 // Classes that nowhere reach it are left out of the heat map.
 const SHOWN = 0.1;
@@ -17,9 +19,9 @@ const byId = id => document.getElementById(id);
  * @returns {string} In percent.
  */
 export function percent(chance) {
-  if (chance > 0.9995) return "over 99.9 %";
-  if (chance < 0.0005) return "under 0.1 %";
-  return `${(100 * chance).toFixed(1)} %`;
+  if (chance > 0.9995) return `over 99.9${PERCENT}`;
+  if (chance < 0.0005) return `under 0.1${PERCENT}`;
+  return `${(100 * chance).toFixed(1)}${PERCENT}`;
 }
 
 /**
@@ -140,7 +142,7 @@ function explainText({ text, path, rawConfidence, languageModel }) {
     `${percent(path.probability)} together`;
   if (!languageModel) return `${first}. This reader has no language model.`;
   if (!languageModel.isUsed) return `${first}. The language model is not used.`;
-  const least = `${Math.round(100 * languageModel.threshold)} %`;
+  const least = `${Math.round(100 * languageModel.threshold)}${PERCENT}`;
   if (!languageModel.isAsked) return `${first}: the language model is asked under ${least} only.`;
   const found = text === path.text ? "keeps it" : `prefers “${text}”`;
   return `${first}, under ${least}. So a beam search collects likely texts, and the language ` +
