@@ -69,11 +69,14 @@ def read_table(path):
 
 def test_the_page_needs_no_other_file_and_has_every_issue(checked, tmp_path):
     path = tmp_path / "run" / "data_check.html"
-    checked.write_page(path, [Figure(), Figure()])
+    titled = Figure(figsize=(6.4, 2), dpi=90)
+    titled.suptitle("Lengths")
+    checked.write_page(path, [Figure(), Figure(), titled])
     text = path.read_text()
     parsed = parse(text)
     assert "://" not in text and {"script", "link", "iframe"}.isdisjoint(parsed.tags)
-    assert text.count('<img src="data:image/png;base64,') == 2
+    assert text.count('<img src="data:image/png;base64,') == 3
+    assert 'name="viewport"' in text and 'width="576" alt="Lengths"' in text
     assert "Data check: run" in parsed.texts
     checked.write_page(path, name="my <set>")
     assert "Data check: my <set>" in parse(path.read_text()).texts

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from crnn_keras import synth  # noqa: E402
 from crnn_keras.char_dict import CharDict  # noqa: E402
 from crnn_keras.images import Canvas  # noqa: E402
-from crnn_keras.inference import export_onnx, onnx_file, onnx_recognizer  # noqa: E402
+from crnn_keras.inference import export_onnx, onnx_file  # noqa: E402
 from crnn_keras.inference.metadata import make_metadata  # noqa: E402
 from crnn_keras.inference.onnx_file import METADATA  # noqa: E402
 from crnn_keras.inference.onnx_recognizer import OnnxRecognizer  # noqa: E402

@@ -21,7 +21,14 @@ from crnn_keras.cli.common import DONE, SOME_UNUSABLE, add_command, format_table
 from crnn_keras.utils.backend import BACKENDS
 from crnn_keras.utils.cores import count_cores
 from crnn_keras.utils.log import printable
-from crnn_keras.utils.machine import NvidiaGPU, find_memory, find_nvidia_gpus, find_processor
+from crnn_keras.utils.machine import (
+    NvidiaGPU,
+    find_memory,
+    find_nvidia_gpus,
+    find_processor,
+    find_version,
+    find_versions,
+)
 
 OK, NOTE, MISSING, BROKEN = "ok", "note", "missing", "broken"
 # Of one check in its process. TensorFlow may take a minute to start on a busy machine.
@@ -30,7 +37,6 @@ _WORD = "exit"
 _MARK = "crnn-keras doctor: "
 # The last lines of a process that failed.
 _SHOWN_LINES, _SHOWN = 3, 300
-_PACKAGES = ("numpy", "pillow", "onnxruntime", "keras", *BACKENDS)
 # What each extra is for. Those of developers, and those that only gather others, are left out.
 EXTRAS = {
     "data": "check, prepare: labelled sets and rendered words",
@@ -120,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         listed = [{**dataclasses.asdict(extra), "install": extra.install} for extra in extras]
         content = {
-            "versions": _find_versions(),
+            "versions": find_versions(),
             "checks": list(map(dataclasses.asdict, checks)),
             "extras": listed,
         }
@@ -192,26 +198,13 @@ def _find_missing(extra, packages):
         if re.sub(r"[-_.]+", "-", name).lower() == "crnn-keras":
             inner = (part.strip() for part in (extras or "").split(","))
             missing.update(*(_find_missing(part, packages) for part in inner))
-        elif _version_of(name) is None:
+        elif find_version(name) is None:
             missing.add(name)
     return missing
 
 
-def _version_of(package):
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _find_versions():
-    versions = {"crnn_keras": __version__, "Python": platform.python_version()}
-    found = {name: _version_of(name) for name in _PACKAGES}
-    return versions | {name: version for name, version in found.items() if version}
-
-
 def _check_versions():
-    _, *others = _find_versions().items()
+    _, *others = find_versions().items()
     found = [f"{name} {version}" for name, version in others]
     return Check("crnn_keras", OK, ", ".join([__version__, *found, platform.platform(terse=True)]))
 

@@ -51,7 +51,7 @@ def write_fine_tuning_report(result: FineTuning, run: NotebookRun) -> pathlib.Pa
             result=result,
             sentences=result.describe(),
             curves=encode_figure(plots.curves(result.history)),
-            errors=encode_figure(draw_readings(errors[:_SHOWN_ERRORS])) if errors else "",
+            errors=encode_figure(draw_readings(errors[:_SHOWN_ERRORS])) if errors else None,
             num_errors=len(errors),
             tested=sum(reading.split == "test" for reading in result.readings),
             settings=vars(result.settings),

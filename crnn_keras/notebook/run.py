@@ -17,6 +17,7 @@ from crnn_keras.notebook.parameters import ParameterError, check_parameters
 from crnn_keras.utils import files
 from crnn_keras.utils.locks import lock
 from crnn_keras.utils.log import show_log
+from crnn_keras.utils.pages import SHARPNESS, find_title
 from crnn_keras.utils.quiet import import_keras_quietly
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class NotebookRun:
         return pathlib.Path("reports") / self.name
 
     def show(self, figure: Figure, name: str, *, caption: str = "") -> IPython.display.Image:
-        """Saves a figure in the run's reports and shows it.
+        """Saves a figure in the run's reports, with twice the pixels, and shows it.
 
         Args:
             figure: A matplotlib `Figure`.
@@ -80,17 +81,10 @@ class NotebookRun:
         """
         from IPython.display import Image
 
-        title = caption or _title(figure) or name.replace("_", " ")
-        saved, content = io.BytesIO(), io.BytesIO()
-        figure.savefig(saved, format="png")
-        info = PIL.PngImagePlugin.PngInfo()
-        info.add_itxt("Title", title)
-        # 128 colors are enough for these figures, and halve the bytes.
-        image = PIL.Image.open(saved).convert("RGB").quantize(128, dither=0)
-        image.save(content, "PNG", optimize=True, pnginfo=info)
+        title = caption or find_title(figure) or name.replace("_", " ")
         path = self.reports / "figures" / f"{self.notebook}_{name}.png"
-        files.write_atomic(path, content.getvalue())
-        return Image(content.getvalue(), alt=title)
+        files.write_atomic(path, _make_png(figure, title, dpi=SHARPNESS * figure.dpi))
+        return Image(_make_png(figure, title, dpi=figure.dpi), alt=title)
 
     def find_records(self, records: str = "", *, splits: Sequence[str]) -> pathlib.Path:
         """Finds the records that a notebook reads.
@@ -170,6 +164,18 @@ class NotebookRun:
             content = read_results(self.reports)
             content[self.notebook] = results
             files.write_json(path, dict(sorted(content.items())))
+
+
+def _make_png(figure, title, *, dpi):
+    """Returns the bytes of a png that knows its title and its pixels an inch."""
+    saved, content = io.BytesIO(), io.BytesIO()
+    figure.savefig(saved, format="png", dpi=dpi)
+    info = PIL.PngImagePlugin.PngInfo()
+    info.add_itxt("Title", title)
+    # 128 colors are enough for these figures, and halve the bytes.
+    image = PIL.Image.open(saved).convert("RGB").quantize(128, dither=0)
+    image.save(content, "PNG", optimize=True, pnginfo=info, dpi=(dpi, dpi))
+    return content.getvalue()
 
 
 def is_run_name(name: object) -> bool:
@@ -268,12 +274,6 @@ def _runs_with(file: str) -> str:
     found = sorted(pathlib.Path("data").glob(f"*/{file}"), key=os.path.getmtime, reverse=True)
     names = [path.parts[1] for path in found]
     return f" These runs have one: {', '.join(names[:_MOST_RUNS])}." if names else ""
-
-
-def _title(figure: Figure) -> str:
-    """Title of a figure, or of its first axes that have one. Those of tiles are centered."""
-    titles = [figure.get_suptitle(), *(axes.get_title(loc="left") for axes in figure.axes)]
-    return next((" ".join(title.split()) for title in titles if title.strip()), "")
 
 
 def _convert_parameters() -> None:

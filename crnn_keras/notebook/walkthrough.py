@@ -22,6 +22,8 @@ from crnn_keras.notebook.parameters import ParameterError, check_names, convert,
 from crnn_keras.notebook.run import NotebookRun, read_results
 from crnn_keras.utils import files
 from crnn_keras.utils.locks import lock
+from crnn_keras.utils.machine import find_versions
+from crnn_keras.utils.pages import SHARPNESS
 from crnn_keras.utils.progress import HEADLESS
 
 _TEMPLATES = pathlib.Path(__file__).parent
@@ -268,6 +270,8 @@ def write_page(folder: str | os.PathLike) -> pathlib.Path:
         results=_html(pd.DataFrame(results), header=False) if results else "",
         damaged=damaged,
         executed=_html(executed),
+        minutes=f"{sum(float(notebook['minutes']) for notebook in notebooks):.1f}",
+        versions=", ".join(f"{name} {version}" for name, version in find_versions().items()),
         notebooks=notebooks,
         others=sorted(set(others) - pages),
     )
@@ -357,7 +361,7 @@ def _describe(notebook: nbformat.NotebookNode, path: pathlib.Path) -> dict[str, 
         "minutes": f"{(own.get('duration') or 0) / 60:.1f}",
         "state": "stopped" if failure else "done",
         "parameters": ", ".join(f"{k} = {v!r}" for k, v in own.get("parameters", {}).items()),
-        "figures": [{"file": figure.name, "caption": _caption(figure)} for figure in figures],
+        "figures": [_describe_figure(figure) for figure in figures],
         "failure": failure,
         "edited": [str(line) for line in own.get(_EDITED, ())],
     }
@@ -386,12 +390,15 @@ def _note(copy: pathlib.Path, **facts: object) -> None:
         files.write_atomic(copy, nbformat.writes(notebook).encode())
 
 
-def _caption(figure: pathlib.Path) -> str:
+def _describe_figure(figure: pathlib.Path) -> dict[str, object]:
+    """File, caption and width on the page of a figure."""
+    described = {"file": figure.name, "width": 0}
     try:
         with PIL.Image.open(figure) as image:
-            return image.info.get("Title", figure.stem)
+            described["width"] = round(image.width / SHARPNESS) if "dpi" in image.info else 0
+            return described | {"caption": image.info.get("Title", figure.stem)}
     except (OSError, ValueError, SyntaxError):
-        return f"{figure.name} is damaged"
+        return described | {"caption": f"{figure.name} is damaged"}
 
 
 def _html(table: pd.DataFrame, header: bool = True) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import os
 import pathlib
 import platform
@@ -14,6 +15,27 @@ NOT_ON_TENSORFLOW = (12, 0)
 # nvidia-smi answers in a second; with a driver that hangs, never.
 _SECONDS = 20
 _FIELDS = "name,memory.total,compute_cap,driver_version"
+
+
+# The packages whose versions decide what is read.
+_PACKAGES = ("numpy", "pillow", "onnxruntime", "keras", "tensorflow", "torch", "jax")
+
+
+def find_version(package: str) -> str | None:
+    """Returns the version of an installed package, or None; it is not imported."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def find_versions() -> dict[str, str]:
+    """Returns the versions of crnn_keras, Python, and what is installed of what they run on."""
+    from crnn_keras import __version__
+
+    versions = {"crnn_keras": __version__, "Python": platform.python_version()}
+    found = {name: find_version(name) for name in _PACKAGES}
+    return versions | {name: version for name, version in found.items() if version}
 
 
 @dataclasses.dataclass(frozen=True)

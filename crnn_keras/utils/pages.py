@@ -6,12 +6,15 @@ import base64
 import io
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import jinja2
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+# Pixels of a figure's image for each pixel of CSS.
+SHARPNESS = 2
 
 
 def make_environment(
@@ -37,15 +40,31 @@ def make_environment(
     )
 
 
-def encode_figure(figure: Figure) -> str:
-    """Returns a figure as the content of a data URL.
+class PageFigure(NamedTuple):
+    """A figure for a page.
 
     Args:
-        figure: A matplotlib `Figure`.
-
-    Returns:
-        Base64 of its png.
+        content: Base64 of its png, for a data URL. It has twice the pixels of its width, for
+            screens that show them and for paper.
+        width: Width on the page in pixels of CSS.
+        title: Its title, or an empty string.
     """
+
+    content: str
+    width: int
+    title: str
+
+
+def encode_figure(figure: Figure) -> PageFigure:
+    """Returns a matplotlib `Figure` as a page shows it."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return base64.b64encode(buffer.getvalue()).decode()
+    figure.savefig(buffer, format="png", dpi=SHARPNESS * figure.dpi)
+    content = base64.b64encode(buffer.getvalue()).decode()
+    return PageFigure(content, round(figure.get_figwidth() * figure.dpi), find_title(figure))
+
+
+def find_title(figure: Figure) -> str:
+    """Returns the title of a figure, or of its first axes that have one, or an empty string."""
+    # Titles of tiles are centered.
+    titles = [figure.get_suptitle(), *(axes.get_title(loc="left") for axes in figure.axes)]
+    return next((" ".join(title.split()) for title in titles if title.strip()), "")
