@@ -11,8 +11,10 @@ memory, in turns with the server. All answers must be 200, and one of fifty is c
 
 The columns: clients; images of a request; images a second, the median of the rounds with the
 smallest and the largest in brackets; the same of what `stream` reads; milliseconds of a request, as
-the median and the 99th percentile over all rounds. Then as many requests more as make `--requests`
-in all, with the memory of the server (resident) before and after; `--minutes` ends that earlier.
+the median and the 99th percentile over all rounds; milliseconds of a core for an image, of `stream`
+and of the server, which say most where other programs run. Then as many requests more as make
+`--requests` in all, with the memory of the server (resident) before and after; `--minutes` ends
+that earlier.
 """
 
 import argparse
@@ -172,7 +174,7 @@ def ask(port, requests, *, clients, protocol, may_send):
 
 
 def stream(recognizer, images, seconds):
-    """Returns how many images a second `stream` reads from memory."""
+    """Returns how many images a second `stream` reads, and its seconds of a core for one."""
     end = time.perf_counter() + seconds
 
     def cycle():
@@ -181,9 +183,9 @@ def stream(recognizer, images, seconds):
                 return
             yield image
 
-    start = time.perf_counter()
+    start, core = time.perf_counter(), time.process_time()
     count = sum(1 for _ in recognizer.stream(cycle()))
-    return count / (time.perf_counter() - start)
+    return count / (time.perf_counter() - start), (time.process_time() - core) / count
 
 
 @contextlib.contextmanager
@@ -199,12 +201,16 @@ def serving(model, log):
         process.terminate()
 
 
-def resident(port):
-    """Returns the megabytes of memory of the server."""
+def metric(port, name):
+    """Returns one of the server's measurements."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         lines = answer.read().decode().splitlines()
-    line = next(own for own in lines if own.startswith("process_resident"))
-    return float(line.split()[1]) / 1e6
+    return next(float(own.split()[1]) for own in lines if own.startswith(f"{name} "))
+
+
+def resident(port):
+    """Returns the megabytes of memory of the server."""
+    return metric(port, "process_resident_memory_bytes") / 1e6
 
 
 def make_requests(images, texts, size, protocol):
@@ -218,12 +224,13 @@ def make_requests(images, texts, size, protocol):
 def measure(port, recognizer, images, *, texts, options):
     """Prints a row for each load; returns how many requests were answered."""
     answered = 0
-    print("clients  images  images a second        of stream        p50 ms   p99 ms")
+    print("clients  images  images a second       of stream           p50 ms   p99 ms  core ms")
     for clients, size in LOADS:
         requests = make_requests(images, texts, size, options.protocol)
-        rates, fractions, seconds = [], [], []
+        rates, fractions, seconds, cores = [], [], [], []
         for _ in range(options.rounds):
-            base = stream(recognizer, images, options.seconds)
+            base, core = stream(recognizer, images, options.seconds)
+            before = metric(port, "process_cpu_seconds_total")
             end = time.perf_counter() + options.seconds
             found, wall = ask(
                 port,
@@ -232,14 +239,18 @@ def measure(port, recognizer, images, *, texts, options):
                 protocol=options.protocol,
                 may_send=lambda end=end: time.perf_counter() < end,
             )
+            used = metric(port, "process_cpu_seconds_total") - before
             seconds += found
+            cores.append((core * 1000, used / len(found) / size * 1000))
             rates.append(len(found) * size / wall)
             fractions.append(rates[-1] / base)
         answered += len(seconds)
         rate = f"{statistics.median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
         part = f"{statistics.median(fractions):.0%} ({min(fractions):.0%} to {max(fractions):.0%})"
         p50, p99 = np.percentile(seconds, [50, 99]) * 1000
-        print(f"{clients:7}  {size:6}  {rate:20}  {part:18}  {p50:7.1f}  {p99:7.1f}", flush=True)
+        core = ", ".join(f"{own:.2f}" for own in np.median(cores, axis=0))
+        row = f"{clients:7}  {size:6}  {rate:20}  {part:18}  {p50:7.1f}  {p99:7.1f}  {core}"
+        print(row, flush=True)
     return answered
 
 

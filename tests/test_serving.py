@@ -2,6 +2,8 @@
 
 import base64
 import json
+import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +17,9 @@ from served import draw, serving
 from tritonclient.utils import InferenceServerException
 
 from crnn_keras import OnnxRecognizer, __version__
+from crnn_keras.serving.limits import Limits
 
+ROOT = pathlib.Path(__file__).parent.parent
 NO_IMAGE = b"this is no image"
 
 
@@ -468,3 +472,54 @@ def test_a_server_imports_no_keras_and_no_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.split() == [], done.stderr
+
+
+# docs/serving.md
+
+DOCUMENT = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+CONSOLES = re.findall(r"^```console\n\$ (.+)\n(.+)\n```$", DOCUMENT, re.M)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+@pytest.mark.parametrize(("command", "expected"), CONSOLES, ids=("form", "json"))
+def test_a_command_of_the_document_gives_the_output_below_it(server, command, expected):
+    command = command.replace("http://127.0.0.1:8000", server.address)
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, check=True)
+    found, documented = json.loads(done.stdout), json.loads(expected)
+    assert round_numbers(found) == round_numbers(documented)
+
+
+def round_numbers(value):
+    """Rounds all numbers: the last digits depend on the processor."""
+    if isinstance(value, dict):
+        return {name: round_numbers(own) for name, own in value.items()}
+    if isinstance(value, list):
+        return list(map(round_numbers, value))
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def test_the_lines_of_python_of_the_document_give_the_output_below_them(server):
+    (code, expected) = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", DOCUMENT, re.S).groups()
+    code = code.replace("127.0.0.1:8000", server.address.removeprefix("http://"))
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == expected, done.stderr
+
+
+def test_the_bounds_of_the_document_are_those_of_the_code():
+    limits = Limits()
+    rows = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \| [^|]+ \|$", DOCUMENT, re.M))
+    shown = {name: f"{getattr(limits, name):,}" for name in ("pixels", "images", "queue")}
+    mebi = {name: f"{getattr(limits, f'{name}_bytes') >> 20} MiB" for name in ("image", "held")}
+    assert rows["`--max-image-bytes`, `--max-pixels` of an image"] == (
+        f"{mebi['image']}, {shown['pixels']}"
+    )
+    assert rows["`--max-images` of a request"] == shown["images"]
+    assert rows["`--max-queue`, images that wait"] == shown["queue"]
+    assert rows["`--max-held-bytes` of all requests at a time"] == mebi["held"]
+    assert rows["`--max-request-bytes`"] == f"{limits.request_bytes >> 20} MiB"
+    assert rows["`--max-connections`"] == str(limits.connections)
+    assert rows["headers"] == f"{limits.header_bytes >> 10} KiB, {limits.header_seconds} s"
+    assert rows["body"] == f"{limits.body_seconds} s"
+    assert rows["from the body to the answer"] == f"{limits.read_seconds} s"
+    characters, states = limits.pattern_characters, limits.pattern_states
+    assert rows["`pattern`, `allow`"] == f"{characters} characters, {states} states"
