@@ -212,7 +212,7 @@ def test_a_record_of_an_exception_has_its_place_but_not_its_message():
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
-    logger = logging.Logger("test")
+    logger = logging.Logger("crnn_keras.test")
     logger.addHandler(handler)
     try:
         raise ValueError("the text of an image")
@@ -222,3 +222,12 @@ def test_a_record_of_an_exception_has_its_place_but_not_its_message():
     assert (record["event"], record["level"], record["status"]) == ("it failed", "error", 500)
     assert record["exception"] == "ValueError" and "test_serving_parts.py" in record["raised_at"][0]
     assert "the text" not in stream.getvalue()
+
+
+def test_what_other_libraries_say_is_not_repeated():
+    record = logging.LogRecord(
+        "python_multipart", 30, "", 0, "got %r", ("a byte of a client",), None
+    )
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["event"], line["level"]) == ("a message of python_multipart", "warning")
+    assert "byte" not in str(line)

@@ -27,10 +27,12 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line of a record."""
         time = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        # What other libraries say may hold what a client sent.
+        is_ours = record.name.partition(".")[0] in _LOGGERS
         content = {
             "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
-            "event": record.getMessage(),
+            "event": record.getMessage() if is_ours else f"a message of {record.name}",
             **getattr(record, "facts", {}),
         }
         if record.exc_info and record.exc_info[0]:
@@ -53,6 +55,9 @@ def log_as_json(stream: TextIO | None = None, *, level: str = "info") -> None:
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
+    # Of other libraries, and of Python itself, there are warnings.
+    logging.captureWarnings(True)
+    logging.getLogger().handlers = [handler]
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
