@@ -9,9 +9,13 @@ import time
 
 import httpx
 import pytest
+import uvicorn
 from served import Server, draw, serving
 
 from crnn_keras import OnnxRecognizer
+from crnn_keras.serving import make_app
+from crnn_keras.serving.limits import Limits
+from crnn_keras.serving.service import Service
 
 pytestmark = pytest.mark.slow
 
@@ -141,28 +145,66 @@ def _resident(server):
     return next(float(own.split()[1]) for own in lines if own.startswith("process_resident"))
 
 
-def test_the_server_runs_in_a_thread_of_a_program(images, texts):
-    """Without signals: uvicorn and we leave them alone there."""
-    import uvicorn
-
-    from crnn_keras.serving import make_app
-    from crnn_keras.serving.service import Service
-
-    recognizer = OnnxRecognizer.load("words", cores=1)
-    service = Service(recognizer, "words", threads=1)
+@contextlib.contextmanager
+def in_a_thread(service):
+    """Yields the port of a server in this process: without signals."""
     ready = threading.Event()
-    config = uvicorn.Config(
-        make_app(service, when_ready=ready.set), port=0, log_config=None, lifespan="on"
-    )
+    app = make_app(service, when_ready=ready.set)
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     assert ready.wait(30)
     while not server.started:
         time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    row = read(f"http://127.0.0.1:{port}", images[:1]).json()["results"][0]
-    assert row["text"] == texts[0]
+    yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     thread.join(30)
     assert not thread.is_alive()
+
+
+def test_a_program_serves_in_a_thread(images, texts):
+    service = Service(OnnxRecognizer.load("words", cores=1), "words", threads=1)
+    with in_a_thread(service) as port:
+        row = read(f"http://127.0.0.1:{port}", images[:1]).json()["results"][0]
+    assert row["text"] == texts[0] and not service.is_ready
+
+
+def test_a_time_that_is_up_is_said(images):
+    recognizer = OnnxRecognizer.load("words", cores=1)
+    limits = Limits(read_seconds=0.5, body_seconds=0.5)
+    service = Service(recognizer, "words", limits, threads=1)
+    decode = recognizer.decode
+
+    def decode_slowly(*args, **options):
+        time.sleep(1.5)
+        return decode(*args, **options)
+
+    with in_a_thread(service) as port:
+        recognizer.decode = decode_slowly
+        answer = read(f"http://127.0.0.1:{port}", images[:1])
+        assert answer.status_code == 503 and "0.5 s" in answer.json()["error"]
+        head = b"POST /read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc"
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(head)
+            assert connection.recv(1_000).startswith(b"HTTP/1.1 408")
+        assert service.held_bytes == 0
+
+
+def test_an_image_that_makes_the_server_fail_is_500_and_harms_no_other(images, texts):
+    recognizer = OnnxRecognizer.load("words", cores=1)
+    service = Service(recognizer, "words", threads=1, max_wait=0.5)
+    decode = recognizer.decode
+
+    def fail(logits, sources, **options):
+        if "image 1" in sources:
+            raise RuntimeError("a mistake of ours")
+        return decode(logits, sources, **options)
+
+    with in_a_thread(service) as port, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        recognizer.decode = fail
+        asked = [images[:1], images[:2]]
+        address = f"http://127.0.0.1:{port}"
+        good, bad = pool.map(lambda own: read(address, own), asked)
+    assert good.json()["results"][0]["text"] == texts[0]
+    assert bad.status_code == 500 and "a mistake" not in bad.text
