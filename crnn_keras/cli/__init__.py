@@ -12,6 +12,7 @@
 | `runs` | the runs with their figures, side by side |
 | `export` | a trained model -> ONNX or SavedModel |
 | `language_model` | texts -> a language model, alone or in a reader |
+| `serve` | a reader over HTTP |
 | `walkthrough` | all numbered notebooks |
 | `launch` | a script in several processes that train one model |
 | `doctor` | what works on this machine, and what to install |
