@@ -295,13 +295,12 @@ class Batches(BaseBatches):
         batch_rows = np.arange(self.batch_size)[rows]
         augment = functools.partial(self.augmenter, step=step)
         canvases = np.empty((len(chosen), self.canvas.height, self._width(chosen), 1), np.uint8)
+        labels = np.full((len(chosen), self.longest_label), BLANK, np.int32)
         for batches in dict.fromkeys(batches for batches, _ in chosen):
             own = [row for row, (owner, _) in enumerate(chosen) if owner is batches]
             indices = [chosen[row][1] for row in own]
             canvases[own] = batches._canvases.get(indices, rows=batch_rows[own], augment=augment)
-        labels = np.full((len(chosen), self.longest_label), BLANK, np.int32)
-        for row, (batches, index) in zip(labels, chosen, strict=True):
-            row[: batches.labels.shape[1]] = batches.labels[index]
+            labels[own, : batches.labels.shape[1]] = batches.labels[indices]
         return canvases, labels
 
 

@@ -78,15 +78,17 @@ class CanvasCache:
             RecordError: A record or its image cannot be read.
             ChildProcessError: A process that decodes was killed.
         """
-        width = int(self._widths[indices[0]])
-        canvases = np.empty((len(indices), self.canvas.height, width, 1), np.uint8)
         kept = [self._kept.get(index) for index in indices]
         missing = [place for place, canvas in enumerate(kept) if canvas is None]
-        if missing and self._processes > 1 and self._room < canvases[0].nbytes:
+        if not missing:
+            return augment(np.stack(kept), rows=rows)
+        width = int(self._widths[indices[0]])
+        canvases = np.empty((len(indices), self.canvas.height, width, 1), np.uint8)
+        if self._processes > 1 and self._room < canvases[0].nbytes:
             # None of them is kept, so the processes augment them too.
             jobs = self._make_jobs([indices[place] for place in missing], rows[missing], augment)
             canvases[missing] = np.concatenate(self._open_pool().call_all(_run_job, jobs))
-        elif missing:
+        else:
             decoded = self._decode([indices[place] for place in missing])
             for place, canvas in zip(missing, decoded, strict=True):
                 kept[place] = canvas

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import threading
 from dataclasses import asdict, dataclass, fields, replace
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -20,6 +21,10 @@ import numpy as np
 from crnn_keras.utils.checks import FRACTION, Number, check_value
 
 _NOISE_VALUES = 2**20
+# An image takes calls of some microseconds, which two threads make faster than more do.
+_TURNS = threading.BoundedSemaphore(2)
+# Threads of OpenCV's own would only wait for work in images this small.
+cv2.setNumThreads(1)
 _STREAM, _ERASING_STREAM = 10, 11
 _RULES = {
     "strength": FRACTION,
@@ -255,10 +260,13 @@ def augment_canvases(
     done = changes(draws, augmentation, height=height, width=width)
     result = np.empty_like(canvases)
     todo = zip(_make_matrices(done, count), _make_levels(done, count), offsets, strict=True)
-    for old, new, (matrix, levels, offset) in zip(canvases, result, todo, strict=True):
-        bent = _bend(old[..., 0], matrix, levels.block)
-        noise = _take_noise(offset, bent.shape) if levels.noise else None
-        _light(bent, levels, noise=noise, result=new[..., 0])
+    with _TURNS:
+        for old, new, (matrix, levels, offset) in zip(
+            canvases[..., 0], result[..., 0], todo, strict=True
+        ):
+            bent = _bend(old, matrix, levels.block)
+            noise = _take_noise(offset, bent.shape) if levels.noise else None
+            _light(bent, levels, noise=noise, result=new)
     return result
 
 
