@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # Jupyter, papermill and nbval look for their programs on the path.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help bench clean dataflow format fuzz install lab lint notebooks reader release release-figures \
+.PHONY: help bench clean dataflow demo format fuzz install lab lint notebooks reader release release-figures \
   test test-fast test-gpu test-notebooks walkthrough
 
 help:  ## List the commands
@@ -28,6 +28,9 @@ clean:  ## Remove the environment and the caches, not your data
 
 dataflow: install  ## Draw docs/dataflow.svg from the imports of the package
 	$(PY) tools/dataflow.py
+
+demo: install  ## Build the page that reads in a browser into build/demo
+	$(PY) tools/demo.py build build/demo
 
 format: install  ## Repair the style
 	$(PY) -m ruff check --fix .

@@ -24,6 +24,7 @@ PACKAGES = {
     "fastapi": ("fastapi", "serve"),
     "fontTools": ("fonttools", "data"),
     "h5py": ("h5py", "train"),
+    "httptools": ("httptools", "serve"),
     "jax": ("jax", "jax"),
     "jinja2": ("jinja2", "data"),
     "jupyter_client": ("jupyter-client", "notebooks"),
