@@ -116,7 +116,12 @@ class BaseBatches(abc.ABC):
 
         width = self.canvas.widths[0] if len(self.canvas.widths) == 1 else None
         shapes = (rows, self.canvas.height, width, 1), (rows, self.longest_label)
-        return BatchSequence(make, shapes=shapes, start_step=start_step, count=count)
+        return BatchSequence(
+            make, shapes=shapes, start_step=start_step, count=count, workers=self._workers
+        )
+
+    # Threads that make batches; None: as many as batches are made ahead.
+    _workers: int | None = None
 
     @abc.abstractmethod
     def close(self) -> None:

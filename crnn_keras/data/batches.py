@@ -283,6 +283,12 @@ class Batches(BaseBatches):
                 batches._canvases.close()
 
     @property
+    def _workers(self):
+        # Where no process helps, more threads than one would wait for each other's Python.
+        own = [batches._canvases for batches in (self, self.replay) if batches]
+        return None if any(canvases.works_in_processes for canvases in own) else 1
+
+    @property
     def longest_label(self) -> int:
         return max(batches.labels.shape[1] for batches in (self, self.replay) if batches)
 
@@ -293,7 +299,9 @@ class Batches(BaseBatches):
     def _make(self, chosen, *, step, rows):
         """Returns the canvases and the labels of some rows of a batch."""
         batch_rows = np.arange(self.batch_size)[rows]
-        augment = functools.partial(self.augmenter, step=step)
+        augment = None
+        if not self.augmenter.is_neutral:
+            augment = functools.partial(self.augmenter, step=step)
         canvases = np.empty((len(chosen), self.canvas.height, self._width(chosen), 1), np.uint8)
         labels = np.full((len(chosen), self.longest_label), BLANK, np.int32)
         for batches in dict.fromkeys(batches for batches, _ in chosen):

@@ -30,8 +30,8 @@ _CHUNK = 128
 class CanvasCache:
     """Decodes the images of records, and keeps their canvases in memory while there is room.
 
-    Threads ask for canvases. Most of the work to decode a small image is Python, of which one
-    thread runs at a time: large sets are decoded by processes.
+    Threads ask for canvases. Most of the work on a small image is Python, of which one thread runs
+    at a time: large sets are decoded and augmented by processes.
 
     Args:
         records: A `BaseRecords`.
@@ -63,13 +63,21 @@ class CanvasCache:
         if len(widths) >= (_WORTH_PROCESSES if is_decoded_often else _MANY):
             self._processes = count_cores()
 
-    def get(self, indices: Sequence[int], *, rows: np.ndarray, augment: Augment) -> np.ndarray:
-        """Returns augmented canvases.
+    @property
+    def works_in_processes(self) -> bool:
+        """Whether other processes decode and augment, while the threads that ask only wait."""
+        return self._processes > 1
+
+    def get(
+        self, indices: Sequence[int], *, rows: np.ndarray, augment: Augment | None
+    ) -> np.ndarray:
+        """Returns canvases, augmented.
 
         Args:
             indices: Indices of usable records, all of one canvas width.
             rows: int array, the row of the batch that each of them becomes.
-            augment: Function of `(canvases, rows=)` that augments canvases; it can be pickled.
+            augment: Function of `(canvases, rows=)` that augments canvases; it can be pickled. None
+                augments nothing.
 
         Returns:
             uint8 array `(images, height, width, 1)`.
@@ -78,30 +86,31 @@ class CanvasCache:
             RecordError: A record or its image cannot be read.
             ChildProcessError: A process that decodes was killed.
         """
+        width = int(self._widths[indices[0]])
+        size = self.canvas.height * width
         kept = [self._kept.get(index) for index in indices]
         missing = [place for place, canvas in enumerate(kept) if canvas is None]
-        if not missing:
-            return augment(np.stack(kept), rows=rows)
-        width = int(self._widths[indices[0]])
-        canvases = np.empty((len(indices), self.canvas.height, width, 1), np.uint8)
-        if self._processes > 1 and self._room < canvases[0].nbytes:
-            # None of them is kept, so the processes augment them too.
-            jobs = self._make_jobs([indices[place] for place in missing], rows[missing], augment)
-            canvases[missing] = np.concatenate(self._open_pool().call_all(_run_job, jobs))
-        else:
-            decoded = self._decode([indices[place] for place in missing])
+        if missing and (self._processes == 1 or self._room >= size):
+            decoded = self._decode([indices[place] for place in missing], width)
             for place, canvas in zip(missing, decoded, strict=True):
                 kept[place] = canvas
+            missing = []
         here = [place for place, canvas in enumerate(kept) if canvas is not None]
-        if here:
-            stacked = np.stack([kept[place] for place in here])
-            canvases[here] = augment(stacked, rows=rows[here])
+        stacked = np.stack([kept[place] for place in here]) if here else None
+        if not missing and (augment is None or self._processes == 1):
+            return stacked if augment is None else augment(stacked, rows=rows)
+        positions = [self._positions[indices[place]] for place in missing]
+        jobs = _make_jobs(positions, width, rows[missing], augment)
+        jobs += _make_jobs(stacked, width, rows[here], augment) if here else []
+        canvases = np.empty((len(indices), self.canvas.height, width, 1), np.uint8)
+        canvases[[*missing, *here]] = np.concatenate(self._open_pool().call_all(_run_job, jobs))
         return canvases
 
-    def _decode(self, indices):
+    def _decode(self, indices, width):
         """Returns the canvases of some images, and keeps them while there is room."""
-        jobs = self._make_jobs(indices, np.arange(len(indices)), _leave)
-        if self._processes > 1 and len(indices) > 1:
+        positions = [self._positions[index] for index in indices]
+        jobs = _make_jobs(positions, width, np.arange(len(positions)), None)
+        if self._processes > 1 and len(positions) > 1:
             canvases = np.concatenate(self._open_pool().call_all(_run_job, jobs))
         else:
             canvases = np.concatenate([_run_job((self.records, self.canvas), job) for job in jobs])
@@ -112,12 +121,6 @@ class CanvasCache:
                     # A copy, since a view would keep its whole batch in memory.
                     self._kept[index] = canvas.copy()
         return canvases
-
-    def _make_jobs(self, indices, rows, augment):
-        positions = [self._positions[index] for index in indices]
-        width = int(self._widths[indices[0]])
-        parts = (slice(start, start + _CHUNK) for start in range(0, len(positions), _CHUNK))
-        return [_Job(positions[part], width, rows[part], augment) for part in parts]
 
     def close(self) -> None:
         """Ends the processes that decode; they start again when they are needed."""
@@ -134,43 +137,49 @@ class CanvasCache:
 
 
 class _Job(NamedTuple):
-    """Images to decode and to augment, in this process or in one of the pool.
+    """Images to decode, or canvases, and to augment, in this process or in one of the pool.
 
     Args:
-        positions: Positions of the records.
-        width: Width of their canvases in pixels.
+        images: Positions of records, or a uint8 array of canvases.
+        width: Width of the canvases in pixels.
         rows: Rows of the batch that they become.
-        augment: The function that augments them.
+        augment: The function that augments them; None does not.
     """
 
-    positions: Sequence[int]
+    images: Sequence[int] | np.ndarray
     width: int
     rows: np.ndarray
-    augment: Augment
+    augment: Augment | None
+
+
+def _make_jobs(images, width, rows, augment):
+    parts = (slice(start, start + _CHUNK) for start in range(0, len(images), _CHUNK))
+    return [_Job(images[part], width, rows[part], augment) for part in parts]
 
 
 def _run_job(shared, job):
     """Returns the canvases of a job; raises a RecordError that names what cannot be read."""
-    records, canvas = shared
-    canvases = np.empty((len(job.positions), canvas.height, job.width, 1), np.uint8)
-    for place, position in enumerate(job.positions):
+    canvases = job.images
+    if not isinstance(canvases, np.ndarray):
+        canvases = _decode_records(*shared, job.images, width=job.width)
+    return canvases if job.augment is None else job.augment(canvases, rows=job.rows)
+
+
+def _decode_records(records, canvas, positions, *, width):
+    canvases = np.empty((len(positions), canvas.height, width, 1), np.uint8)
+    for place, position in enumerate(positions):
         record = records[position]
         try:
             found = to_canvas(record.encoded, canvas)
         except ValueError as error:
             raise RecordError(f"{describe_record(records, position)}: {error}") from error
-        if found.shape[1] != job.width:
+        if found.shape[1] != width:
             raise RecordError(
                 f"{describe_record(records, position)}: its canvas is {found.shape[1]} pixels "
-                f"wide, but {job.width} by the size that the record names: one of them was "
-                "changed. Prepare the records again."
+                f"wide, but {width} by the size that the record names: one of them was changed. "
+                "Prepare the records again."
             )
         canvases[place] = found
-    return job.augment(canvases, rows=job.rows)
-
-
-def _leave(canvases, *, rows):
-    """Augments nothing, where canvases are kept."""
     return canvases
 
 

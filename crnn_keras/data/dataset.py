@@ -33,8 +33,8 @@ class BatchSequence(keras.utils.PyDataset):
             from batch to batch.
         start_step: The step of the batch with index 0. Defaults to `0`.
         count: Number of batches. Defaults to `None`: without end.
-        workers: Number of threads. Defaults to `None`: two for each core, since some wait for the
-            processes that decode, at most 16.
+        workers: Number of threads, which make two batches for each core ahead, at most 16. Defaults
+            to `None`: as many, since they wait for processes.
 
     Example:
 
@@ -63,10 +63,12 @@ class BatchSequence(keras.utils.PyDataset):
         self._count = count
         self._make_batch = make_batch
         self._shapes = shapes
-        self._ahead = workers or min(2 * count_cores(), MOST_AHEAD)
+        self._ahead = min(2 * count_cores(), MOST_AHEAD)
         self._lock = threading.Lock()
         self._made: dict[int, concurrent.futures.Future] = {}
-        self._threads = concurrent.futures.ThreadPoolExecutor(self._ahead, "crnn_keras_batches")
+        self._threads = concurrent.futures.ThreadPoolExecutor(
+            workers or self._ahead, "crnn_keras_batches"
+        )
         weakref.finalize(self, self._threads.shutdown, wait=False, cancel_futures=True)
 
     @property

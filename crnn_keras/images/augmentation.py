@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import threading
 from dataclasses import asdict, dataclass, fields, replace
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -21,8 +20,6 @@ import numpy as np
 from crnn_keras.utils.checks import FRACTION, Number, check_value
 
 _NOISE_VALUES = 2**20
-# An image takes calls of some microseconds, which two threads make faster than more do.
-_TURNS = threading.BoundedSemaphore(2)
 # Threads of OpenCV's own would only wait for work in images this small.
 cv2.setNumThreads(1)
 _STREAM, _ERASING_STREAM = 10, 11
@@ -260,13 +257,11 @@ def augment_canvases(
     done = changes(draws, augmentation, height=height, width=width)
     result = np.empty_like(canvases)
     todo = zip(_make_matrices(done, count), _make_levels(done, count), offsets, strict=True)
-    with _TURNS:
-        for old, new, (matrix, levels, offset) in zip(
-            canvases[..., 0], result[..., 0], todo, strict=True
-        ):
-            bent = _bend(old, matrix, levels.block)
-            noise = _take_noise(offset, bent.shape) if levels.noise else None
-            _light(bent, levels, noise=noise, result=new)
+    images = zip(canvases[..., 0], result[..., 0], strict=True)
+    for (old, new), (matrix, levels, offset) in zip(images, todo, strict=True):
+        bent = _bend(old, matrix, levels.block)
+        noise = _take_noise(offset, bent.shape) if levels.noise else None
+        _light(bent, levels, noise=noise, result=new)
     return result
 
 
@@ -415,6 +410,11 @@ class Augmenter:
     random_erasing: float
     seed: int
     batch_size: int
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether it changes nothing."""
+        return self.augmentation.is_neutral and not self.random_erasing
 
     def __call__(self, canvases: np.ndarray, *, step: int, rows: slice | np.ndarray) -> np.ndarray:
         """Returns changed canvases; for the arguments see `augment_canvases`."""

@@ -8,9 +8,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-import jinja2
-
 if TYPE_CHECKING:
+    import jinja2
     from matplotlib.figure import Figure
 
 # Pixels of a figure's image for each pixel of CSS.
@@ -30,6 +29,9 @@ def make_environment(
     Returns:
         `jinja2.Environment`, in which an undefined name is an error.
     """
+    # Not at the top: figures need no templates, and a reader needs neither.
+    import jinja2
+
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
