@@ -94,13 +94,12 @@ def run(options: argparse.Namespace) -> int:
         )
     from crnn_keras.inference import export
 
-    if options.format in ("saved_model", "triton"):
-        write = getattr(export, f"export_{options.format}")
-        print(write(options.model, options.path, version=options.version))
-        return DONE
     write = getattr(export, f"export_{options.format}")
-    difference = write(options.model, options.path, weights=options.weights)
-    print(f"{options.path}: logits differ by at most {difference:.1e}")
+    if options.format in ("saved_model", "triton"):
+        print(write(options.model, options.path, version=options.version))
+    else:
+        difference = write(options.model, options.path, weights=options.weights)
+        print(f"{options.path}: logits differ by at most {difference:.1e}")
     return DONE
 
 
