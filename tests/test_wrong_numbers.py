@@ -59,6 +59,7 @@ RESULTS = {
     "Decoded",
     "DecodedText",
     "ErrorAnalysis",
+    "ExportFigures",
     "FineTuning",
     "GlyphBox",
     "ImageFacts",

@@ -71,6 +71,7 @@ class LiteRTRecognizer(BaseRecognizer):
         self._turn = threading.Lock()
 
     @classmethod
+    @check_arguments(cores=COUNT.or_none())
     def load(cls, path: str | os.PathLike, *, cores: int | None = None) -> LiteRTRecognizer:
         """Loads a model.
 
