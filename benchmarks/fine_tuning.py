@@ -216,7 +216,7 @@ def draw(rows, path):
         if int(row["images"])
         and row["variant"] == "default"
         and row["interpolation"] == row["default"]
-        and row["language_model"] == "no"
+        and row["language_model"] == "yes"
     ]
     plots.learning_curves(series).savefig(path)
 
