@@ -32,6 +32,8 @@ from crnn_keras.data import build, records  # noqa: E402
 from crnn_keras.data.labels import Sample  # noqa: E402
 from crnn_keras.images import Canvas  # noqa: E402
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
 
 def pytest_collection_modifyitems(items):
     """Starts with the files that take minutes: no process waits for one of them at the end."""
@@ -235,3 +237,17 @@ class _FileOnFullDisk(io.FileIO):
         if room < len(content):
             raise OSError(errno.ENOSPC, "No space left on device")
         return len(content)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium, driven by playwright."""
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    with driver.sync_playwright() as playwright:
+        # As root, which CI often is, Chromium starts only without its sandbox; it opens our page.
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()

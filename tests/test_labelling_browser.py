@@ -1,7 +1,6 @@
 """The page for labelling in a real browser: keys, files, themes, a narrow screen."""
 
 import os
-import shutil
 import threading
 
 import pytest
@@ -13,21 +12,6 @@ from crnn_keras.labelling import LabelServer, LabelSession, LabelStore, list_ima
 
 pytestmark = pytest.mark.slow
 READINGS = {f"{name}.png": (f"{name}word", 0.1 * i + 0.3) for i, name in enumerate("abcdef")}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium, driven by playwright."""
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
-    with driver.sync_playwright() as playwright:
-        # As root, which CI often is, Chromium starts only without its sandbox; it opens our page.
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class Reader:

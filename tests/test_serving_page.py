@@ -1,29 +1,13 @@
 """The page of the server in a real browser: drop an image, see its text and its boxes."""
 
 import os
-import shutil
 import time
 
 import pytest
 from served import draw, serving
 
 pytestmark = pytest.mark.slow
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TOKEN = "0123456789abcdef0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium, driven by playwright."""
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
-    with driver.sync_playwright() as playwright:
-        # As root, which CI often is, Chromium starts only without its sandbox; it opens our page.
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -103,17 +103,13 @@ class CanvasCache:
         jobs = _make_jobs(positions, width, rows[missing], augment)
         jobs += _make_jobs(stacked, width, rows[here], augment) if here else []
         canvases = np.empty((len(indices), self.canvas.height, width, 1), np.uint8)
-        canvases[[*missing, *here]] = np.concatenate(self._open_pool().call_all(_run_job, jobs))
+        canvases[[*missing, *here]] = self._run(jobs)
         return canvases
 
     def _decode(self, indices, width):
         """Returns the canvases of some images, and keeps them while there is room."""
         positions = [self._positions[index] for index in indices]
-        jobs = _make_jobs(positions, width, np.arange(len(positions)), None)
-        if self._processes > 1 and len(positions) > 1:
-            canvases = np.concatenate(self._open_pool().call_all(_run_job, jobs))
-        else:
-            canvases = np.concatenate([_run_job((self.records, self.canvas), job) for job in jobs])
+        canvases = self._run(_make_jobs(positions, width, np.arange(len(positions)), None))
         with self._lock:
             for index, canvas in zip(indices, canvases, strict=True):
                 if index not in self._kept and self._room >= canvas.nbytes:
@@ -121,6 +117,14 @@ class CanvasCache:
                     # A copy, since a view would keep its whole batch in memory.
                     self._kept[index] = canvas.copy()
         return canvases
+
+    def _run(self, jobs):
+        """Returns the canvases of jobs, in the processes unless there is one image only."""
+        if self._processes > 1 and sum(len(job.rows) for job in jobs) > 1:
+            done = self._open_pool().call_all(_run_job, jobs)
+        else:
+            done = [_run_job((self.records, self.canvas), job) for job in jobs]
+        return np.concatenate(done)
 
     def close(self) -> None:
         """Ends the processes that decode; they start again when they are needed."""
