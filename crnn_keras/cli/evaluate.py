@@ -13,7 +13,12 @@ from crnn_keras.cli.common import (
     print_error,
     print_to_stderr,
 )
-from crnn_keras.cli.options import add_label_options, add_run_option, source_options
+from crnn_keras.cli.options import (
+    add_label_options,
+    add_protocol_option,
+    add_run_option,
+    source_options,
+)
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -36,12 +41,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--model",
         help="words, ascii, a .keras or .onnx file (data/<run>/train/model.keras)",
     )
-    parser.add_argument(
-        "--protocol",
-        choices=("exact", "alphanumeric"),
-        default="exact",
-        help="alphanumeric: only a-z and 0-9 count, in any case (%(default)s)",
-    )
+    add_protocol_option(parser)
     parser.add_argument("--tta-views", type=int, choices=(1, 3, 5), default=1, help="(%(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of sentences")
     add_label_options(parser)

@@ -14,7 +14,7 @@ from crnn_keras.cli.common import (
     number,
     print_to_stderr,
 )
-from crnn_keras.cli.options import add_label_options, source_options
+from crnn_keras.cli.options import add_label_options, add_protocol_option, source_options
 from crnn_keras.utils.checks import COUNT
 
 # Which types of weights the formats take.
@@ -68,12 +68,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="LABELS",
         help="write all formats, and measure them on this label file, folder or LMDB",
     )
-    parser.add_argument(
-        "--protocol",
-        choices=("exact", "alphanumeric"),
-        default="exact",
-        help="of --compare; alphanumeric: only a-z and 0-9 count, in any case (%(default)s)",
-    )
+    add_protocol_option(parser, of="of --compare; ")
     parser.add_argument(
         "--rounds", type=number(COUNT), default=5, help="of --compare's timing (%(default)s)"
     )

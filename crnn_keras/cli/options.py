@@ -217,6 +217,21 @@ def direction_of(options: argparse.Namespace) -> str | None:
     return None if options.direction == "auto" else options.direction
 
 
+def add_protocol_option(parser: argparse.ArgumentParser, *, of: str = "") -> None:
+    """Adds the option that says how texts are compared.
+
+    Args:
+        parser: The command's parser.
+        of: What the help begins with. Defaults to `""`.
+    """
+    parser.add_argument(
+        "--protocol",
+        choices=("exact", "alphanumeric"),
+        default="exact",
+        help=f"{of}alphanumeric: only a-z and 0-9 count, in any case (%(default)s)",
+    )
+
+
 def source_options(options: argparse.Namespace) -> dict[str, str | None]:
     """Returns the arguments of `read_samples` that `add_label_options` reads."""
     names = ("layout", "images_folder", "image_column", "text_column", "encoding")
