@@ -241,13 +241,14 @@ class _FileOnFullDisk(io.FileIO):
 
 @pytest.fixture(scope="module")
 def browser():
-    """A headless Chromium, driven by playwright."""
+    """A headless Chromium, driven by playwright, that finds no host but this machine."""
     driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
     with driver.sync_playwright() as playwright:
         # As root, which CI often is, Chromium starts only without its sandbox; it opens our page.
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        options = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+        started = playwright.chromium.launch(executable_path=path, args=options)
         yield started
         started.close()

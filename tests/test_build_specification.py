@@ -55,8 +55,9 @@ def test_a_file_is_prepared(tmp_path, rendered):
 
 def test_beam_that_is_not_installed_is_named(tmp_path, rendered, monkeypatch):
     rendered.save(tmp_path / "train.json")
-    monkeypatch.setitem(sys.modules, "crnn_keras.data.build.beam", None)
-    with pytest.raises(ValueError, match=r"crnn_keras\[beam\]"):
+    monkeypatch.delitem(sys.modules, "crnn_keras.data.build.beam", raising=False)
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(ModuleNotFoundError, match=r"crnn_keras\[beam\]"):
         prepare_from_file(tmp_path / "train.json", tmp_path / "set", beam_options=[])
 
 

@@ -16,8 +16,8 @@ import time
 
 import numpy as np
 import pytest
+from contrast import contrast
 from PIL import Image
-from test_labelling_browser import BROWSERS, _contrast
 
 from crnn_keras import Canvas, CharDict, OnnxRecognizer, render_word
 from crnn_keras.images import to_canvas
@@ -71,20 +71,6 @@ def site(demo, tmp_path_factory):
             pytest.skip(f"npm reaches no registry: {str(error)[:200]}")
         raise
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium that finds no host but this machine."""
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
-    options = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-    with driver.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=options)
-        yield started
-        started.close()
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -434,7 +420,7 @@ def test_it_fits_and_can_be_read_and_every_control_has_a_name(open_page):
         tab.emulate_media(color_scheme=scheme)
         assert tab.evaluate("document.documentElement.scrollWidth") == width
         for selector in ("h1", "header p", ".button", "#text", "#status", ".blank", "#decided"):
-            assert _contrast(tab, selector) >= 4.5, (selector, width, scheme)
+            assert contrast(tab, selector) >= 4.5, (selector, width, scheme)
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ UNUSABLE = {
     "unknown backend": ('{"backend": "theano"}', None, "theano"),
     "backend of another type": ('{"backend": 3}', None, "3"),
     "unknown backend in the environment": ("{}", "caffe", "caffe"),
-    "backend that is not installed": ('{"backend": "openvino"}', None, "openvino"),
+    "backend that only reads": ('{"backend": "openvino"}', None, "openvino"),
     "no object": ("[]", None, "AttributeError"),
     "a number": ("3", None, "AttributeError"),
     "bfloat16": ('{"floatx": "bfloat16"}', None, "bfloat16"),

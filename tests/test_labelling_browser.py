@@ -4,6 +4,7 @@ import os
 import threading
 
 import pytest
+from contrast import contrast
 from PIL import Image, ImageDraw
 
 from crnn_keras.data.labels import read_samples
@@ -275,28 +276,7 @@ def test_it_fits_and_can_be_read(page, scheme, width):
     assert box["y"] + box["height"] < 740
     tab.click("#help summary")
     for selector in ("h1", "#counts", "#name", "#text", "#reading", "#save", "#skip", "dd"):
-        assert _contrast(tab, selector) >= 4.5, selector
-
-
-def _contrast(tab, selector):
-    """The contrast of a text and its ground, as WCAG defines it."""
-    colors = tab.evaluate(
-        """selector => {
-          let own = document.querySelector(selector), ground = own, found;
-          while ((found = getComputedStyle(ground).backgroundColor) === 'rgba(0, 0, 0, 0)')
-            ground = ground.parentElement;
-          return [getComputedStyle(own).color, found].map(c => c.match(/[\\d.]+/g).map(Number));
-        }""",
-        selector,
-    )
-    lights = sorted(_luminance(color[:3]) for color in colors)
-    return (lights[1] + 0.05) / (lights[0] + 0.05)
-
-
-def _luminance(color):
-    parts = [c / 255 for c in color]
-    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+        assert contrast(tab, selector) >= 4.5, selector
 
 
 def test_every_control_has_a_name(page):

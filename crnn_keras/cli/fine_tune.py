@@ -123,6 +123,7 @@ def _add_settings(group):
 def run(options: argparse.Namespace) -> int:
     """Runs the command and returns its exit code."""
     from crnn_keras.notebook import NotebookRun
+    from crnn_keras.utils.backend import check_backend
     from crnn_keras.utils.quiet import import_keras_quietly
 
     labels = options.labels or options.named_labels
@@ -135,6 +136,7 @@ def run(options: argparse.Namespace) -> int:
     this_run = NotebookRun("fine_tune", options.run)
     with print_to_stderr():
         import_keras_quietly()
+        check_backend()
         from crnn_keras.data.labels import read_splits
         from crnn_keras.notebook.fine_tuning_report import write_fine_tuning_report
         from crnn_keras.training.fine_tuning import fine_tune

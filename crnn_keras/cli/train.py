@@ -185,12 +185,14 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command and returns its exit code."""
     _check_options(options)
     from crnn_keras.notebook import NotebookRun
+    from crnn_keras.utils.backend import check_backend
     from crnn_keras.utils.quiet import import_keras_quietly
 
     this_run = NotebookRun("train", options.run)
     folder, board = this_run.data / "train", this_run.reports / "tensorboard"
     with print_to_stderr():
         import_keras_quietly()
+        check_backend()
         open_data = _draw if options.synth else _open_records
         with open_data(options, this_run) as (training, validation, images):
             history = _train(

@@ -100,8 +100,8 @@ class CanvasCache:
         if not missing and (augment is None or self._processes == 1):
             return stacked if augment is None else augment(stacked, rows=rows)
         positions = [self._positions[indices[place]] for place in missing]
-        jobs = _make_jobs(positions, width, rows[missing], augment)
-        jobs += _make_jobs(stacked, width, rows[here], augment) if here else []
+        jobs = _make_jobs(positions, width, rows=rows[missing], augment=augment)
+        jobs += _make_jobs(stacked, width, rows=rows[here], augment=augment) if here else []
         canvases = np.empty((len(indices), self.canvas.height, width, 1), np.uint8)
         canvases[[*missing, *here]] = self._run(jobs)
         return canvases
@@ -109,7 +109,7 @@ class CanvasCache:
     def _decode(self, indices, width):
         """Returns the canvases of some images, and keeps them while there is room."""
         positions = [self._positions[index] for index in indices]
-        canvases = self._run(_make_jobs(positions, width, np.arange(len(positions)), None))
+        canvases = self._run(_make_jobs(positions, width, rows=np.arange(len(positions))))
         with self._lock:
             for index, canvas in zip(indices, canvases, strict=True):
                 if index not in self._kept and self._room >= canvas.nbytes:
@@ -156,7 +156,7 @@ class _Job(NamedTuple):
     augment: Augment | None
 
 
-def _make_jobs(images, width, rows, augment):
+def _make_jobs(images, width, *, rows, augment=None):
     parts = (slice(start, start + _CHUNK) for start in range(0, len(images), _CHUNK))
     return [_Job(images[part], width, rows[part], augment) for part in parts]
 

@@ -123,12 +123,13 @@ def describe_missing(
         pip install 'crnn_keras[train]'"`; None if the module is of no extra, or is a part of a
         package that is there.
     """
-    if error.name not in PACKAGES:
+    module = (error.name or "").partition(".")[0]
+    if module not in PACKAGES or (module != error.name and _is_installed(module)):
         return None
-    package, extra = PACKAGES[error.name]
+    package, extra = PACKAGES[module]
     extras = extras or extra
     backend = os.environ.get("KERAS_BACKEND")
-    if backend in _BACKENDS and error.name != "tensorflow":
+    if backend in _BACKENDS and module != "tensorflow":
         extras = extras.replace("train", backend)
     return (
         f"{who} needs {package}, which is not installed. Install it: "
