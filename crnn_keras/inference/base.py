@@ -16,7 +16,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import KW_ONLY, dataclass, replace
@@ -50,6 +49,7 @@ from crnn_keras.utils.checks import (
     check_arguments,
     check_value,
 )
+from crnn_keras.utils.cores import count_cores
 from crnn_keras.utils.parallel import thread_map
 
 # One for all images, or one for each, None for an image without.
@@ -193,7 +193,7 @@ class BaseRecognizer:
         self.canvas = canvas
         self.calibration = calibration
         self.language_model = language_model
-        self._cores = cores or os.cpu_count() or 1
+        self._cores = cores or count_cores()
         # One thread more than cores, since one may wait for the interpreter's lock.
         self.threads = self._cores + 1 if self._cores > 1 else 1
         # A subclass that knows what its network takes makes it smaller, for canvases that are vast.

@@ -37,6 +37,7 @@ from crnn_keras.data.records.sidecar import (
 from crnn_keras.data.records.splits import check_stands_alone, write_splits
 from crnn_keras.utils import files
 from crnn_keras.utils.checks import COUNT, check_arguments
+from crnn_keras.utils.cores import count_cores
 from crnn_keras.utils.locks import lock
 from crnn_keras.utils.parallel import parallel_map
 from crnn_keras.utils.progress import ProgressLine
@@ -322,7 +323,7 @@ def _run(work, specification, folder, *, indices, processes, doing="writing"):
     """
     source = specification.source
     rows = sum(len(source.shard_rows(index)) for index in indices)
-    cores = processes or os.cpu_count() or 1
+    cores = processes or count_cores()
     processes = min(cores, len(indices), rows // _ROWS_WORTH_A_PROCESS)
     work = functools.partial(work, config=specification.get_config(), folder=folder)
     found, done = {}, 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import functools
 import itertools
-import os
 from collections.abc import Iterable
 
 import numpy as np
@@ -19,6 +18,7 @@ from crnn_keras.data.issues import Issue
 from crnn_keras.data.labels.sample import Sample
 from crnn_keras.images import Canvas
 from crnn_keras.utils.checks import COUNT, check_arguments
+from crnn_keras.utils.cores import count_cores
 from crnn_keras.utils.parallel import parallel_map
 from crnn_keras.utils.progress import ProgressLine
 
@@ -74,7 +74,7 @@ def check_splits(
     issues, usable, facts = list(issues), [], []
     unknown = {name: collections.Counter() for name in splits}
     if processes is None:
-        processes = os.cpu_count() if len(samples) >= _WORTH_PROCESSES else 1
+        processes = count_cores() if len(samples) >= _WORTH_PROCESSES else 1
     collect = functools.partial(collect_facts, char_dict=char_dict, canvas=canvas)
     with ProgressLine(len(samples), "checking") as line:
         chunks = _chunks([sample for _, sample in samples])

@@ -25,6 +25,7 @@ import numpy as np
 
 from crnn_keras.training.settings import OWN_MODELS
 from crnn_keras.utils import keras_private
+from crnn_keras.utils.cores import count_cores
 
 if TYPE_CHECKING:
     from crnn_keras.model.crnn import CRNN
@@ -195,7 +196,7 @@ def _torch_processes(processes):
         )
     rank = int(os.environ[RANK])
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "")
-    torch.set_num_threads(max((os.cpu_count() or 1) // processes, 1))
+    torch.set_num_threads(max(count_cores() // processes, 1))
     torch.distributed.init_process_group(
         "gloo", init_method=address, rank=rank, world_size=processes
     )
