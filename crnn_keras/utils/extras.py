@@ -30,6 +30,7 @@ PACKAGES = {
     "jupyter_client": ("jupyter-client", "notebooks"),
     "jupyterlab": ("jupyterlab", "notebooks"),
     "keras": ("keras", "train"),
+    "latex2mathml": ("latex2mathml", "notebooks"),
     "matplotlib": ("matplotlib", "data"),
     "nbclient": ("nbclient", "notebooks"),
     "nbconvert": ("nbconvert", "notebooks"),
