@@ -20,6 +20,7 @@ PACKAGES = {
     "IPython": ("ipython", "notebooks"),
     "ai_edge_litert": ("ai-edge-litert", "export"),
     "apache_beam": ("apache-beam", "beam"),
+    "bs4": ("beautifulsoup4", "notebooks"),
     "cv2": ("opencv-python-headless", "train"),
     "fastapi": ("fastapi", "serve"),
     "fontTools": ("fonttools", "data"),
