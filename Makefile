@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # Jupyter, papermill and nbval look for their programs on the path.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help bench clean dataflow demo format fuzz install lab lint notebooks reader release release-figures \
+.PHONY: help bench class clean dataflow demo format fuzz install lab lint notebooks reader release release-figures \
   test test-fast test-gpu test-notebooks walkthrough
 
 help:  ## List the commands
@@ -22,6 +22,9 @@ bench: install  ## Measure speeds, side by side
 	$(PY) benchmarks/reading.py
 	$(PY) benchmarks/records.py --rows 10000 100000
 	$(PY) benchmarks/render.py
+
+class: install  ## Write the student's and the teacher's copy of the notebooks into build/class
+	$(PY) tools/classroom.py
 
 clean:  ## Remove the environment and the caches, not your data
 	rm -rf .venv .pytest_cache .ruff_cache *.egg-info

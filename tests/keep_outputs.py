@@ -37,8 +37,9 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     notebook, _ = CoalesceStreamsPreprocessor().preprocess(notebook, {})
     notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in KEPT}
     for index, cell in enumerate(notebook.cells):
-        tags = cell.metadata.get("tags")
-        cell.metadata = {"tags": tags} if tags else {}
+        # A solution is folded by `jupyter`.
+        kept = {key: cell.metadata.get(key) for key in ("tags", "jupyter")}
+        cell.metadata = {key: value for key, value in kept.items() if value}
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if "text/plain" in data:

@@ -22,6 +22,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = ("01_characters", "03_model_and_ctc", "03b_decoding")
 
 
 def pins():
@@ -168,7 +169,9 @@ def test_notebook_is_committed_executed_in_order(path):
     for output in (output for cell in code for output in cell.outputs):
         text = str({k: v for k, v in output.get("data", output).items() if "image" not in k})
         assert not re.search(r"(?<![\w.$])/(home|root|tmp|usr|work)/| at 0x", text), text
-    assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
+    for cell in notebook.cells:
+        folded = {"jupyter"} if "solution" in cell.metadata.get("tags", []) else set()
+        assert set(cell.metadata) <= {"tags"} | folded
 
 
 def test_outputs_are_kept_without_what_differs_in_each_run(tmp_path):
@@ -211,7 +214,9 @@ def test_cells_of_a_notebook_can_be_run_twice_and_in_any_order(path):
         several = {n for n in scope.read & elsewhere if makers[n] > 1 or n in scope.assigned}
         assert not several, f"code cell {index} reads what several cells make"
         assert not scope.changed, f"code cell {index} changes what another cell made"
-        assert not any(isinstance(node, ast.FunctionDef) for node in ast.walk(tree))
+        # A lesson may define what a learner writes.
+        defines = any(isinstance(node, ast.FunctionDef) for node in ast.walk(tree))
+        assert not defines or path.stem in LESSONS, f"code cell {index}"
 
 
 @pytest.mark.parametrize(
@@ -232,6 +237,7 @@ def test_cells_of_a_notebook_can_be_run_twice_and_in_any_order(path):
         ("table.columns = names", "names table", "", "table"),
         ("del x", "x", "", "x"),
         ("if (n := f(1)):\n    print(n)", "f print", "n", ""),
+        ("def f(x):\n    y = x + z\n    return y\nf(1)", "z", "f", ""),
         ("x, y = y, x", "x y", "x y", ""),
     ],
 )
@@ -302,6 +308,13 @@ class Scope(ast.NodeVisitor):
         self.assigned = before
 
     visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
+
+    def visit_FunctionDef(self, node):
+        before = set(self.assigned) | {node.name}
+        self.assigned |= {argument.arg for argument in node.args.args} | {node.name}
+        for child in node.body:
+            self.visit(child)
+        self.assigned = before
 
     def visit_Lambda(self, node):
         before = set(self.assigned)

@@ -10,6 +10,7 @@
 | `practice` | a small labelled set with planted faults |
 | `rounds` | what is not labelled yet, and what each round of labelling brought |
 | `displays` | labelled dot-matrix displays, which no shipped reader has learned from |
+| `exercises` | exercises that check themselves, for each lesson |
 """
 
 from crnn_keras.notebook.parameters import ParameterError, check_parameters

@@ -1,0 +1,172 @@
+"""What all questions share: what they print, and what kinds of answers there are."""
+
+from __future__ import annotations
+
+import functools
+import numbers
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+
+EMPTY = "Fill in the cell, then run it again."
+
+
+class Hint(Exception):
+    """What to think about next, for an answer that is not right yet."""
+
+
+def question(judge: Callable[[Any], str]) -> Callable[..., None]:
+    """Makes a question of a function that judges an answer.
+
+    Args:
+        judge: Function of the answer. It returns a sentence that says why the question matters, or
+            raises a `Hint`.
+
+    Returns:
+        Function of the answer that prints one line. It raises nothing, whatever the answer is.
+
+    Example:
+
+        >>> @question
+        ... def q1(answer):
+        ...     expect_number(answer, 4, {3: "One more."})
+        ...     return "Four it is."
+        >>> q1(...)
+        Fill in the cell, then run it again.
+        >>> q1(3)
+        Not yet: One more.
+        >>> q1(4)
+        Right: Four it is.
+    """
+
+    @functools.wraps(judge)
+    def check(answer: object = ...) -> None:
+        print(_judge(judge, answer))
+
+    return check
+
+
+def _judge(judge, answer):
+    if answer is ... or answer is None:
+        return EMPTY
+    try:
+        return f"Right: {judge(answer)}"
+    except Hint as hint:
+        return str(hint) if str(hint) == EMPTY else f"Not yet: {hint}"
+    # An answer may be an object that cannot even be compared.
+    except Exception:
+        return f"Not yet: {_kind(answer)} is not what is asked. Read the question again."
+
+
+def hint(text: str) -> NoReturn:
+    """Ends the judgement with a hint.
+
+    Args:
+        text: What to think about next.
+
+    Raises:
+        Hint: Always.
+    """
+    raise Hint(text)
+
+
+def expect_number(
+    answer: object, expected: float, hints: Mapping[float, str], *, otherwise: str = ""
+) -> None:
+    """Compares a number with the expected one.
+
+    Args:
+        answer: What was answered. Numbers of NumPy and of a backend will do.
+        expected: The number. A whole one must be met exactly, another one up to 0.001.
+        hints: Hints for the usual misconceptions, by the number that they lead to.
+        otherwise: Hint for all other numbers. Defaults to `""`: too large, or too small.
+
+    Raises:
+        Hint: It is another number, or none.
+    """
+    number = _to_number(answer)
+    tolerance = 1e-9 if isinstance(expected, int) else 0.001
+    if abs(number - expected) <= tolerance:
+        return
+    for wrong, text in hints.items():
+        if abs(number - wrong) <= tolerance:
+            hint(text)
+    hint(otherwise or f"That is too {'large' if number > expected else 'small'}.")
+
+
+def expect_text(answer: object, expected: str, hints: Mapping[str, str], *, otherwise: str) -> None:
+    """Compares a text with the expected one.
+
+    Args:
+        answer: What was answered.
+        expected: The text.
+        hints: Hints for the usual misconceptions, by the text that they lead to.
+        otherwise: Hint for all other texts.
+
+    Raises:
+        Hint: It is another text, or none.
+    """
+    if not isinstance(answer, str):
+        hint(f"Expected a text in quotes, got {_kind(answer)}.")
+    if answer != expected:
+        hint(hints.get(str(answer), otherwise))
+
+
+def call(function: object, *arguments: object) -> object:
+    """Calls the function that a learner wrote.
+
+    Args:
+        function: What was answered.
+        *arguments: Its arguments. Arrays and lists are copied, so that it can change nothing.
+
+    Returns:
+        What it returned.
+
+    Raises:
+        Hint: It is no function, has nothing in its body yet, or raised an error.
+    """
+    if not callable(function):
+        hint(f"Expected a function, got {_kind(function)}. Pass its name without parentheses.")
+    copies = [a.copy() if isinstance(a, np.ndarray | list) else a for a in arguments]
+    try:
+        result = function(*copies)
+    # What a learner writes may end in any way. An interrupt is still an interrupt.
+    except (Exception, SystemExit) as error:
+        shown = ", ".join(map(_show, arguments))
+        hint(f"For {shown} your function raised {type(error).__name__}.")
+    if result is ...:
+        hint(EMPTY)
+    if result is None:
+        hint("Your function returned nothing. Does each way through it end in `return`?")
+    return result
+
+
+def _to_number(answer):
+    """Returns an answer as an int or a float; a hint if it is no single finite number."""
+    if isinstance(answer, str):
+        hint("Expected a number without quotes.")
+    if isinstance(answer, bool | np.bool_):
+        hint("Expected a number, got True or False.")
+    if callable(answer):
+        hint("Expected a number, got a function. Call it.")
+    if not isinstance(answer, numbers.Number):
+        array = np.asarray(answer)
+        if array.ndim or array.dtype.kind not in "iuf":
+            shape = f" of shape {array.shape}" if array.ndim and array.dtype != object else ""
+            hint(f"Expected one number, got {_kind(answer)}{shape}.")
+        answer = array.item()
+    if isinstance(answer, numbers.Complex) and not isinstance(answer, numbers.Real):
+        hint("Expected a real number.")
+    number = int(answer) if isinstance(answer, numbers.Integral) else float(answer)
+    if number != number or number in (float("inf"), float("-inf")):
+        hint("Expected a finite number.")
+    return number
+
+
+def _kind(answer):
+    return f"an answer of type {type(answer).__name__}"
+
+
+def _show(argument):
+    return f"an array of shape {argument.shape}" if hasattr(argument, "shape") else repr(argument)
