@@ -7,9 +7,9 @@
 DATA holds the folders `captcha_v2`, `plates_cn`, `sroie_words` and `iiit5k_test`, each with a
 `labels.tsv`. A seed draws the images to learn from, and seeds the training; up to `--most` others
 of the set are read, and as many of IIIT5K's test, which is the old task. Each training adds rows to
-`docs/fine_tuning.csv`, one for each interpolation, with and without the language model, and is not
-repeated if they are there: a benchmark that was stopped continues. Letters and digits are compared,
-and the exact text.
+`docs/fine_tuning.csv`, one for each interpolation (a variant has the default one), with and without
+the language model, and is not repeated if they are there: a benchmark that was stopped continues.
+Letters and digits are compared, and the exact text.
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ def measure(key, sources, most):
         new=len(set(trained.char_dict.characters) - set(start.char_dict.characters)),
     )
     default = settings.interpolation
-    for interpolation in INTERPOLATIONS if images else (1.0,):
+    tried = INTERPOLATIONS if variant == "default" else (default,)
+    for interpolation in tried if images else (1.0,):
         model = with_char_dict(trained, trained.char_dict)
         interpolate_weights(start, model, fraction=interpolation)
         for name in LANGUAGE_MODELS:
