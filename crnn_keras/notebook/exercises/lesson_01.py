@@ -91,22 +91,22 @@ def q3(answer: object) -> str:
 
 @question
 def q4(answer: object) -> str:
-    """Checks how many paths of 5 frames spell *to*.
+    """Checks how many paths of 7 frames spell *to*.
 
     Args:
         answer: A whole number.
     """
     hints = {
-        4: "These are the paths without a blank, such as `ttooo`.",
-        5: "The formula chooses 2L places, and not from the frames alone.",
-        10: "These are the paths in which each letter lasts one frame. Letters may last longer.",
-        15: "That is the count for a frame fewer, or for a word with a pair of equal neighbours.",
-        21: "The formula chooses twice as many places: letters, and the gaps around them.",
-        32: "These are all paths over two classes. Most of them spell something else.",
-        70: "That is the count for a frame more.",
-        243: "These are all paths over `_`, `t` and `o`. Most of them spell something else.",
+        6: "These are the paths without a blank, such as `ttooooo`.",
+        21: "These are the paths in which each letter lasts one frame. Letters may last longer.",
+        35: "The formula chooses 2L places, and not from the frames alone.",
+        36: "The formula chooses twice as many places: letters, and the gaps around them.",
+        70: "That is the count for a frame fewer, or for a word with a pair of equal neighbours.",
+        128: "These are all paths over two classes. Most of them spell something else.",
+        210: "That is the count for a frame more.",
+        2187: "These are all paths over `_`, `t` and `o`. Most of them spell something else.",
     }
-    expect_number(answer, 35, hints)
+    expect_number(answer, 126, hints)
     return "a text is not one path but many, so a loss must add up all of them."
 
 

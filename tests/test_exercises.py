@@ -1,0 +1,278 @@
+"""Exercises: solutions are right, usual mistakes get a hint, and no hint gives the answer away."""
+
+import ast
+import contextlib
+import importlib
+import io
+import itertools
+import json
+import math
+import pkgutil
+import re
+
+import nbformat
+import numpy as np
+import pytest
+
+from crnn_keras.notebook import exercises
+from crnn_keras.notebook.exercises.questions import EMPTY
+from tools import classroom
+
+NOTEBOOKS = {
+    path.stem: nbformat.read(path, as_version=4)
+    for path in sorted(classroom.NOTEBOOKS.glob("*.ipynb"))
+}
+MODULES = {
+    module.name: importlib.import_module(f"{exercises.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(exercises.__path__)
+    if module.name.startswith("lesson_")
+}
+QUESTIONS = [
+    (name, question)
+    for name, module in MODULES.items()
+    for question in sorted(vars(module))
+    if re.fullmatch(r"q\d+", question)
+]
+# What a solution may use besides what its own cell defines.
+IMPORTED = ("collections", "crnn_keras.notebook.exercises", "itertools", "math", "numpy")
+
+
+def cells_with(tag, notebook):
+    return [cell for cell in notebook.cells if classroom.has_tag(cell, tag)]
+
+
+WITH_EXERCISES = [name for name, book in NOTEBOOKS.items() if cells_with("exercise", book)]
+
+
+def exercises_of(notebook):
+    """Pairs of a question and its exercise."""
+    pairs = itertools.pairwise(notebook.cells)
+    return [pair for pair in pairs if classroom.has_tag(pair[1], "exercise")]
+
+
+def printed_by(cell):
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+def names_of(notebook):
+    """What the cells of a notebook make that need no backend: a solution may use it."""
+    names = {}
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for node in itertools.chain(*(ast.parse(cell.source).body for cell in cells)):
+        modules = [getattr(node, "module", None)] if isinstance(node, ast.ImportFrom) else []
+        modules += [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if modules and all(module in IMPORTED for module in modules):
+            exec(ast.unparse(node), names)
+    for cell in cells:
+        is_plain = not classroom.has_tag(cell, "solution") and "import " not in cell.source
+        # A cell that needs what is not imported here needs a backend.
+        with contextlib.suppress(NameError), contextlib.redirect_stdout(io.StringIO()):
+            exec(cell.source if is_plain else "", names)
+    return names
+
+
+def test_every_question_is_asked_once():
+    asked = []
+    for name in WITH_EXERCISES:
+        book = NOTEBOOKS[name]
+        (module,) = re.findall(r"exercises import (\w+) as check", str(book.cells))
+        asked += [(module, classroom.find_check(cell)) for cell in cells_with("exercise", book)]
+    assert sorted(asked) == sorted(QUESTIONS)
+
+
+@pytest.mark.parametrize("name", WITH_EXERCISES)
+def test_an_exercise_has_a_question_a_hole_and_a_folded_solution(name):
+    book = NOTEBOOKS[name]
+    classroom.check_exercises(book, name)
+    assert 3 <= len(cells_with("exercise", book)) <= 5
+    for cell in cells_with("solution", book):
+        assert cell.metadata.tags == ["solution", "hide-cell"]
+        assert cell.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
+    assert all(printed_by(cell).strip() == EMPTY for cell in cells_with("exercise", book))
+    for number, (above, cell) in enumerate(exercises_of(book), start=1):
+        assert above.source.startswith(f"**Exercise {number}.**"), cell.source
+        assert classroom.find_check(cell) == f"q{number}"
+
+
+@pytest.mark.parametrize("name", WITH_EXERCISES)
+def test_the_solutions_of_the_teachers_copy_are_right(name, capsys):
+    teacher = classroom.make_teacher_copy(NOTEBOOKS[name])
+    names, solutions = names_of(teacher), cells_with("solution", teacher)
+    assert len(solutions) == len(cells_with("exercise", NOTEBOOKS[name]))
+    assert not cells_with("exercise", teacher) and "..." not in str([c.source for c in solutions])
+    for cell in solutions:
+        exec(cell.source, dict(names))
+        line = capsys.readouterr().out
+        assert line.startswith("Right: ") and line.count("\n") == 1, cell.source
+        assert printed_by(cell) == line and set(cell.metadata) == {"tags"}
+
+
+@pytest.mark.parametrize("name", WITH_EXERCISES)
+def test_the_students_copy_holds_no_solution(name):
+    student = classroom.make_student_copy(NOTEBOOKS[name])
+    text = nbformat.writes(student, ensure_ascii=True)
+    assert not cells_with("solution", student) and len(cells_with("exercise", student)) > 2
+    assert all(not c.outputs and c.execution_count is None for c in cells_with("exercise", student))
+    others = [c.source for c in NOTEBOOKS[name].cells if not classroom.has_tag(c, "solution")]
+    for cell in cells_with("solution", NOTEBOOKS[name]):
+        own = set(cell.source.splitlines()) - {*"\n".join(others).splitlines()}
+        assert own and not any(json.dumps(line)[1:-1] in text for line in own)
+    assert "Right: " not in text
+
+
+def to_text(path):
+    return "".join(k for k, _ in itertools.groupby(path)).replace("_", "")
+
+
+def table_of(p, states, add):
+    """The forward recursion with another addition."""
+    table = np.zeros((len(p), len(states)))
+    table[0, :2] = p[0, states[:2]]
+    for t, s in itertools.product(range(1, len(p)), range(len(states))):
+        jumps = s > 1 and states[s] != 0 and states[s] != states[s - 2]
+        table[t, s] = p[t, states[s]] * add(table[t - 1, max(s - 1 - jumps, 0) : s + 1])
+    return table
+
+
+# Lesson, question, answer, what the hint must speak of.
+WRONG = [
+    ("lesson_01", "q1", "col", "before you merged"),
+    ("lesson_01", "q1", "ccoool", "one letter"),
+    ("lesson_01", "q1", "c_o_ol_", "One step"),
+    ("lesson_01", "q1", 4, "int"),
+    ("lesson_01", "q2", lambda path: path.replace("_", ""), "too long"),
+    ("lesson_01", "q2", lambda path: to_text(path.replace("_", "")), "order"),
+    ("lesson_01", "q2", lambda path: "".join(sorted({*path} - {"_"})), "neighbours"),
+    ("lesson_01", "q2", lambda path: path[0], "too short"),
+    ("lesson_01", "q2", lambda path: list(to_text(path)), "Join"),
+    ("lesson_01", "q2", lambda path: 1 / 0, "ZeroDivisionError"),
+    ("lesson_01", "q2", "to_text", "without parentheses"),
+    ("lesson_01", "q3", 9, "letters"),
+    ("lesson_01", "q3", "12", "quotes"),
+    ("lesson_01", "q4", 70, "frame fewer"),
+    ("lesson_01", "q4", 3**7, "all paths"),
+    ("lesson_01", "q5", 37, "blank"),
+    ("lesson_01", "q5", np.zeros((2, 3)), r"\(2, 3\)"),
+    ("lesson_03", "q1", 9, "stride"),
+    ("lesson_03", "q1", 45, "multiplied"),
+    ("lesson_03", "q1", 16, "first pixel"),
+    ("lesson_03", "q2", 0.04, "others"),
+    ("lesson_03", "q2", -math.log(0.104), "loss"),
+    ("lesson_03", "q3", [3, 5, 7], "equal letters"),
+    ("lesson_03", "q3", [4, 8], "even"),
+    ("lesson_03", "q3", "37", "list"),
+    ("lesson_03", "q4", lambda p, states: table_of(p, states, np.max), "whole table"),
+    ("lesson_03", "q4", lambda p, states: table_of(p, states, np.sum)[-1, -2:].sum(), "still add"),
+    ("lesson_03", "q4", lambda p, states: table_of(p, states, np.max)[-1, -2:].sum(), "In the end"),
+    ("lesson_03", "q4", lambda p: 0.5, "TypeError"),
+    ("lesson_03", "q5", 1 / 3, "other way"),
+    ("lesson_03", "q5", 2 / 3, "posterior"),
+]
+# What a hint must not say, for questions whose answer is a number or a word.
+ANSWERS = {
+    ("lesson_01", "q1"): "cool",
+    ("lesson_01", "q3"): "12",
+    ("lesson_01", "q4"): "126",
+    ("lesson_01", "q5"): "38",
+    ("lesson_03", "q1"): "17",
+    ("lesson_03", "q2"): "0.104",
+    ("lesson_03", "q3"): "3, 7",
+    ("lesson_03", "q5"): "-0.33",
+}
+
+
+@pytest.mark.parametrize(("lesson", "name", "answer", "fact"), WRONG)
+def test_a_usual_mistake_gets_its_hint_and_not_the_answer(lesson, name, answer, fact, capsys):
+    vars(MODULES[lesson])[name](answer)
+    line = capsys.readouterr().out
+    assert line.startswith("Not yet: ") and re.search(fact, line) and line.count("\n") == 1
+    expected = ANSWERS.get((lesson, name))
+    assert expected is None or not re.search(rf"(?<!\w){re.escape(expected)}(?!\w)", line)
+
+
+@pytest.mark.parametrize(("lesson", "name"), sorted(ANSWERS))
+def test_no_number_but_the_right_one_is_right_and_no_hint_tells_it(lesson, name, capsys):
+    check, expected = vars(MODULES[lesson])[name], ANSWERS[lesson, name]
+    for answer in [*range(-3, 130), *np.arange(-3, 3, 0.02), -1 / 3]:
+        check(answer)
+        line = capsys.readouterr().out
+        if line.startswith("Right: "):
+            assert abs(answer - float(expected)) < 0.01
+        else:
+            assert not re.search(rf"(?<!\w){re.escape(expected)}(?!\w)", line), answer
+
+
+class Broken:
+    """An answer that raises at whatever is done to it."""
+
+    def _fail(self, *_):
+        raise RuntimeError
+
+    __eq__ = __hash__ = __repr__ = __str__ = __len__ = __iter__ = __bool__ = _fail
+    __float__ = __int__ = __index__ = __array__ = __getitem__ = __contains__ = __call__ = _fail
+
+
+def say_nothing(*arguments):
+    return ...
+
+
+HOSTILE = [None, ..., "", "x", b"x", -1, 0, 10**400, 1e308, math.nan, math.inf, 3j, True]
+HOSTILE += [[], [[]], {}, {1: 2}, set(), object(), len, type, say_nothing, np.zeros((0, 3))]
+HOSTILE += [np.array("a"), np.array([None]), np.float32("nan"), Broken(), Broken]
+HOSTILE += [lambda *a: Broken(), lambda *a: [], lambda *a: 1j, lambda *a: np.zeros(3), lambda: 1]
+HOSTILE += [lambda *a: exit(), itertools.count(), {"a", 1}, [None], ["a"], [[1, 2], [3]]]
+
+
+@pytest.mark.parametrize(("lesson", "name"), QUESTIONS)
+def test_no_answer_makes_a_question_raise(lesson, name, capsys):
+    for answer in HOSTILE:
+        assert vars(MODULES[lesson])[name](answer) is None
+        line = capsys.readouterr().out
+        assert (line.startswith("Not yet: ") or line == f"{EMPTY}\n") and line.count("\n") == 1
+    vars(MODULES[lesson])[name](...)
+    assert capsys.readouterr().out == f"{EMPTY}\n"
+
+
+def master(*cells):
+    """A notebook of cells, each a pair of source and tags; without tags it is text."""
+    made = [
+        nbformat.v4.new_code_cell(source, metadata={"tags": tags.split()})
+        if tags
+        else nbformat.v4.new_markdown_cell(source)
+        for source, tags in cells
+    ]
+    return nbformat.v4.new_notebook(cells=made)
+
+
+ASKED, EMPTY_CELL = ("How many?", ""), ("answer = ...\ncheck.q1(answer)", "exercise")
+SOLVED = ("answer = 4\ncheck.q1(answer)", "solution hide-cell")
+
+
+@pytest.mark.parametrize(
+    ("cells", "fact"),
+    [
+        ([ASKED, EMPTY_CELL], "no solution"),
+        ([ASKED, EMPTY_CELL, ASKED, SOLVED], "no solution"),
+        ([ASKED, ("answer = ...", "exercise"), SOLVED], "check"),
+        ([ASKED, EMPTY_CELL, ("answer = 4\ncheck.q2(answer)", "solution")], r"check\.q1"),
+        ([ASKED, ("answer = 4\ncheck.q1(answer)", "exercise"), SOLVED], "hole"),
+        ([EMPTY_CELL, SOLVED], "question"),
+        ([ASKED, SOLVED], "without an exercise"),
+    ],
+)
+def test_an_incomplete_exercise_is_refused_and_named(tmp_path, cells, fact):
+    (tmp_path / "masters").mkdir()
+    nbformat.write(master(*cells), tmp_path / "masters" / "09_a.ipynb")
+    with pytest.raises(ValueError, match=rf"09_a\.ipynb, cell \d: .*{fact}"):
+        classroom.write_class(tmp_path / "class", tmp_path / "masters")
+    assert not (tmp_path / "class").exists()
+
+
+def test_the_class_gets_all_notebooks_and_what_lies_beside_them(tmp_path, capsys):
+    classroom.write_class(tmp_path)
+    beside = {p.name for p in classroom.NOTEBOOKS.iterdir() if p.is_file() and p.name[0] != "."}
+    for reader in ("student", "teacher"):
+        assert {path.name for path in (tmp_path / reader).iterdir()} == beside
+    assert f"{len(QUESTIONS)} exercises" in capsys.readouterr().out
+    makefile = (classroom.ROOT / "Makefile").read_text()
+    assert re.search(r"^class: .*\n\t\$\(PY\) tools/classroom\.py", makefile, re.MULTILINE)
