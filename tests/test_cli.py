@@ -230,10 +230,18 @@ def test_unreadable_images_are_rows_and_the_others_are_read(run, folder):
     assert [line.split()[0] for line in lines] == ["crops/bad.png", "missing.png", "2"]
 
 
-@pytest.mark.parametrize("images", [["missing.png"], ["*.tif"], ["empty"]])
-def test_no_image_at_all_is_an_error(run, folder, images):
+@pytest.mark.parametrize(
+    ("images", "reasons"),
+    [
+        (["missing.png"], ["missing.png does not exist"]),
+        (["*.tif", "missing/"], ["no file is like *.tif", "missing/ does not exist"]),
+        (["empty"], ["the folder empty holds none"]),
+    ],
+)
+def test_no_image_at_all_is_an_error(run, folder, images, reasons):
     (folder / "empty").mkdir()
-    assert images[0] in refused(run, "read", *images)
+    message = refused(run, "read", *images)
+    assert all(reason in message for reason in reasons)
 
 
 @pytest.mark.parametrize(

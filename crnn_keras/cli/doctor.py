@@ -43,7 +43,7 @@ EXTRAS = {
     "train": "train, fine-tune, evaluate and .keras files, on TensorFlow",
     "torch": "the same on torch; KERAS_BACKEND=torch",
     "jax": "the same on JAX; KERAS_BACKEND=jax",
-    "notebooks": "walkthrough: the notebooks, in JupyterLab and by papermill",
+    "notebooks": "walkthrough, with train, torch or jax: the notebooks, in JupyterLab too",
     "export": "export: ONNX, OpenVINO, LiteRT",
     "serve": "serve: a model over HTTP",
     "beam": "prepare --specification on Apache Beam",

@@ -133,8 +133,10 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError("--alternatives and --boxes are not in the table: pass --csv or --jsonl")
     paths = list(find_images(_with_stdin(options.images)))
     if not any(map(os.path.exists, paths)):
-        names = ("the list on stdin" if name == _STDIN else name for name in options.images)
-        raise CommandError(f"there is no image: {', '.join(names)}")
+        reasons = "; ".join(map(_explain_missing, options.images))
+        raise CommandError(
+            f"there is no image: {reasons}. Expected image files, folders of them, or patterns"
+        )
     recognizer = load_recognizer(options.model)
     predictions = recognizer.stream(
         iter(paths),
@@ -197,6 +199,17 @@ def find_images(arguments: Iterable[str]) -> Iterator[str]:
             yield from filter(os.path.isfile, sorted(glob.glob(argument, recursive=True)))
         else:
             yield argument
+
+
+def _explain_missing(argument: str) -> str:
+    """Says why an argument names no image."""
+    if argument == _STDIN:
+        return "the list on stdin names none that exists"
+    if os.path.isdir(argument):
+        return f"the folder {argument} holds none, as suffixes tell"
+    if glob.has_magic(argument):
+        return f"no file is like {argument}"
+    return f"{argument} does not exist"
 
 
 def _read_lexicon(path: str | None, encoding: str, recognizer: BaseRecognizer) -> Lexicon | None:
