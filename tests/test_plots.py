@@ -14,6 +14,7 @@ from crnn_keras.evaluation.confidence import ReliabilityBin, risk_coverage, sele
 from crnn_keras.images import Placement
 from crnn_keras.inference import Alignment, Prediction
 from crnn_keras.model.decoding import Pattern, path_posteriors
+from crnn_keras.utils.pages import find_title
 
 
 def drawn(figure):
@@ -233,3 +234,53 @@ def test_error_categories_with_errors_are_drawn():
     assert {"blurred", "curved", " 1,100 of 1,200 images", " 3 of 7 images"} <= set(texts)
     assert "small" not in texts
     assert "no errors" in drawn(plots.error_categories(table.loc[["small"]]))
+
+
+def point_sizes(figure, most_pixels=700):
+    """Points of CSS of each text of a figure that is shown at most so many pixels wide."""
+    shown = min(1, most_pixels / (figure.get_figwidth() * figure.dpi))
+    texts = figure.findobj(lambda artist: hasattr(artist, "get_fontsize"))
+    return [shown * figure.dpi / 72 * 0.75 * t.get_fontsize() for t in texts if t.get_text()]
+
+
+def test_texts_have_ten_points_at_700_pixels():
+    image, epoch = np.zeros((32, 100), np.uint8), {"epoch": 1, "train_loss": 2.0, "loss": 3.0}
+    epoch |= {"word_accuracy": 0.1, "character_accuracy": 0.5, "sequence_distance": 2.5}
+    table = pd.DataFrame({"images": [9], "errors": [2], "fraction_of_errors": [1.0]}, ["long"])
+    spans = tuple((i, i, 0.5) for i in range(30))
+    found = Prediction("a" * 30, 0.5, "a.png", spans=spans, placement=Placement(100, 32, 1, 100))
+    figures = [
+        plots.image_grid([image] * 8, ["word"] * 8, columns=6),
+        plots.layer_shapes([("canvas", 32, 100, 1), *[(f"conv{i}", 4, 25, 96) for i in range(7)]]),
+        plots.ctc_lattice(np.full((30, 3), 1 / 3), "a"),
+        plots.heat_map(image, np.eye(4), "abc", title="a"),
+        plots.character_boxes(image, found),
+        plots.alternatives({"a": [("b", 0.5)], "c": [("d", 0.5)]}),
+        plots.curves([epoch]),
+        plots.live_curves([(1, 2.0)], [epoch], 1),
+        plots.confusion_matrix({(a, a): 1 for a in "abcdefghijklmn"}),
+        plots.error_categories(table),
+        plots.character_frequencies({"a": 3}),
+        plots.image_pairs([(image, image, "near duplicate: 'a' and 'b'")] * 4),
+    ]
+    for figure in figures:
+        assert min(point_sizes(figure)) >= 10, figure.get_label()
+
+
+def test_wide_titles_have_fewer_columns():
+    images = [np.zeros((10, 40), np.uint8)] * 4
+    for title, rows in (("abc", 1), ("x" * 30, 2), ("x" * 60, 4)):
+        figure = plots.image_grid(images, [title] * 4)
+        assert figure.axes[0].get_subplotspec().get_gridspec().nrows == rows
+
+
+@pytest.mark.parametrize(
+    ("figure", "words"),
+    [
+        (plots.ctc_lattice(np.full((3, 3), 1 / 3), "a"), ["lattice", "'a'"]),
+        (plots.heat_map(np.zeros((8, 8)), np.eye(3), "ab", title="it"), ["Probability", "it"]),
+        (plots.confusion_matrix({}), ["Confusions"]),
+    ],
+)
+def test_a_figure_says_what_it_shows(figure, words):
+    assert all(word in find_title(figure) for word in words)

@@ -34,18 +34,22 @@ if TYPE_CHECKING:
 GrayImage: TypeAlias = "np.ndarray | Image.Image"
 
 INK, BLUE, ORANGE, GREY = "#222222", "#0072B2", "#E69F00", "#9AA0A6"
+# Of texts, which need more contrast than areas.
+_TEXT_COLORS = {ORANGE: "#8F5F00", GREY: INK}
+# JupyterLab shows a figure of this width as it is; no text is smaller than these points.
+_INCHES, _POINTS = 7.0, 10
 _STYLE = {
     "axes.edgecolor": GREY,
     "axes.grid": False,
     "axes.labelcolor": INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlesize": 10,
+    "axes.titlesize": 11,
     "axes.titlelocation": "left",
-    "figure.dpi": 90,
-    "font.size": 9,
+    "figure.dpi": 100,
+    "font.size": _POINTS,
     "legend.frameon": False,
-    "savefig.dpi": 90,
+    "savefig.dpi": 100,
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
@@ -58,6 +62,8 @@ _SURE = 0.9
 _MOST_RUNS = 4
 _COLUMNS = Number(1, 100, is_whole=True)
 _HEIGHT = Number(1, MAX_CANVAS_HEIGHT, is_whole=True)
+# Inches of a letter and of a Chinese character, about.
+_LETTER, _WIDE_LETTER = 0.082, 0.145
 _CHINESE_FONT = pathlib.Path(__file__).parents[1] / "synth" / "assets" / "fonts" / "sans_sc.otf"
 
 
@@ -90,6 +96,18 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return wrapper
 
 
+def _fit_columns(columns: int, titles: Iterable[str]) -> int:
+    """Returns how many columns a figure has, so that no title reaches into the next one."""
+    lines = [drawable(line) for title in titles for line in title.split("\n")]
+    widest = max((_width(line) for line in lines), default=0)
+    return max(min(columns, int(_INCHES / max(widest + 0.1, 0.1))), 1)
+
+
+def _width(line: str) -> float:
+    """Returns the inches of a line of text, about."""
+    return sum(_WIDE_LETTER if unicodedata.east_asian_width(c) in "WF" else _LETTER for c in line)
+
+
 def _show_gray(axes: Axes, image: GrayImage, **kwargs: Any) -> None:
     axes.imshow(np.squeeze(image), cmap="gray", vmin=0, vmax=255, **kwargs)
     axes.set_xticks([])
@@ -108,20 +126,26 @@ def image_grid(images: Sequence[GrayImage], titles: Sequence[str], columns: int 
     Args:
         images: Gray uint8 arrays or Pillow images of any sizes.
         titles: Strings of one or more lines.
-        columns: Images in a row. Defaults to `4`.
+        columns: Images in a row; fewer if titles are wide. Defaults to `4`.
 
     Returns:
         `Figure`.
     """
+    columns = _fit_columns(columns, titles)
     rows = max(ceil_div(len(images), columns), 1)
     lines = 1 + max((title.count("\n") for title in titles), default=0)
-    figure = Figure(figsize=(2.1 * columns, (0.75 + 0.2 * lines) * rows), layout="constrained")
+    tile = min(2.1, _INCHES / columns)
+    sizes = [np.squeeze(image).shape for image in images]
+    tallest = min(max((height / width for height, width in sizes), default=0.3) * tile, 0.9)
+    height = (tallest + 0.2 + 0.2 * lines) * rows
+    figure = Figure(figsize=(tile * columns, height), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(images) :]:
         axes.set_axis_off()
     for axes, image, title in zip(grid, images, titles, strict=False):
         _show_gray(axes, image)
-        axes.set_title(drawable(title), fontsize=9, loc="center", pad=3, parse_math=False)
+        title = drawable(title)
+        axes.set_title(title, fontsize=_POINTS, loc="center", pad=3, parse_math=False)
     return figure
 
 
@@ -136,6 +160,7 @@ def layer_shapes(shapes: Sequence[tuple[str, int, int, int]]) -> Figure:
         `Figure`.
     """
     figure = Figure()
+    figure.set_label(f"Feature maps of the network, from {shapes[0][0]} to {shapes[-1][0]}")
     axes = figure.add_axes((0, 0, 1, 1))
     lowest = -max(height for _, height, _, _ in shapes) / 2
     x, highest = 0.0, 0.0
@@ -152,16 +177,16 @@ def layer_shapes(shapes: Sequence[tuple[str, int, int, int]]) -> Figure:
             axes.fill(*zip(*corners, strict=True), facecolor=BLUE, alpha=alpha, edgecolor="white")
         # In one family only: matplotlib warns of each bold text that the Chinese font has no bold.
         bold = {"weight": "bold", "family": "DejaVu Sans"}
-        below = {"xy": (x, lowest), "textcoords": "offset points", "va": "top", "fontsize": 8}
+        below = {"xy": (x, lowest), "textcoords": "offset points", "va": "top"}
         axes.annotate(name, xytext=(0, -4), **below, **bold)
-        axes.annotate(f"{height} x {width}\n{channels} ch.", xytext=(0, -16), **below)
-        x += max(width + depth, 26) + 9
-    inches, points_below = 9, 42
-    units = (x + 3) / (72 * inches)  # in a point
+        axes.annotate(f"{height} x {width}\n{channels} ch.", xytext=(0, -18), **below)
+        x += max(width + depth, 32) + 9
+    points_below = 48
+    units = (x + 3) / (72 * _INCHES)  # in a point
     bottom, top = lowest - points_below * units, max(highest, -lowest) + 2
     axes.set(xlim=(-3, x), ylim=(bottom, top))
     axes.set_axis_off()
-    figure.set_size_inches(inches, (top - bottom) / (72 * units))
+    figure.set_size_inches(_INCHES, (top - bottom) / (72 * units))
     return figure
 
 
@@ -178,7 +203,9 @@ def ctc_lattice(posteriors: np.ndarray, label: str) -> Figure:
     """
     frames, states = posteriors.shape
     signs = [_BLANK_SIGN, *(sign for c in label for sign in (drawable(c), _BLANK_SIGN))]
-    figure = Figure(figsize=(max(0.42 * frames, 5), 0.36 * states + 0.7), layout="constrained")
+    inches = min(max(0.42 * frames, 5), _INCHES)
+    figure = Figure(figsize=(inches, 0.36 * states + 0.7), layout="constrained")
+    figure.set_label(f"CTC lattice of {label!r}: the posterior of each state in each frame")
     axes = figure.subplots()
     for frame in range(frames - 1):
         for state in range(states):
@@ -191,16 +218,19 @@ def ctc_lattice(posteriors: np.ndarray, label: str) -> Figure:
                     [frame, frame + 1], [state, state + jump], color=color, lw=width, zorder=1
                 )
     x, y = np.meshgrid(np.arange(frames), np.arange(states), indexing="ij")
-    axes.scatter(x, y, s=14, color="white", edgecolor=GREY, lw=0.6, zorder=2)
+    # Discs of neighbouring frames touch at most.
+    largest = min(150, (60 * inches / frames) ** 2)
+    axes.scatter(x, y, s=largest / 11, color="white", edgecolor=GREY, lw=0.6, zorder=2)
     is_blank = [sign == _BLANK_SIGN for sign in signs]
     colors = np.where(is_blank, ORANGE, BLUE)[None].repeat(frames, 0).ravel()
-    axes.scatter(x, y, s=150 * posteriors.ravel(), c=colors, lw=0, zorder=3)
+    axes.scatter(x, y, s=largest * posteriors.ravel(), c=colors, lw=0, zorder=3)
     for color, name in ((ORANGE, "blank"), (BLUE, "character")):
         axes.scatter([], [], s=75, c=color, lw=0, label=name)
     # No path comes near the upper left.
     axes.legend(loc="upper left", frameon=True, framealpha=1, edgecolor="white")
     axes.set_yticks(range(states), signs)
-    axes.set_xticks(range(frames), range(1, frames + 1))
+    step = ceil_div(frames, 26)
+    axes.set_xticks(range(0, frames, step), range(1, frames + 1, step))
     axes.set_xlabel("frame")
     axes.set_ylabel("state")
     return figure
@@ -231,8 +261,11 @@ def heat_map(
     shown = [0, *(i for i in range(1, len(characters) + 1) if probabilities[:, i].max() > 0.1)]
     shown = sorted(shown, key=lambda i: (i == 0, probabilities[:, i].argmax()))
     rows = len(shown)
-    figure = Figure(figsize=(7, 1.6 + 0.2 * rows), layout="constrained")
-    top, bottom = figure.subplots(2, 1, height_ratios=[5.5, rows])
+    # The scale beside the rows has a title.
+    height = max(rows, 5)
+    figure = Figure(figsize=(_INCHES, 1.6 + 0.2 * height), layout="constrained")
+    figure.set_label(f"Probability of each character in each frame{title and f': {title}'}")
+    top, bottom = figure.subplots(2, 1, height_ratios=[5.5, height])
     frames = len(probabilities)
     _show_gray(top, canvas, extent=(0, frames, 0, 8), aspect="auto")
     top.set_title(drawable(title), parse_math=False)
@@ -267,22 +300,25 @@ def character_boxes(image: ImageSource, found: Prediction | Alignment) -> Figure
     if found.boxes:
         # As the image is shown, not as it is stored.
         boxes = make_boxes(found.text, found.spans, found.placement._replace(orientation=1))
-    width = min(max(0.4 * len(boxes), 4), 40)
+    # The probabilities of a long line are written upwards.
+    is_long = 0.42 * len(boxes) > _INCHES
+    width = min(max(0.19 * len(boxes), _INCHES), 40) if is_long else max(0.42 * len(boxes), 4)
     height = min(max(width * gray.height / gray.width, 0.5), 3)
-    figure = Figure(figsize=(width, height + 0.5), layout="constrained")
+    figure = Figure(figsize=(width, height + 0.7), layout="constrained")
+    figure.set_label(f"Boxes and probabilities of the characters of {found.text!r}")
     axes = figure.subplots()
     _show_gray(axes, gray, aspect="auto", extent=(0, gray.width, gray.height, 0))
     below = {"textcoords": "offset points", "ha": "center", "va": "top", "annotation_clip": False}
     for box in boxes:
         color = BLUE if box.probability >= _SURE else ORANGE
+        ink = _TEXT_COLORS.get(color, color)
         axes.axvspan(box.left, box.right, facecolor=color, alpha=0.15, lw=0)
         axes.vlines([box.left, box.right], 0, gray.height, color=color, lw=1)
         place = ((box.left + box.right) / 2, gray.height)
         sign = _SPACE_SIGN if box.character == " " else drawable(box.character)
         axes.annotate(sign, place, xytext=(0, -3), fontsize=12, parse_math=False, **below)
-        axes.annotate(
-            f"{box.probability:.2f}", place, xytext=(0, -20), fontsize=7, color=color, **below
-        )
+        number = f"{box.probability:.2f}"
+        axes.annotate(number, place, xytext=(0, -22), rotation=90 * is_long, color=ink, **below)
     return figure
 
 
@@ -300,6 +336,7 @@ def automaton(pattern: Pattern) -> Figure:
     """
     states = len(pattern.accepting)
     figure = Figure(figsize=(min(1.1 * states + 0.5, 40), 1.8), layout="constrained")
+    figure.set_label("States of a pattern, and the characters that lead from one to the next")
     axes = figure.subplots()
     arrow = {"arrowstyle": "-|>", "color": INK, "shrinkA": 0, "shrinkB": 0}
     highest, lowest = 0.5, -0.5
@@ -382,8 +419,9 @@ def alternatives(panels: Mapping[str, Sequence[tuple[str, float]]]) -> Figure:
         `Figure`.
     """
     rows = 1 + max(map(len, panels.values()), default=0)
-    size = 3.4 * max(len(panels), 1), 0.24 * rows + 0.6
+    size = _INCHES / 2 * max(len(panels), 1), 0.24 * rows + 0.6
     figure = Figure(figsize=size, layout="constrained")
+    figure.set_label("Likeliest texts and their probabilities")
     grid = figure.subplots(1, max(len(panels), 1), squeeze=False)[0]
     for axes, (title, pairs) in zip(grid, panels.items(), strict=False):
         texts = [text or "(no text)" for text, _ in pairs]
@@ -392,12 +430,12 @@ def alternatives(panels: Mapping[str, Sequence[tuple[str, float]]]) -> Figure:
         colors = [BLUE] * len(texts) + [GREY]
         axes.barh(range(len(values)), values, color=colors, height=0.7)
         for place, value in enumerate(values):
-            axes.text(value + 0.02, place, f"{value:.3f}", va="center", fontsize=8)
+            axes.text(value + 0.02, place, f"{value:.3f}", va="center")
         axes.set_yticks(range(len(values)), [*map(drawable, texts), "all others"])
         for label in axes.get_yticklabels():
             label.set_parse_math(False)
         # Panels of fewer texts have bars of the same height.
-        axes.set(xlim=(0, 1.2), ylim=(rows - 0.5, -0.5), xticks=[0, 0.5, 1], xlabel="probability")
+        axes.set(xlim=(0, 1.3), ylim=(rows - 0.5, -0.5), xticks=[0, 0.5, 1], xlabel="probability")
         axes.tick_params(axis="y", length=0)
         axes.set_title(drawable(title), parse_math=False)
     return figure
@@ -416,17 +454,19 @@ def curves(history: Iterable[Mapping[str, float]] | pd.DataFrame) -> Figure:
     rows = history.to_dict("records") if hasattr(history, "to_dict") else history
     epochs = [row["epoch"] for row in rows]
     panels = [
-        ("CTC loss (nats an image)", {"train_loss": "training", "loss": "validation"}),
-        ("accuracy", {"word_accuracy": "words", "character_accuracy": "characters"}),
-        ("sequence distance (edits a word)", {"sequence_distance": "validation"}),
+        ("CTC loss", "nats an image", {"train_loss": "training", "loss": "validation"}),
+        ("accuracy", "", {"word_accuracy": "words", "character_accuracy": "characters"}),
+        ("sequence distance", "edits a word", {"sequence_distance": "validation"}),
     ]
-    figure = Figure(figsize=(9, 2.7), layout="constrained")
-    for axes, (title, lines) in zip(figure.subplots(1, 3), panels, strict=True):
+    figure = Figure(figsize=(_INCHES, 2.5), layout="constrained")
+    figure.set_label("Loss, accuracy and sequence distance of each epoch")
+    for axes, (title, unit, lines) in zip(figure.subplots(1, 3), panels, strict=True):
         for (column, name), color in zip(lines.items(), (BLUE, ORANGE), strict=False):
             values = [row[column] for row in rows]
             axes.plot(epochs, values, color=color, marker="o", ms=3, label=name)
         axes.set_title(title)
         axes.set_xlabel("epoch")
+        axes.set_ylabel(unit)
         axes.set_ylim(0, 1.02 if title == "accuracy" else None)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
@@ -452,7 +492,8 @@ def live_curves(
     """
     rows = list(history)
     epochs = [row["epoch"] for row in rows]
-    figure = Figure(figsize=(9, 2.7), layout="constrained")
+    figure = Figure(figsize=(_INCHES, 2.7), layout="constrained")
+    figure.set_label("Loss and accuracy of the training so far")
     left, right = figure.subplots(1, 2)
     steps = [step / steps_per_epoch for step, _ in losses]
     # Over a training the loss falls by a factor of a hundred and more; a logarithm needs a floor.
@@ -490,8 +531,9 @@ def confusion_matrix(confusions: Mapping[tuple[str, str], int], most: int = 14) 
     labels = list(dict.fromkeys(pair[0] for pair in ranked))[:most]
     reads = list(dict.fromkeys(pair[1] for pair in ranked))[:most]
     counts = np.array([[confusions.get((a, b), 0) for b in reads] for a in labels])
-    size = 0.3 * max(len(labels), len(reads), 6) + 1.2
-    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+    height, width = 0.3 * max(len(labels), 5) + 0.8, 0.3 * max(len(reads), 5) + 1.6
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.set_label("Confusions: characters of the labels against the predicted ones")
     axes = figure.subplots()
     if not counts.size:
         axes.text(0.5, 0.5, "no confusions", ha="center")
@@ -500,7 +542,7 @@ def confusion_matrix(confusions: Mapping[tuple[str, str], int], most: int = 14) 
     axes.imshow(counts, cmap="Oranges", vmin=0)
     for row, column in np.argwhere(counts):
         color = "white" if counts[row, column] > 0.6 * counts.max() else INK
-        position = {"ha": "center", "va": "center", "fontsize": 8}
+        position = {"ha": "center", "va": "center"}
         axes.text(column, row, counts[row, column], color=color, **position)
     axes.set_yticks(range(len(labels)), [drawable(c) if c else "inserted" for c in labels])
     axes.set_xticks(range(len(reads)), [drawable(c) if c else "deleted" for c in reads])
@@ -522,7 +564,9 @@ def error_categories(table: pd.DataFrame) -> Figure:
         `Figure`.
     """
     table = table[table["errors"] > 0]
-    figure = Figure(figsize=(6.4, 0.7 + 0.24 * max(len(table), 1)), layout="constrained")
+    height = 0.7 + 0.24 * max(len(table), 1)
+    figure = Figure(figsize=(_INCHES, height), layout="constrained")
+    figure.set_label("Fraction of the errors in each category")
     axes = figure.subplots()
     if not len(table):
         axes.text(0.5, 0.5, "no errors", ha="center")
@@ -532,11 +576,11 @@ def error_categories(table: pd.DataFrame) -> Figure:
     axes.barh(range(len(table)), percents, color=BLUE, height=0.7)
     rows = zip(percents, table["errors"], table["images"], strict=True)
     for row, (percent, errors, count) in enumerate(rows):
-        axes.text(percent, row, f" {errors:,} of {count:,} images", va="center", fontsize=8)
+        axes.text(percent, row, f" {errors:,} of {count:,} images", va="center")
     axes.set_yticks(range(len(table)), table.index)
     axes.invert_yaxis()
     # Room for the text after the longest bar.
-    axes.set_xlim(0, 1.35 * percents.max())
+    axes.set_xlim(0, 1.5 * percents.max())
     axes.set_xlabel("% of all errors; an image may be in several categories")
     axes.tick_params(axis="y", length=0)
     return figure
@@ -555,6 +599,7 @@ def histogram(values: Sequence[int], label: str) -> Figure:
     """
     numbers, counts = np.unique(values, return_counts=True)
     figure = Figure(figsize=(5, 2), layout="constrained")
+    figure.set_label(f"How often each value occurs: {label}")
     axes = figure.subplots()
     axes.bar(numbers, counts, color=BLUE, width=0.8)
     axes.set_xlabel(label)
@@ -565,20 +610,21 @@ def histogram(values: Sequence[int], label: str) -> Figure:
 
 @_styled
 @check_arguments(most=COUNT)
-def character_frequencies(counts: Mapping[str, int] | pd.Series, most: int = 60) -> Figure:
+def character_frequencies(counts: Mapping[str, int] | pd.Series, most: int = 50) -> Figure:
     """Draws how often each character occurs: a bar each, or a line for many characters.
 
     Args:
         counts: Dict or table column of `character: count`; characters that never occur are not
             drawn.
         most: Largest number of bars. With more characters, the counts are drawn against their rank
-            on logarithmic axes. Defaults to `60`.
+            on logarithmic axes. Defaults to `50`.
 
     Returns:
         `Figure`.
     """
     ranked = sorted(((n, c) for c, n in counts.items() if n), key=lambda pair: (-pair[0], pair[1]))
-    figure = Figure(figsize=(9, 2.4), layout="constrained")
+    figure = Figure(figsize=(_INCHES, 2.4), layout="constrained")
+    figure.set_label("How often each character occurs")
     axes = figure.subplots()
     numbers, characters = [n for n, _ in ranked], [c for _, c in ranked]
     if len(ranked) > most:
@@ -639,7 +685,8 @@ def learning_curves(
         `Figure`.
     """
     rows, points = (list(_series_of(found).items()) for found in (table, own))
-    figure = Figure(figsize=(7.2, 3.8), layout="constrained")
+    figure = Figure(figsize=(_INCHES, 3.8), layout="constrained")
+    figure.set_label("Word accuracy against the number of labelled images")
     axes = figure.subplots()
     looks = [(BLUE, "o", "-"), (ORANGE, "s", "--"), (INK, "^", "-."), (GREY, "D", ":")]
     labels = []
@@ -671,7 +718,6 @@ def learning_curves(
                 xytext=(4, 0),
                 textcoords="offset points",
                 va="top",
-                fontsize=8,
                 parse_math=False,
             )
     _label_ends(axes, labels)
@@ -700,7 +746,7 @@ def _spread(counts):
 
 def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
     """Writes texts at the right of the axes, each as near to its height in % as there is room."""
-    gap, lowest = 6, -float("inf")
+    gap, lowest = 7, -float("inf")
     # From below, then back from above those that went too far.
     heights = [lowest := max(height, lowest + gap) for height, *_ in sorted(labels)]
     highest = 100 + gap
@@ -710,10 +756,9 @@ def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
             1.02,
             height,
             drawable(text),
-            color=INK if color == GREY else color,
+            color=_TEXT_COLORS.get(color, color),
             transform=axes.get_yaxis_transform(),
             va="center",
-            fontsize=8,
             parse_math=False,
         )
 
@@ -734,14 +779,16 @@ def coverage(counts: Mapping[str, int], size: int) -> Figure:
     fractions = np.cumsum(falling) / falling.sum()
     size = min(size, len(fractions))
     figure = Figure(figsize=(5, 2.4), layout="constrained")
+    figure.set_label("Fraction of the text that the most frequent characters make up")
     axes = figure.subplots()
     axes.plot(np.arange(1, len(fractions) + 1), 100 * fractions, color=BLUE)
     axes.plot([size], [100 * fractions[size - 1]], "o", color=ORANGE)
     axes.annotate(
         f"{size:,} characters: {fractions[size - 1]:.1%}",
         (size, 100 * fractions[size - 1]),
-        xytext=(8, -12),
+        xytext=(-8, 0),
         textcoords="offset points",
+        ha="right",
     )
     axes.set(xscale="log", xlabel="most frequent characters", ylabel="% of text", ylim=(0, 102))
     _plain_log_ticks(axes.xaxis, 1, len(fractions))
@@ -759,6 +806,7 @@ def label_lengths(table: pd.DataFrame) -> Figure:
         `Figure`.
     """
     figure = Figure(figsize=(5, 2.2), layout="constrained")
+    figure.set_label("Lengths of the labels")
     axes = figure.subplots()
     splits = [
         (name, table.loc[table["split"] == name, "length"]) for name in table["split"].unique()
@@ -794,7 +842,8 @@ def image_sizes(table: pd.DataFrame, canvas_height: int = 32) -> Figure:
         (table["width"], "width of the image (pixels)", canvases),
         (table["width"] / table["height"], "width / height", [w / canvas_height for w in canvases]),
     ]
-    figure = Figure(figsize=(9, 2.4), layout="constrained")
+    figure = Figure(figsize=(_INCHES, 2.4), layout="constrained")
+    figure.set_label("Widths and aspect ratios of the images, with the canvases marked")
     for axes, (values, title, marks) in zip(figure.subplots(1, 2), panels, strict=True):
         if len(values):
             low, high = values.min() * 0.95, max(values.max(), *marks) * 1.05
@@ -827,13 +876,15 @@ def image_pairs(pairs: Sequence[tuple[GrayImage, GrayImage, str]], columns: int 
     Args:
         pairs: Tuples `(image, other image, title)`, see `DataCheck.pairs`: gray uint8 arrays or
             Pillow images of any sizes.
-        columns: Pairs in a row. Defaults to `3`.
+        columns: Pairs in a row; fewer if titles are wide. Defaults to `3`.
 
     Returns:
         `Figure`.
     """
+    columns = _fit_columns(columns, [title for *_, title in pairs])
     rows = max(ceil_div(len(pairs), columns), 1)
-    figure = Figure(figsize=(3 * columns, 0.85 * rows), layout="constrained")
+    figure = Figure(figsize=(_INCHES, (1.1 / columns + 0.5) * rows), layout="constrained")
+    figure.set_label("Pairs of images side by side")
     grid = figure.subplots(rows, 2 * columns, squeeze=False).reshape(-1, 2)
     for left, right in grid[len(pairs) :]:
         left.set_axis_off()
@@ -842,7 +893,7 @@ def image_pairs(pairs: Sequence[tuple[GrayImage, GrayImage, str]], columns: int 
         _show_gray(left, image)
         _show_gray(right, other)
         # Two dollar signs are prices here, not a formula.
-        left.set_title(drawable(title), fontsize=8, pad=3, parse_math=False)
+        left.set_title(drawable(title), fontsize=_POINTS, pad=3, parse_math=False)
     if not pairs:
         figure.text(0.5, 0.5, "no pairs", ha="center")
     return figure
@@ -865,7 +916,9 @@ def reliability(
     Returns:
         `Figure`.
     """
-    figure = Figure(figsize=(3.2 * len(panels), 4.1), layout="constrained")
+    width = min(3.2 * len(panels), _INCHES)
+    figure = Figure(figsize=(width, width / len(panels) + 1), layout="constrained")
+    figure.set_label("Accuracy of the predictions against their confidence")
     rows = figure.subplots(2, len(panels), height_ratios=[4, 1], sharex=True, squeeze=False)
     for (title, (bins, confidences)), upper, lower in zip(panels.items(), *rows, strict=True):
         accuracies = [item.accuracy for item in bins]
@@ -901,6 +954,7 @@ def risk_coverage(
         predictions before that, one error would set the scale.
     """
     figure = Figure(figsize=(5.6, 3.2), layout="constrained")
+    figure.set_label("Error rate of the predictions that are kept, against how many are kept")
     axes = figure.subplots()
     highest = 0.01
     for (name, curve), color in zip(curves.items(), (BLUE, ORANGE, INK, GREY), strict=False):

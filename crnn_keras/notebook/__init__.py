@@ -6,6 +6,7 @@
 | `run` | `start` and `NotebookRun`: folders, figures, results |
 | `live_curves` | the curves of a training, while it runs |
 | `walkthrough` | runs the notebooks in order and writes a page about the run |
+| `executed` | an executed notebook as a page that asks no other host |
 | `runs` | the runs in `data/` and `reports/` with their figures |
 | `practice` | a small labelled set with planted faults |
 | `rounds` | what is not labelled yet, and what each round of labelling brought |

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from crnn_keras.inference.base import Prediction
 
+# Under this name, the metadata of an image in a notebook hold the file of its figure.
+FIGURE = "figure"
 _LONGEST_NAME = 100
 # Seconds in which another notebook of the run has written its results.
 _WAIT_SECONDS = 30.0
@@ -84,7 +86,9 @@ class NotebookRun:
         title = caption or find_title(figure) or name.replace("_", " ")
         path = self.reports / "figures" / f"{self.notebook}_{name}.png"
         files.write_atomic(path, _make_png(figure, title, dpi=SHARPNESS * figure.dpi))
-        return Image(_make_png(figure, title, dpi=figure.dpi), alt=title)
+        # The page of the notebook shows the file; in the notebook, bytes count.
+        shown = _make_png(figure, title, dpi=figure.dpi)
+        return Image(shown, alt=title, metadata={FIGURE: path.name})
 
     def find_records(self, records: str = "", *, splits: Sequence[str]) -> pathlib.Path:
         """Finds the records that a notebook reads.

@@ -10,10 +10,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-import jinja2
 import nbclient.exceptions
 import nbformat
-import pandas as pd
 import papermill
 import PIL.Image
 from jupyter_client.kernelspec import NoSuchKernel
@@ -23,7 +21,7 @@ from crnn_keras.notebook.run import NotebookRun, read_results
 from crnn_keras.utils import files
 from crnn_keras.utils.locks import lock
 from crnn_keras.utils.machine import find_versions
-from crnn_keras.utils.pages import SHARPNESS
+from crnn_keras.utils.pages import SHARPNESS, make_environment
 from crnn_keras.utils.progress import HEADLESS
 
 _TEMPLATES = pathlib.Path(__file__).parent
@@ -38,6 +36,8 @@ _DAMAGED = (ValueError, KeyError, AttributeError, TypeError, nbformat.Validation
 _FAILURE, _EDITED = "failure", "edited"
 # Git answers at once, unless its folder is on a disk that is away.
 _GIT_SECONDS = 10
+# Tables and pages that the page of a run links to.
+_LINKED = (".csv", ".html", ".json", ".tsv")
 # Fewer images than this make an interval too wide to compare readers by.
 _FEW_IMAGES = 100
 
@@ -145,6 +145,7 @@ def run_notebooks(
         edited = [line for name, line in edited.items() if name not in own.keys() | {"run"}]
         for line in edited:
             print(f"{path.stem}: {line}", file=sys.stderr, flush=True)
+        _copy_pages(path, folder)
         try:
             _execute(path, folder / path.name, own | named, edited=edited)
         except NotebookError as error:
@@ -236,18 +237,15 @@ def write_page(folder: str | os.PathLike) -> pathlib.Path:
     Returns:
         Path of the page.
     """
-    from nbconvert import HTMLExporter
+    from crnn_keras.notebook.executed import export_notebook, make_exporter
 
-    folder = pathlib.Path(folder)
-    template = (_TEMPLATES / "executed.html").read_text(encoding="utf-8")
-    exporter = HTMLExporter(template_name="lab", raw_template=template)
+    folder, exporter = pathlib.Path(folder), make_exporter()
     notebooks = []
     for path in sorted(folder.glob("[0-9][0-9]*_*.ipynb")):
         try:
             notebook = nbformat.read(path, as_version=4)
             described = _describe(notebook, path)
-            named = {"metadata": {"name": path.stem}}
-            body, _ = exporter.from_notebook_node(notebook, resources=named)
+            body = export_notebook(exporter, notebook, path)
             files.write_atomic(path.with_suffix(".html"), body.encode())
         except _DAMAGED as error:
             described = _describe(nbformat.v4.new_notebook(), path)
@@ -255,25 +253,25 @@ def write_page(folder: str | os.PathLike) -> pathlib.Path:
             described["failure"] = f"{path} cannot be shown: {' '.join(str(error).split())[:200]}"
         notebooks.append(described)
     pages = {f"{notebook['name']}.html" for notebook in notebooks} | {"index.html"}
-    others = [p.name for p in folder.iterdir() if p.suffix in (".html", ".tsv", ".json")]
-    results, damaged = [], ""
+    others = [p.name for p in folder.iterdir() if p.suffix in _LINKED]
+    results, few, damaged = [], "", ""
     try:
-        results = result_table(folder)[:-1]
+        results, few = result_table(folder)[:-1], _warn_of_few(read_results(folder))
     except ValueError as error:
         damaged = str(error)
-    columns = {"title": "notebook", "minutes": "minutes", "state": "state"}
-    columns |= {"parameters": "parameters"}
-    executed = pd.DataFrame(notebooks, columns=list(columns)).rename(columns=columns)
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True)
-    page = environment.get_template("page.html").render(
-        run=folder.resolve().name,
-        results=_html(pd.DataFrame(results), header=False) if results else "",
-        damaged=damaged,
-        executed=_html(executed),
-        minutes=f"{sum(float(notebook['minutes']) for notebook in notebooks):.1f}",
-        versions=", ".join(f"{name} {version}" for name, version in find_versions().items()),
-        notebooks=notebooks,
-        others=sorted(set(others) - pages),
+    page = (
+        make_environment(_TEMPLATES, show=str)
+        .get_template("page.html")
+        .render(
+            run=folder.resolve().name,
+            results=results,
+            few=few,
+            damaged=damaged,
+            minutes=f"{sum(float(notebook['minutes']) for notebook in notebooks):.1f}",
+            versions=", ".join(f"{name} {version}" for name, version in find_versions().items()),
+            notebooks=notebooks,
+            others=sorted(set(others) - pages),
+        )
     )
     files.write_atomic(folder / "index.html", page.encode("utf-8", "backslashreplace"))
     return folder / "index.html"
@@ -312,10 +310,29 @@ def _result_rows(results: Mapping[str, Mapping], path: pathlib.Path) -> list[tup
     return rows
 
 
+def _warn_of_few(results: Mapping[str, Mapping]) -> str:
+    """Returns a sentence if the accuracy was measured on few images."""
+    images = results.get("05_evaluate", {}).get("images", _FEW_IMAGES)
+    if images >= _FEW_IMAGES:
+        return ""
+    return (
+        f"Measured on {images:,} test images: below {_FEW_IMAGES} the interval is too wide to "
+        "compare readers by. Evaluate on more labelled images."
+    )
+
+
 def _defaults(notebook: nbformat.NotebookNode) -> dict[str, object] | None:
     """Parameters of a notebook and their defaults; None if they are no literals."""
     tagged = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     return read_defaults(tagged[0]) if tagged else {}
+
+
+def _copy_pages(path: pathlib.Path, folder: pathlib.Path) -> None:
+    """Copies the pages that a notebook shows, such as `03_lattice.html` of notebook 03."""
+    for page in path.parent.glob(f"{path.name.partition('_')[0]}_*.html"):
+        # The page of an executed notebook has the notebook's name, and is written later.
+        if not page.with_suffix(".ipynb").exists():
+            files.write_atomic(folder / page.name, page.read_bytes())
 
 
 def _execute(
@@ -360,11 +377,24 @@ def _describe(notebook: nbformat.NotebookNode, path: pathlib.Path) -> dict[str, 
         "title": path.stem.replace("_", " "),
         "minutes": f"{(own.get('duration') or 0) / 60:.1f}",
         "state": "stopped" if failure else "done",
-        "parameters": ", ".join(f"{k} = {v!r}" for k, v in own.get("parameters", {}).items()),
+        "parameters": _changed_parameters(notebook),
         "figures": [_describe_figure(figure) for figure in figures],
         "failure": failure,
         "edited": [str(line) for line in own.get(_EDITED, ())],
     }
+
+
+def _changed_parameters(notebook: nbformat.NotebookNode) -> list[str]:
+    """Lists the parameters of an executed notebook that are not its defaults, but for the run."""
+    defaults = _defaults(notebook) or {}
+    passed = notebook.metadata.get("papermill", {}).get("parameters", {})
+    return [
+        f"{name} = {value!r} (default {defaults[name]!r})"
+        if name in defaults
+        else f"{name} = {value!r}"
+        for name, value in passed.items()
+        if name != "run" and (name not in defaults or defaults[name] != value)
+    ]
 
 
 def _failure(notebook: nbformat.NotebookNode) -> str:
@@ -399,7 +429,3 @@ def _describe_figure(figure: pathlib.Path) -> dict[str, object]:
             return described | {"caption": image.info.get("Title", figure.stem)}
     except (OSError, ValueError, SyntaxError):
         return described | {"caption": f"{figure.name} is damaged"}
-
-
-def _html(table: pd.DataFrame, header: bool = True) -> str:
-    return table.to_html(index=False, header=header, border=0, escape=True)

@@ -1,10 +1,11 @@
-"""HTML pages that need no other file: templates, and figures within them."""
+"""HTML pages that need no other file: templates, their style, and figures within them."""
 
 from __future__ import annotations
 
 import base64
 import io
 import os
+import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     import jinja2
     from matplotlib.figure import Figure
 
+# Of `page.css`, the style that the templates include.
+_STYLES = pathlib.Path(__file__).parent
 # Pixels of a figure's image for each pixel of CSS.
 SHARPNESS = 2
 
@@ -22,7 +25,7 @@ def make_environment(
     """Makes what renders the templates of a folder; everything is escaped.
 
     Args:
-        folder: Folder of the templates.
+        folder: Folder of the templates. They may include `page.css`.
         show: Function that returns what is written for a value, before it is escaped. Markup of a
             template, such as the result of a macro, does not pass it.
 
@@ -33,7 +36,7 @@ def make_environment(
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader([folder, _STYLES]),
         autoescape=True,
         finalize=lambda value: value if hasattr(value, "__html__") else show(value),
         undefined=jinja2.StrictUndefined,
@@ -66,7 +69,8 @@ def encode_figure(figure: Figure) -> PageFigure:
 
 
 def find_title(figure: Figure) -> str:
-    """Returns the title of a figure, or of its first axes that have one, or an empty string."""
+    """Returns a figure's label, else its title, else the first title of its axes, or `""`."""
     # Titles of tiles are centered.
     titles = [figure.get_suptitle(), *(axes.get_title(loc="left") for axes in figure.axes)]
-    return next((" ".join(title.split()) for title in titles if title.strip()), "")
+    texts = (" ".join(text.split()) for text in [figure.get_label(), *titles])
+    return next(filter(None, texts), "")
