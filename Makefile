@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # Jupyter, papermill and nbval look for their programs on the path.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help bench class clean dataflow demo format fuzz install lab lint notebooks reader release release-figures \
+.PHONY: help bench class clean dataflow demo format fuzz install lab lint notebooks reader release release-figures site \
   test test-fast test-gpu test-notebooks walkthrough
 
 help:  ## List the commands
@@ -62,6 +62,10 @@ release: install  ## Build sdist and wheel, try the wheel in clean environments;
 
 release-figures: install  ## Measure the shipped readers on the real sets of DATA=folder
 	$(PY) -m tools.readers figures $(DATA)
+
+site: install  ## Build the site into build/site: lessons, guides, Python interface, slides
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[site]' -c constraints.txt
+	$(PY) tools/website.py build build/site
 
 test: lint  ## Run all tests: style, package, notebooks, backends
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
