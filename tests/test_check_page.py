@@ -77,6 +77,7 @@ def test_the_page_needs_no_other_file_and_has_every_issue(checked, tmp_path):
     assert "://" not in text and {"script", "link", "iframe"}.isdisjoint(parsed.tags)
     assert text.count('<img src="data:image/png;base64,') == 3
     assert 'name="viewport"' in text and 'width="576" alt="Lengths"' in text
+    assert "<figcaption>Lengths</figcaption>" in text and "prefers-color-scheme: dark" in text
     assert "Data check: run" in parsed.texts
     checked.write_page(path, name="my <set>")
     assert "Data check: my <set>" in parse(path.read_text()).texts

@@ -167,6 +167,27 @@ def test_the_page_has_results_captions_and_links(tmp_path):
     assert "<b>" not in page
 
 
+def test_the_page_shows_parameters_that_are_not_the_defaults(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    passed = {"epochs": 2, "rate": 0.003, "run": "mine", "clean": True}
+    write_notebook(folder / "04_a.ipynb", CELL, metadata={"papermill": {"parameters": passed}})
+    write_notebook(folder / "05_b.ipynb", CELL, metadata={"papermill": {"parameters": {}}})
+    page = walkthrough.write_page(folder).read_text()
+    assert "<td>clean = True (default False)<br>epochs = 2 (default 4)</td>" in page
+    assert "<td>none</td>" in page and "rate" not in page
+
+
+def test_the_page_warns_of_few_test_images_and_links_to_tables(tmp_path):
+    folder = write_run(tmp_path / "few", **{"05_evaluate": MEASURED})
+    (folder / "readings.csv").touch()
+    page = walkthrough.write_page(folder).read_text()
+    assert 'class="warning"' in page and "Measured on 4 test images" in page
+    assert 'href="readings.csv"' in page
+    folder = write_run(tmp_path / "many", **{"05_evaluate": MEASURED | {"images": 100}})
+    assert 'class="warning"' not in walkthrough.write_page(folder).read_text()
+
+
 def test_the_page_of_a_notebook_describes_its_figures(tmp_path):
     folder = write_run(tmp_path / "mine")
     path = folder / "04_train.ipynb"
