@@ -19,7 +19,7 @@ from crnn_keras.utils.machine import NvidiaGPU, find_memory, find_nvidia_gpus, f
 ROOT = pathlib.Path(__file__).parent.parent
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 # Those that gather others, and those of developers.
-OTHERS = {"all", "keras", "browser", "readers", "release", "test"}
+OTHERS = {"all", "keras", "browser", "readers", "release", "site", "test"}
 RTX5090 = NvidiaGPU("NVIDIA GeForce RTX 5090", 32607, (12, 0), "575.57")
 H100 = NvidiaGPU("NVIDIA H100 80GB HBM3", 81559, (9, 0), "575.57")
 BACKENDS = ("tensorflow", "jax", "torch")

@@ -30,6 +30,8 @@ MODULES = sorted((ROOT / "crnn_keras").rglob("*.py"))
 HEAVY = {"tensorflow", "keras", "torch", "jax", "jupyterlab", "scipy", "pandas", "matplotlib"}
 HEAVY |= {"opencv-python-headless", "h5py", "ipython", "papermill"}
 
+# Extras of those who work on crnn_keras itself.
+DEVELOPERS = {"browser", "readers", "release", "site", "test"}
 # Modules of base, by the name of their package where it differs.
 BASE = {"PIL": "pillow", "bidi": "python-bidi", "google": "protobuf"}
 
@@ -100,8 +102,7 @@ def test_each_backend_comes_with_keras_and_without_the_others():
 
 
 def test_all_brings_every_extra_of_users():
-    developers = {"all", "browser", "readers", "release", "test"}
-    assert closure("all") == closure(*EXTRAS.keys() - developers)
+    assert closure("all") == closure(*EXTRAS.keys() - DEVELOPERS - {"all"})
 
 
 def test_continuous_integration_installs_all_but_what_only_a_release_needs():
@@ -429,6 +430,30 @@ def test_a_walkthrough_of_a_wheel_writes_to_the_folder_of_work(run_wheel, tmp_pa
     assert {p for p in (tmp_path / "installed").rglob("*") if p.suffix != ".pyc"} - before <= {
         p for p in (tmp_path / "installed").rglob("__pycache__")
     }
+
+
+def test_the_guide_lists_the_extras_that_a_release_measures():
+    tree = ast.parse((ROOT / "tools" / "release.py").read_text())
+    (sized,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "SIZED"
+    )
+    section = (ROOT / "docs" / "guide.md").read_text().partition("\n## Install\n")[2]
+    listed = re.findall(r"^\| `?(\w+)`? \|.* \| \d+ \| [\d,]+ \|$", section, re.MULTILINE)
+    assert listed == [name or "none" for name in sized]
+    small = {"keras", "parquet", "tensorboard"}
+    assert set(sized) - {""} == EXTRAS.keys() - DEVELOPERS - small
+
+
+def test_no_text_names_an_address_of_this_project_that_does_not_exist():
+    own = tuple(PROJECT["urls"].values())
+    for name in git_files():
+        if not name.endswith((".md", ".py", ".toml", ".cff", ".html", ".ipynb", ".yml")):
+            continue
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for address in re.findall(r"https?://[^\s\"'<>)]*crnn[-_]keras[^\s\"'<>)]*", text):
+            assert address.startswith(own), f"{name}: {address}"
 
 
 def test_the_steps_of_a_release_are_listed():
