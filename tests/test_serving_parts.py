@@ -9,6 +9,8 @@ import time
 import pytest
 
 from crnn_keras.serving.batching import Batcher, ClosedError, FullError
+from crnn_keras.serving.errors import RequestError
+from crnn_keras.serving.form import parse_form
 from crnn_keras.serving.guard import is_loopback, normalize_host
 from crnn_keras.serving.images import ImageReader, Options
 from crnn_keras.serving.limits import Limits
@@ -151,6 +153,54 @@ def test_many_threads_get_their_own_results(make_batcher):
     for thread in threads:
         thread.join()
     assert len(found) == 400 and all(found.values())
+
+
+def test_a_filling_batch_is_taken_when_it_is_full_and_by_one_thread(make_batcher):
+    sizes = []
+
+    def note(items, key):
+        sizes.append(len(items))
+        return items
+
+    batcher = make_batcher(note, threads=3, max_wait=5)
+    start = time.monotonic()
+    futures = [batcher.submit([n]) for n in range(8)]
+    assert [future.result(5) for future in futures] == [[n] for n in range(8)]
+    assert sizes == [4, 4] and time.monotonic() - start < 4
+
+
+def part(content, disposition='form-data; name="image"; filename="a"'):
+    head = f"--x\r\nContent-Disposition: {disposition}\r\nContent-Type: image/png\r\n\r\n"
+    return head.encode() + content + b"\r\n"
+
+
+def parse(body, content_type="multipart/form-data; boundary=x", **options):
+    return parse_form(content_type, body, **{"fields": ["allow"], "most_files": 9} | options)
+
+
+def test_a_form_keeps_every_byte_of_its_files():
+    contents = [bytes(range(256)) * 300, b"", b"\r\n--", b"a--x"]
+    text = part("ß".encode(), 'form-data; name="allow"')
+    files, fields = parse(b"".join(map(part, contents)) + text + b"--x--\r\n")
+    assert files == [("a", own) for own in contents] and fields == {"allow": "ß"}
+    assert parse(b"".join(map(part, contents)), most_files=2)[0] == files[:2]
+
+
+@pytest.mark.parametrize(
+    ("body", "fact"),
+    [
+        (part(b"1")[:-8], "no file"),
+        (b"--y" + part(b"1")[3:], "damaged"),
+        (part(b"1", "form-data"), "no name"),
+        (part(b"1", 'form-data; name="other"'), "other"),
+        (2 * part(b"1", 'form-data; name="allow"'), "allow"),
+        (part(b"1" * 2**15, 'form-data; name="allow"'), "16KB"),
+    ],
+)
+def test_what_is_wrong_with_a_form_is_named(body, fact):
+    with pytest.raises(RequestError, match=fact) as error:
+        parse(body + b"--x--")
+    assert error.value.status == 400
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,13 @@
 | `tensors` | its tensors, in JSON and in binary |
 | `tf_serving` | the REST interface of TensorFlow Serving |
 | `read` | `POST /read`: images of a form, with options |
+| `form` | a form in memory: its files and its fields |
 | `pages` | the page to try it, the page of the interface; `page.html`, `docs.html` |
 | `guard` | who may ask, and how large a request may be |
 | `observe` | a line in the log and a measurement for each request |
 | `metrics` | the measurements, for Prometheus |
 | `logs` | lines of JSON without images and texts |
+| `direct` | requests to read, answered without the router |
 | `app` | `make_app`: all of the above as an ASGI application |
 | `connection` | connections that send their headers slowly, or forever |
 | `run` | `serve`: the application on a socket, until it is stopped |

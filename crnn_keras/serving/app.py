@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from crnn_keras import __version__
 from crnn_keras.serving import kserve, pages, read, tf_serving
+from crnn_keras.serving.direct import Direct, refuse
 from crnn_keras.serving.errors import RequestError
 from crnn_keras.serving.guard import LOOPBACK_NAMES, Guard
 from crnn_keras.serving.observe import Observe
@@ -66,16 +67,17 @@ def make_app(
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (read, kserve, tf_serving, pages):
-        app.include_router(routes.make_router(service))
+    routers = [own.make_router(service) for own in (read, kserve, tf_serving, pages)]
+    for router in routers:
+        app.include_router(router)
 
     @app.get("/metrics", tags=["Operation"], summary="Measurements in Prometheus' format")
     async def show_metrics() -> Response:
         return Response(service.metrics.text(), media_type=service.metrics.content_type)
 
     @app.exception_handler(RequestError)
-    async def refuse(request: Request, error: RequestError) -> JSONResponse:
-        return JSONResponse({"error": error.message}, error.status, error.headers)
+    async def refuse_routed(request: Request, error: RequestError) -> JSONResponse:
+        return refuse(error)
 
     @app.exception_handler(HTTPException)
     async def explain(request: Request, error: HTTPException) -> JSONResponse:
@@ -89,6 +91,9 @@ def make_app(
         return JSONResponse({"error": "The server failed; its log says why."}, 500)
 
     # The last one is the outermost.
+    app.add_middleware(
+        Direct, service=service, routes=[route for router in routers for route in router.routes]
+    )
     app.add_middleware(Guard, service=service, hosts=hosts, token=token)
     app.add_middleware(Observe, service=service)
     return app

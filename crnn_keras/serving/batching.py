@@ -14,8 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from crnn_keras.utils.checks import COUNT, NOT_NEGATIVE, check_arguments
 
@@ -60,13 +59,12 @@ class _Ticket:
             self.future.set_result(self._results)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(NamedTuple):
     item: Any
     place: int
     key: Hashable
     ticket: _Ticket
-    since: float = field(default_factory=time.monotonic)
+    since: float
 
 
 class Batcher:
@@ -110,8 +108,11 @@ class Batcher:
         self._max_batch, self._max_wait, self._max_queue = max_batch, max_wait, max_queue
         self._observe = observe or (lambda size, waited, took: None)
         self._jobs: collections.deque[_Job] = collections.deque()
-        self._changed = threading.Condition()
-        self._is_closed = False
+        # One thread at a time waits for a batch to fill; the others wait for their turn. Two
+        # conditions: a request that comes meanwhile wakes nobody, unless the batch is full.
+        lock = threading.Lock()
+        self._turn, self._filled = threading.Condition(lock), threading.Condition(lock)
+        self._is_filling = self._is_closed = False
         self._seconds_per_item = 0.0
         self._threads = [
             threading.Thread(target=self._work, name=f"read-{n}", daemon=True)
@@ -143,20 +144,26 @@ class Batcher:
         if not items:
             ticket.future.set_result([])
             return ticket.future
-        with self._changed:
+        since = time.monotonic()
+        jobs = [_Job(item, place, key, ticket, since) for place, item in enumerate(items)]
+        with self._turn:
             if self._is_closed:
                 raise ClosedError
-            if len(self._jobs) + len(items) > self._max_queue:
+            if len(self._jobs) + len(jobs) > self._max_queue:
                 raise FullError(self._seconds_to_place())
-            self._jobs.extend(_Job(item, place, key, ticket) for place, item in enumerate(items))
-            self._changed.notify()
+            self._jobs.extend(jobs)
+            if not self._is_filling:
+                self._turn.notify()
+            elif len(self._jobs) >= self._max_batch:
+                self._filled.notify()
         return ticket.future
 
     def close(self) -> None:
         """Reads what waits, and ends the threads."""
-        with self._changed:
+        with self._turn:
             self._is_closed = True
-            self._changed.notify_all()
+            self._turn.notify_all()
+            self._filled.notify_all()
         for thread in self._threads:
             thread.join()
 
@@ -175,21 +182,25 @@ class Batcher:
 
     def _take(self):
         """Returns the next jobs, or None if there will be no more."""
-        with self._changed:
-            while not self._jobs:
-                if self._is_closed:
+        with self._turn:
+            while self._is_filling or not self._jobs:
+                if self._is_closed and not self._jobs:
                     return None
-                self._changed.wait()
+                self._turn.wait()
+            self._is_filling = True
             until = self._jobs[0].since + self._max_wait
             while len(self._jobs) < self._max_batch and not self._is_closed:
-                if not self._jobs or (left := until - time.monotonic()) <= 0:
+                if (left := until - time.monotonic()) <= 0:
                     break
-                self._changed.wait(left)
+                self._filled.wait(left)
+            self._is_filling = False
             count = min(len(self._jobs), self._max_batch)
             jobs = [self._jobs.popleft() for _ in range(count)]
-            if self._jobs:
+            if self._is_closed:
+                self._turn.notify_all()
+            elif self._jobs:
                 # Another thread may take the rest.
-                self._changed.notify()
+                self._turn.notify()
             return jobs
 
     def _run(self, key, jobs):

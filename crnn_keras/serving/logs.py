@@ -53,6 +53,10 @@ def log_as_json(stream: TextIO | None = None, *, level: str = "info") -> None:
         level: Least level: `"info"` has a line for each request, `"warning"` for those that failed
             in the server. Defaults to `"info"`.
     """
+    # What no line has need not be found out: it takes as long as the line itself.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logAsyncioTasks = False
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
     # Of other libraries, and of Python itself, there are warnings.

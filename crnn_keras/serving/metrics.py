@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from prometheus_client import (
@@ -58,6 +59,9 @@ class Metrics:
         self._batch_seconds = Histogram(
             "crnn_batch_seconds", "Time to read a batch.", buckets=_SECONDS, registry=registry
         )
+        # Finding a child by its labels takes longer than counting.
+        self._request_count = functools.cache(self._requests.labels)
+        self._request_time = functools.cache(self._request_seconds.labels)
         for name, text, function in (
             ("crnn_queue_images", "Images that wait.", queue_length),
             ("crnn_held_bytes", "Bytes of all bodies in memory.", held_bytes),
@@ -72,8 +76,8 @@ class Metrics:
             status: Status of the answer.
             seconds: How long it took.
         """
-        self._requests.labels(route, str(status)).inc()
-        self._request_seconds.labels(route).observe(seconds)
+        self._request_count(route, str(status)).inc()
+        self._request_time(route).observe(seconds)
 
     def count_images(self, kind: str, count: int) -> None:
         """Counts images of which the same became."""

@@ -60,14 +60,15 @@ class Observe:
             # One of a few: what the client has asked for may be anything.
             route = getattr(scope.get("route"), "path", "none")
             self._service.metrics.count_request(route, status, seconds)
-            facts = {
-                "id": identifier,
-                "method": scope["method"] if len(scope["method"]) < 10 else "other",
-                "route": route,
-                "status": status,
-                "ms": round(seconds * 1000, 1),
-                "client": scope["client"][0] if scope.get("client") else None,
-                **scope["facts"],
-            }
             level = logging.ERROR if status >= 500 and status != 503 else logging.INFO
-            _logger.log(level, "request", extra={"facts": facts})
+            if _logger.isEnabledFor(level):
+                facts = {
+                    "id": identifier,
+                    "method": scope["method"] if len(scope["method"]) < 10 else "other",
+                    "route": route,
+                    "status": status,
+                    "ms": round(seconds * 1000, 1),
+                    "client": scope["client"][0] if scope.get("client") else None,
+                    **scope["facts"],
+                }
+                _logger.log(level, "request", extra={"facts": facts})

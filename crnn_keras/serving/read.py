@@ -5,23 +5,19 @@ curl -F image=@word.png -F boxes=true http://127.0.0.1:8000/read
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from crnn_keras.inference.base import Prediction
 from crnn_keras.serving.errors import RequestError
+from crnn_keras.serving.form import parse_form
 from crnn_keras.serving.images import READ, TOO_LARGE
 from crnn_keras.serving.service import Service
 
 _FIELDS = ("allow", "pattern", "alternatives", "boxes")
 _FLAGS = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False, "": False}
-# A field of text: the longest is a pattern, which has a bound of its own.
-_FIELD_BYTES = 2**14
 _MULTIPART = "multipart/form-data"
 
 
@@ -41,7 +37,13 @@ def make_router(service: Service) -> APIRouter:
         responses=_RESPONSES,
     )
     async def read(request: Request) -> JSONResponse:
-        files, fields = await _parse_form(request, service)
+        files, fields = parse_form(
+            request.headers.get("Content-Type", ""),
+            await request.body(),
+            fields=_FIELDS,
+            # One more, so that the error can say how many there may be.
+            most_files=service.limits.images + 1,
+        )
         options = await service.make_options(
             allow=fields.get("allow"),
             pattern=fields.get("pattern"),
@@ -94,50 +96,6 @@ def make_row(prediction: Prediction, *, alternatives: int, boxes: bool) -> dict[
     return row
 
 
-class _FormInMemory(MultiPartParser):
-    """Writes no image to the disk: the body is in memory anyway."""
-
-    spool_max_size = sys.maxsize
-
-
-async def _parse_form(request, service):
-    """Returns the files of a form, with their names, and its other fields."""
-    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind != _MULTIPART:
-        raise RequestError(
-            415, f"The body is {kind or 'of no type'}. Expected {_MULTIPART}: {_FORM}."
-        )
-    try:
-        # One file more, so that the error can say how many there may be.
-        form = await _FormInMemory(
-            request.headers,
-            request.stream(),
-            max_files=service.limits.images + 1,
-            max_fields=len(_FIELDS),
-            max_part_size=_FIELD_BYTES,
-        ).parse()
-    except (MultiPartException, KeyError) as error:
-        if "Too many files" in str(error):
-            service.check_count(service.limits.images + 1)
-        raise RequestError(400, f"The form cannot be read: {error!s:.200}") from None
-    files, fields = [], {}
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            files.append((value.filename or "", await value.read()))
-        elif name in _FIELDS and name not in fields:
-            fields[name] = value
-        else:
-            raise RequestError(
-                400,
-                f"Got the field {name!r:.40} as a text. Expected files, and once at most "
-                f"{', '.join(_FIELDS)}.",
-            )
-    await form.close()
-    if not files:
-        raise RequestError(400, f"The form has no file. Expected {_FORM}.")
-    return files, fields
-
-
 def _parse_count(text):
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise RequestError(400, f"alternatives is {text!r:.40}. Expected a whole number.")
@@ -150,7 +108,6 @@ def _parse_flag(text):
     return _FLAGS[text.lower()]
 
 
-_FORM = "one or more files, such as curl -F image=@word.png"
 _DESCRIPTION = (
     "Each file is an image of one word or line. An image that cannot be read has an `error` in its "
     "place; the others are read all the same. If none could be read, the status is 422, or 413 if "
