@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import doctest
 import importlib
 import io
 import itertools
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from crnn_keras.notebook import exercises
+from crnn_keras.notebook.exercises import questions
 from crnn_keras.notebook.exercises.questions import EMPTY
 from tools import classroom
 
@@ -69,6 +71,11 @@ def names_of(notebook):
         with contextlib.suppress(NameError), contextlib.redirect_stdout(io.StringIO()):
             exec(cell.source if is_plain else "", names)
     return names
+
+
+def test_the_example_of_a_question_prints_what_it_says():
+    results = doctest.testmod(questions)
+    assert (results.failed, results.attempted) == (0, 4)
 
 
 def test_every_question_is_asked_once():
