@@ -1,6 +1,6 @@
 """
 Title: OCR model for reading captchas of any length
-Author: [The crnn_keras maintainers](https://github.com/USER)
+Author: The crnn_keras maintainers
 Date created: 2026/11/28
 Last modified: 2026/11/28
 Description: How to read captchas on any backend with a CNN, an LSTM and CTC.
@@ -43,7 +43,7 @@ characters = "2345678bcdefgmnpwxy"
 blank = 0  # The class that means "no character". The first character is class 1.
 height, max_width, max_length = 32, 116, 5
 pixels_per_frame = 4  # The model halves the width twice.
-num_images, batch_size, epochs = 5120, 32, 10
+num_images, batch_size, epochs = 5120, 16, 8
 
 """
 ## Load the data
