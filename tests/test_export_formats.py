@@ -1,6 +1,7 @@
 """OpenVINO and LiteRT exports read what `Recognizer` reads, and all formats are compared."""
 
 import json
+import operator
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -107,6 +108,22 @@ def test_float16_halves_the_weights_and_moves_logits_a_little(exported, name):
     assert 0 < difference < 0.1
 
 
+def test_int8_of_litert_quarters_the_weights_and_reads_the_same_words(exported, labelled):
+    path, reader, difference = exported("litert", "words", "int8")
+    plain, recognizer, _ = exported("litert", "words")
+    # All but the language model, which is as large in both.
+    (metadata,) = zipfile.ZipFile(path).infolist()
+    sizes = [file.stat().st_size - metadata.compress_size for file in (path, plain)]
+    assert sizes[0] < 0.3 * sizes[1]
+    # More than rounded weights alone would do: activations have 8 bits too.
+    assert 0.1 < difference < 5
+    texts, expected = (
+        [p.text for p in own.read([image for image, _ in labelled], language_model=None)]
+        for own in (reader, recognizer)
+    )
+    assert sum(map(operator.eq, texts, expected)) >= 0.97 * COUNT
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_several_threads_read_what_one_reads(exported, labelled, name):
     _, reader, _ = exported(name, "fresh")
@@ -144,7 +161,9 @@ def test_names_and_weights_that_cannot_be_are_refused_before_any_work(tmp_path):
     with pytest.raises(ValueError, match=r"words\.bin does not end in \.xml"):
         export_openvino("words", tmp_path / "words.bin")
     with pytest.raises(ValueError, match="weights.*int8"):
-        export_litert("words", tmp_path / "words.tflite", weights="int8")
+        export_openvino("words", tmp_path / "words.xml", weights="int8")
+    with pytest.raises(ValueError, match="weights.*int4"):
+        export_litert("words", tmp_path / "words.tflite", weights="int4")
     for write, _, suffix in FORMATS.values():
         with pytest.raises(ValueError, match="none.keras does not exist"):
             write("none.keras", tmp_path / f"x{suffix}")
@@ -154,8 +173,8 @@ def test_names_and_weights_that_cannot_be_are_refused_before_any_work(tmp_path):
 def test_formats_are_compared_side_by_side(tmp_path, labelled, fresh):
     figures = compare_exports(fresh, labelled[:24], folder=tmp_path / "all", rounds=2)
     names = [own.name for own in figures]
-    assert names[0].startswith("keras on ") and len(set(names)) == 9
-    assert {"saved_model", "onnx int8", "openvino float16", "litert float32"} < set(names)
+    assert names[0].startswith("keras on ") and len(set(names)) == 10
+    assert {"saved_model", "onnx int8", "openvino float16", "litert int8"} < set(names)
     for own in (own for own in figures if not own.refusal):
         assert own.images == 24 and own.bytes > 10_000
         median, least, most = own.milliseconds

@@ -21,7 +21,7 @@ from crnn_keras.utils.checks import COUNT
 _WEIGHTS = {
     "onnx": ("float32", "float16", "int8"),
     "openvino": ("float32", "float16"),
-    "litert": ("float32", "float16"),
+    "litert": ("float32", "float16", "int8"),
     "saved_model": ("float32",),
     "triton": ("float32",),
 }
@@ -55,7 +55,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         choices=_WEIGHTS["onnx"],
         default="float32",
         help="of an ONNX, OpenVINO or LiteRT file: float32, float16 (half the size), or int8 (a "
-        "quarter, ONNX only) (%(default)s)",
+        "quarter; not OpenVINO) (%(default)s)",
     )
     parser.add_argument(
         "--version",

@@ -185,19 +185,17 @@ def _make_format(write, open_path, *, name, suffix, weights):
     )
 
 
+_FLOATS = ("float32", "float16")
 _FORMATS = (
     _Format("saved_model", "saved_model", export_saved_model, _open_saved_model),
     *(
-        _make_format(export_onnx, OnnxRecognizer.load, name="onnx", suffix=".onnx", weights=weights)
-        for weights in ("float32", "float16", "int8")
-    ),
-    *(
         _make_format(write, open_path, name=name, suffix=suffix, weights=weights)
-        for write, open_path, name, suffix in (
-            (export_openvino, OpenVinoRecognizer, "openvino", ".xml"),
-            (export_litert, LiteRTRecognizer.load, "litert", ".tflite"),
+        for write, open_path, name, suffix, types in (
+            (export_onnx, OnnxRecognizer.load, "onnx", ".onnx", (*_FLOATS, "int8")),
+            (export_openvino, OpenVinoRecognizer, "openvino", ".xml", _FLOATS),
+            (export_litert, LiteRTRecognizer.load, "litert", ".tflite", (*_FLOATS, "int8")),
         )
-        for weights in ("float32", "float16")
+        for weights in types
     ),
 )
 
