@@ -175,7 +175,8 @@ def test_pages_fit_a_phone_and_ask_no_other_host(browser, address, scheme):
             tab.goto(address + name)
             assert tab.evaluate("document.documentElement.scrollWidth") <= 400, name
             for selector in ("article h1", "article p", "article a:not(.headerlink)"):
-                assert contrast(tab, selector) >= 4.5, f"{name}: {selector}"
+                if tab.locator(selector).count():
+                    assert contrast(tab, selector) >= 4.5, f"{name}: {selector}"
         assert not said
         assert {url for url in asked if not url.startswith((address, "data:"))} == set()
 
