@@ -166,6 +166,8 @@ def test_pages_fit_a_phone_and_ask_no_other_host(browser, address, scheme):
     with browser.new_context(
         viewport={"width": 400, "height": 800}, color_scheme=scheme
     ) as context:
+        # A machine that is busy loads a page in minutes.
+        context.set_default_timeout(180_000)
         asked, said = [], []
         context.on("request", lambda request: asked.append(request.url))
         context.on("console", lambda m: said.append(m.text) if m.type == "error" else None)

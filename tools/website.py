@@ -149,11 +149,7 @@ def gather(folder: pathlib.Path, *, with_npm: bool = True) -> None:
     """
     docs = [path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")]
     for name in [*PAGES, *docs]:
-        text = (ROOT / name).read_text(encoding="utf-8")
-        _write(
-            folder / name,
-            re.sub(r"\]\(((?:\.\./)*)README\.md(?:#[\w-]+)?\)", r"](\1index.md)", text),
-        )
+        _write(folder / name, _adapt_links((ROOT / name).read_text(encoding="utf-8")))
         _copy_linked(folder, name)
     shutil.copyfile(SITE / "index.md", folder / "index.md")
     lessons = [
@@ -164,6 +160,13 @@ def gather(folder: pathlib.Path, *, with_npm: bool = True) -> None:
         _write(folder / "api" / f"{name}.rst", text)
 
 
+def _adapt_links(text):
+    """Returns Markdown whose links suit the site: the README is its first page."""
+    text = re.sub(r"\]\(((?:\.\./)*)README\.md(?:#[\w-]+)?\)", r"](\1index.md)", text)
+    # Sphinx would offer a page that is not one of its own as a download.
+    return re.sub(r"\[([^\]]+)\]\(((?!\w+:)[\w./]+\.html)\)", r'<a href="\2">\1</a>', text)
+
+
 def _copy_linked(folder, name):
     """Copies the files that a document links to; a document among them is in no menu."""
     for target in _LINK.findall((ROOT / name).read_text(encoding="utf-8")):
@@ -171,7 +174,7 @@ def _copy_linked(folder, name):
         if _ABSOLUTE.match(target) or not path.is_file():
             continue
         copied = pathlib.Path(os.path.normpath(path)).relative_to(ROOT).as_posix()
-        if copied in PAGES or path.suffix == ".ipynb" or (folder / copied).exists():
+        if copied in PAGES or path.suffix in (".html", ".ipynb") or (folder / copied).exists():
             continue
         if path.parent == ROOT / "docs" and path.suffix == ".md":
             continue
@@ -197,10 +200,7 @@ def _gather_notebook(folder, path):
         if "solution" in cell.metadata.get("tags", ()):
             cell.metadata["tags"] = [*{*cell.metadata.tags, "hide-cell"}]
         if cell.cell_type == "markdown":
-            # Sphinx would offer a page beside the notebook as a download.
-            cell.source = re.sub(
-                r"\[([^\]]+)\]\((\w+\.html)\)", r'<a href="\2">\1</a>', cell.source
-            )
+            cell.source = _adapt_links(cell.source)
     _write(folder / "notebooks" / path.name, nbformat.writes(notebook))
     head = notebook.cells[0].source
     title, promise = re.match(r"# (.+)\n+(.+)", head).groups()
