@@ -23,8 +23,8 @@ bench: install  ## Measure speeds, side by side
 	$(PY) benchmarks/records.py --rows 10000 100000
 	$(PY) benchmarks/render.py
 
-class: install  ## Write the student's and the teacher's copy of the notebooks into build/class
-	$(PY) tools/classroom.py
+class: install  ## Write the student's and the teacher's copy of the notebooks into build/class; LANG=zh
+	$(PY) tools/classroom.py $(if $(filter zh,$(LANG)),build/class-zh --language zh)
 
 clean:  ## Remove the environment and the caches, not your data
 	rm -rf .venv .pytest_cache .ruff_cache *.egg-info

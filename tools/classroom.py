@@ -1,25 +1,33 @@
 """Writes the student's and the teacher's copy of the notebooks: `make class`.
 
-    python tools/classroom.py [FOLDER]    # build/class
+    python tools/classroom.py [FOLDER] [--language zh]    # build/class
 
 A notebook in `notebooks/` is the one master. An exercise is a markdown cell, a code cell with the
 tag `exercise` that has a hole, and directly after it a code cell with the tag `solution`. Both end
 in a call of the same `check.qN`. The student's copy has no solutions, the teacher's has them in the
-place of the holes. The other files of the folder go along.
+place of the holes. The other files of the folder go along. In Chinese, `zh`, are the notebooks that
+have been translated (`tools/chinese.py`); the others go along in English.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
 import os
 import pathlib
 import re
 import shutil
 import sys
-
-import nbformat
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+
+import nbformat  # noqa: E402
+
+from tools import chinese  # noqa: E402
+
 NOTEBOOKS = ROOT / "notebooks"
 EXERCISE, SOLUTION = "exercise", "solution"
 
@@ -122,8 +130,22 @@ def write_class(
     print(f"{target}: {len(notebooks)} notebooks, {sum(exercises)} exercises")
 
 
-if __name__ == "__main__":
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", default=ROOT / "build" / "class", type=pathlib.Path)
+    parser.add_argument("--language", choices=("en", "zh"), default="en", help="en by default")
+    options = parser.parse_args(arguments)
     try:
-        write_class(*sys.argv[1:2])
+        if options.language == "en":
+            write_class(options.folder)
+            return
+        with tempfile.TemporaryDirectory(prefix="crnn_keras_zh_") as masters:
+            chinese.build(masters)
+            write_class(options.folder, masters)
     except ValueError as error:
         sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
