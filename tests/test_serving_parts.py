@@ -48,6 +48,36 @@ def test_items_that_come_together_are_one_batch(make_batcher):
     assert sizes == [4, 4, 4, 2]
 
 
+def test_batches_that_come_while_one_is_finished_are_finished_together(make_batcher):
+    sizes, has_begun, may_end = [], threading.Event(), threading.Event()
+
+    def finish(items, key):
+        sizes.append(len(items))
+        has_begun.set()
+        assert may_end.wait(10)
+        return [f"{key}{item}" for item in items]
+
+    def predict(items, key):
+        if 7 in items and len(items) > 1:
+            raise ValueError("a batch with 7")
+        return [1 / (7 - item) and 10 * item for item in items]
+
+    options = {"finish": finish, "threads": 2, "max_batch": 2, "max_wait": 0}
+    batcher = make_batcher(predict, **options)
+    first = batcher.submit([0], "a")
+    assert has_begun.wait(10)
+    others = [batcher.submit([n, n + 1], "b") for n in (2, 4, 6)]
+    deadline = time.monotonic() + 10
+    while len(batcher) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    may_end.set()
+    assert first.result(10) == ["a0"]
+    texts = [text for future in others for text in future.result(10)]
+    assert texts[:5] == ["b20", "b30", "b40", "b50", "b60"]
+    assert isinstance(texts[5], ZeroDivisionError)
+    assert sizes[0] == 1 and sum(sizes) == 6 and len(sizes) <= 3
+
+
 def test_a_lone_item_waits_no_longer_than_it_must(make_batcher):
     batcher = make_batcher(lambda items, key: items, max_wait=0.2)
     start = time.monotonic()

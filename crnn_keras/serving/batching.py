@@ -2,12 +2,14 @@
 
 A network reads 64 images in much less time than 64 times one. A thread that is free takes what
 waits, up to a batch. If that is less, it waits a little for more: milliseconds, from the time at
-which the first image came.
+which the first image came. Texts are searched in larger batches: a thread does that for all that
+were predicted meanwhile, while the others predict.
 """
 
 from __future__ import annotations
 
 import collections
+import itertools
 import logging
 import math
 import threading
@@ -20,6 +22,8 @@ from crnn_keras.utils.checks import COUNT, NOT_NEGATIVE, check_arguments
 
 # The share of the newest batch in the mean time of an image.
 _NEWEST = 0.1
+# So many batches are finished at once, and by one thread unless so many wait.
+_FINISHED_TOGETHER = 4
 
 _logger = logging.getLogger(__name__)
 
@@ -67,6 +71,12 @@ class _Job(NamedTuple):
     since: float
 
 
+class _Batch(NamedTuple):
+    key: Hashable
+    jobs: list[_Job]
+    results: list[Any]
+
+
 class Batcher:
     """Calls a function for items of many callers in batches.
 
@@ -78,6 +88,9 @@ class Batcher:
         max_wait: Seconds that an item waits for others.
         max_queue: Most items that may wait.
         threads: Number of threads.
+        finish: Takes a list of what `function` returned, of several batches of one key, and the
+            key, and returns the results. One thread calls it while the others call `function`; more
+            do if several batches wait. Defaults to `None`: `function` returns the results.
         observe: Is called with the size of each batch, the seconds that its first item waited, and
             those that the function took. Defaults to `None`.
 
@@ -102,9 +115,10 @@ class Batcher:
         max_wait: float,
         max_queue: int,
         threads: int,
+        finish: Callable[[list[Any], Any], list[Any]] | None = None,
         observe: Callable[[int, float, float], None] | None = None,
     ) -> None:
-        self._function = function
+        self._function, self._finish = function, finish
         self._max_batch, self._max_wait, self._max_queue = max_batch, max_wait, max_queue
         self._observe = observe or (lambda size, waited, took: None)
         self._jobs: collections.deque[_Job] = collections.deque()
@@ -113,6 +127,8 @@ class Batcher:
         lock = threading.Lock()
         self._turn, self._filled = threading.Condition(lock), threading.Condition(lock)
         self._is_filling = self._is_closed = False
+        self._unfinished: list[_Batch] = []
+        self._finishers = 0
         self._seconds_per_item = 0.0
         self._threads = [
             threading.Thread(target=self._work, name=f"read-{n}", daemon=True)
@@ -205,18 +221,58 @@ class Batcher:
 
     def _run(self, key, jobs):
         start = time.monotonic()
-        for job, result in zip(jobs, self._results(key, jobs), strict=True):
-            job.ticket.give(job.place, result)
+        results = self._call(self._function, [job.item for job in jobs], key)
+        self._observe(len(jobs), start - jobs[0].since, time.monotonic() - start)
+        if self._finish:
+            self._finish_batches(_Batch(key, jobs, results))
+        else:
+            _give(jobs, results)
         took = time.monotonic() - start
         self._seconds_per_item += _NEWEST * (took / len(jobs) - self._seconds_per_item)
-        self._observe(len(jobs), start - jobs[0].since, took)
 
-    def _results(self, key, jobs):
+    def _finish_batches(self, batch):
+        """Finishes a batch and those that come meanwhile, or leaves it to the thread that does."""
+        with self._turn:
+            self._unfinished.append(batch)
+            if self._finishers and len(self._unfinished) < _FINISHED_TOGETHER:
+                return
+            self._finishers += 1
+        while True:
+            with self._turn:
+                batches = self._unfinished[:_FINISHED_TOGETHER]
+                del self._unfinished[:_FINISHED_TOGETHER]
+                if not batches:
+                    self._finishers -= 1
+                    return
+            for key, jobs, results in _join_by_key(batches):
+                done = [not isinstance(result, Exception) for result in results]
+                found = iter(self._call(self._finish, list(itertools.compress(results, done)), key))
+                rows = zip(results, done, strict=True)
+                _give(jobs, [next(found) if is_done else own for own, is_done in rows])
+
+    def _call(self, function, items, key):
+        """Returns the results of a function, or for an item what it raised for that alone."""
+        if not items:
+            return []
         try:
-            return self._function([job.item for job in jobs], key)
+            return function(items, key)
         except Exception as error:
-            if len(jobs) == 1:
+            if len(items) == 1:
                 _logger.exception("an item cannot be read")
                 return [error]
         # One of them may be to blame, the others are not.
-        return [result for job in jobs for result in self._results(key, [job])]
+        return [result for item in items for result in self._call(function, [item], key)]
+
+
+def _join_by_key(batches):
+    joined: dict[Hashable, _Batch] = {}
+    for key, jobs, results in batches:
+        batch = joined.setdefault(key, _Batch(key, [], []))
+        batch.jobs.extend(jobs)
+        batch.results.extend(results)
+    return list(joined.values())
+
+
+def _give(jobs, results):
+    for job, result in zip(jobs, results, strict=True):
+        job.ticket.give(job.place, result)

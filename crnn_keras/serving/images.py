@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from crnn_keras.images import Canvas, ImageError, to_canvas_with_placement
+import numpy as np
+
+from crnn_keras.images import Canvas, ImageError, Placement, to_canvas_with_placement
 from crnn_keras.images.source import open_image
 from crnn_keras.inference.base import OWN, BaseRecognizer, Prediction
 from crnn_keras.inference.loading import Window
@@ -28,6 +30,24 @@ class Options:
 
     pattern: Pattern | None = None
     alternatives: int = 0
+
+
+class ImageLogits(NamedTuple):
+    """What the network gave for an image, or what is wrong with it.
+
+    Args:
+        name: Name of the image, for its errors.
+        kind: `READ`, `UNREADABLE` or `TOO_LARGE`.
+        logits: float32 array of shape `(frames, num_classes)`; None if there is an error.
+        placement: The `Placement` on the canvas; None if there is an error.
+        error: Reason why the image is not read; None if it is.
+    """
+
+    name: str
+    kind: str
+    logits: np.ndarray | None = None
+    placement: Placement | None = None
+    error: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -98,25 +118,60 @@ class ImageReader:
         Returns:
             List of an `Outcome` for each. It does not depend on the other images.
         """
+        return self.decode(self.predict(images, names), options)
+
+    def predict(self, images: Sequence[bytes], names: Sequence[str]) -> list[ImageLogits]:
+        """Runs the network on images.
+
+        Args:
+            images: Bytes of encoded images.
+            names: Name of each image, for its errors.
+
+        Returns:
+            List of an `ImageLogits` for each.
+        """
         window, kinds = self._load(images, names)
-        predictions = [
-            Prediction(None, 0.0, name, error=error)
-            for name, error in zip(names, window.errors, strict=True)
+        found = [
+            ImageLogits(name, kind, error=error)
+            for name, kind, error in zip(names, kinds, window.errors, strict=True)
         ]
         for positions, canvases in window.batches(max(len(images), 1)):
-            found = self.recognizer.decode(
-                self.recognizer.predict_logits(canvases),
-                [names[position] for position in positions],
-                constraints=[Constraint(pattern=options.pattern)] * len(positions),
+            logits = self.recognizer.predict_logits(canvases)
+            for position, own in zip(positions, logits, strict=True):
+                placement = window.placements[position]
+                found[position] = found[position]._replace(logits=own, placement=placement)
+        return found
+
+    def decode(self, found: Sequence[ImageLogits], options: Options) -> list[Outcome]:
+        """Decodes what the network gave for images, with the same options.
+
+        Args:
+            found: List of `ImageLogits`.
+            options: The `Options` of all.
+
+        Returns:
+            List of an `Outcome` for each.
+        """
+        outcomes = [
+            Outcome(Prediction(None, 0.0, own.name, error=own.error), own.kind) for own in found
+        ]
+        positions_by_frames: dict[int, list[int]] = {}
+        for position, own in enumerate(found):
+            if own.logits is not None:
+                positions_by_frames.setdefault(len(own.logits), []).append(position)
+        for positions in positions_by_frames.values():
+            group = [found[position] for position in positions]
+            predictions = self.recognizer.decode(
+                np.stack([own.logits for own in group]),
+                [own.name for own in group],
+                constraints=[Constraint(pattern=options.pattern)] * len(group),
                 language_model=self._language_model,
                 alternatives=options.alternatives,
-                placements=[window.placements[position] for position in positions],
+                placements=[own.placement for own in group],
             )
-            for position, prediction in zip(positions, found, strict=True):
-                predictions[position] = prediction
-                if prediction.error:
-                    kinds[position] = UNREADABLE
-        return list(map(Outcome, predictions, kinds))
+            for position, prediction in zip(positions, predictions, strict=True):
+                outcomes[position] = Outcome(prediction, UNREADABLE if prediction.error else READ)
+        return outcomes
 
     def _load(self, images, names):
         """Returns the `Window` of images, and for each what became of it so far."""

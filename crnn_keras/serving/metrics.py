@@ -57,7 +57,10 @@ class Metrics:
             registry=registry,
         )
         self._batch_seconds = Histogram(
-            "crnn_batch_seconds", "Time to read a batch.", buckets=_SECONDS, registry=registry
+            "crnn_batch_seconds",
+            "Time of the network for a batch.",
+            buckets=_SECONDS,
+            registry=registry,
         )
         # Finding a child by its labels takes longer than counting.
         self._request_count = functools.cache(self._requests.labels)

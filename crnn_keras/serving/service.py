@@ -32,7 +32,7 @@ class Service:
         recognizer: A `BaseRecognizer`, best one that uses one core.
         name: Name of the model.
         limits: The `Limits`. Defaults to `None`: `Limits()`.
-        max_batch: Most images read at once. Defaults to `64`.
+        max_batch: Most images that the network reads at once. Defaults to `64`.
         max_wait: Seconds that an image waits for others. Defaults to `0.005`.
         threads: Number of threads that read. Defaults to `None`: one for each core.
         language_model: See `BaseRecognizer.read`. Defaults to `"own"`.
@@ -62,7 +62,8 @@ class Service:
         self._reader = ImageReader(recognizer, self.limits, language_model=language_model)
         self.metrics = Metrics(lambda: len(self._batcher), lambda: self.held_bytes)
         self._batcher = Batcher(
-            self._read_batch,
+            self._predict,
+            finish=self._reader.decode,
             max_batch=max_batch,
             max_wait=max_wait,
             max_queue=self.limits.queue,
@@ -166,9 +167,8 @@ class Service:
         self.is_ready = False
         self._batcher.close()
 
-    def _read_batch(self, items, options):
-        images, names = zip(*items, strict=True)
-        return self._reader.read(images, names, options)
+    def _predict(self, items, options):
+        return self._reader.predict(*zip(*items, strict=True))
 
     def _compile(self, expression, is_allowed):
         make = Pattern.allow if is_allowed else Pattern
