@@ -33,7 +33,7 @@ import jinja2  # noqa: E402
 import nbformat  # noqa: E402
 
 from crnn_keras.notebook.executed import align_tables, make_exporter  # noqa: E402
-from tools import demo  # noqa: E402
+from tools import chinese, demo  # noqa: E402
 
 SITE = ROOT / "docs" / "site"
 # Documents, by where they are in the repository. What they link to goes along.
@@ -61,6 +61,8 @@ SLIDES = ("01_characters", "03_model_and_ctc", "05_evaluate")
 # Tags that say of a cell what it is in the slides. Without one, headings and texts begin slides.
 ROLES = ("slide", "subslide", "fragment", "continue", "skip")
 REVEAL = ("reveal.js", "reveal.css")
+# What folds a solution in Chinese. In English it stands in docs/site/conf.py.
+_SOLUTION_ZH = {"code_prompt_show": "显示解答", "code_prompt_hide": "隐藏解答"}
 _LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
 _ABSOLUTE = re.compile(r"[a-z]+:")
 _CARDS = jinja2.Template(
@@ -127,6 +129,10 @@ def build(folder: pathlib.Path, *, with_npm: bool = True) -> None:
         for path in sorted((ROOT / "notebooks").iterdir()):
             if path.suffix in (".html", ".ipynb"):
                 shutil.copyfile(path, made / "notebooks" / path.name)
+            if path.suffix == ".html":
+                shutil.copyfile(path, made / "zh" / path.name)
+        for name in chinese.list_translated():
+            nbformat.write(_translate(name), made / "zh" / f"{name}.ipynb")
         if with_npm:
             write_slides(made)
             demo.build(made / "demo")
@@ -155,6 +161,10 @@ def gather(folder: pathlib.Path, *, with_npm: bool = True) -> None:
     lessons = [
         _gather_notebook(folder, path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
     ]
+    for name in chinese.list_translated():
+        notebook = _translate(name)
+        _dress(notebook, _SOLUTION_ZH)
+        _write(folder / "zh" / f"{name}.ipynb", nbformat.writes(notebook))
     _write(folder / "lessons.md", _CARDS.render(lessons=lessons, slides=SLIDES if with_npm else ()))
     for name, text in write_api().items():
         _write(folder / "api" / f"{name}.rst", text)
@@ -191,16 +201,7 @@ def _write(path, content):
 def _gather_notebook(folder, path):
     """Writes a notebook for Sphinx; returns what its card shows."""
     notebook = nbformat.read(path, as_version=4)
-    figures = []
-    for cell in notebook.cells:
-        shown = [o for o in cell.get("outputs", ()) if "image/png" in o.get("data", {})]
-        figures += [output.data["image/png"] for output in shown]
-        if shown:
-            cell.metadata["mystnb"] = {"image": _describe_figure(shown[0])}
-        if "solution" in cell.metadata.get("tags", ()):
-            cell.metadata["tags"] = [*{*cell.metadata.tags, "hide-cell"}]
-        if cell.cell_type == "markdown":
-            cell.source = _adapt_links(cell.source)
+    figures = _dress(notebook)
     _write(folder / "notebooks" / path.name, nbformat.writes(notebook))
     head = notebook.cells[0].source
     title, promise = re.match(r"# (.+)\n+(.+)", head).groups()
@@ -211,6 +212,28 @@ def _gather_notebook(folder, path):
         lesson["image"] = f"lessons/{path.stem}.png"
         _write(folder / lesson["image"], base64.b64decode(figures[0]))
     return lesson
+
+
+def _translate(name):
+    """Returns a notebook in Chinese, as it stands beside the folder of the English ones."""
+    return chinese.translate(name, english="../notebooks/")
+
+
+def _dress(notebook, prompts=None):
+    """Adds in place what Sphinx wants to know of the cells; returns the figures."""
+    figures = []
+    for cell in notebook.cells:
+        shown = [o for o in cell.get("outputs", ()) if "image/png" in o.get("data", {})]
+        figures += [output.data["image/png"] for output in shown]
+        options = {"image": _describe_figure(shown[0])} if shown else {}
+        if "solution" in cell.metadata.get("tags", ()):
+            cell.metadata["tags"] = [*{*cell.metadata.tags, "hide-cell"}]
+            options |= prompts or {}
+        if options:
+            cell.metadata["mystnb"] = options
+        if cell.cell_type == "markdown":
+            cell.source = _adapt_links(cell.source)
+    return figures
 
 
 def _describe_figure(output):

@@ -9,6 +9,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT)]
 
+from tools import chinese  # noqa: E402
 from tools.website import SLIDES  # noqa: E402
 
 # Signatures and docstrings are the same on each backend. This one is imported in a second.
@@ -74,6 +75,7 @@ html_show_sourcelink = False
 html_math_renderer = "mathml"
 # What npm brings: slides, and the page that reads.
 html_context = {"with_npm": tags.has("npm"), "slides": SLIDES}  # noqa: F821  Sphinx gives `tags`.
+html_context["chinese"] = chinese.list_translated()
 pygments_style = "a11y-light"
 pygments_dark_style = "a11y-dark"
 copybutton_exclude = ".linenos, .gp, .go"

@@ -34,6 +34,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-skip-member", _skip_of_keras)
     app.connect("doctree-read", link_public_names)
     app.connect("doctree-read", _align_tables)
+    app.connect("html-page-context", _set_language)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -116,6 +117,12 @@ def _align_tables(app, doctree):
     for raw in doctree.findall(nodes.raw):
         if "<table" in raw.astext():
             raw.replace_self(nodes.raw("", align_tables(raw.astext()), format="html"))
+
+
+def _set_language(app, name, template, context, doctree):
+    """Says of a Chinese page that it is Chinese: fonts and voices are chosen by it."""
+    if name.startswith("zh/") or name == "README.zh":
+        context["language"] = "zh-CN"
 
 
 def _visit_inline(translator, node):
