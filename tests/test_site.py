@@ -27,6 +27,7 @@ LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "sourc
 PAGES = (
     "index.html",
     "notebooks/03_model_and_ctc.html",
+    "zh/07_chinese.html",
     "api/inference.html",
     "docs/cli.html",
     "docs/benchmarks.html",
@@ -100,6 +101,17 @@ def test_outputs_are_those_of_the_repository(pages):
     images = page.select(".cell_output img")
     assert len(images) == len(figures) >= 3
     assert all(image["alt"] and not image["alt"].startswith("../") for image in images)
+
+
+def test_a_lesson_and_its_chinese_lead_to_each_other(site, pages):
+    for name in (path.stem for path in (ROOT / "notebooks" / "zh").glob("*.md")):
+        english, chinese = pages[f"notebooks/{name}.html"], pages[f"zh/{name}.html"]
+        assert english.select_one(f'.lesson-bar a[href="../zh/{name}.html"]')["lang"] == "zh-CN"
+        assert chinese.select_one(f'.lesson-bar a[href="../notebooks/{name}.html"]')
+        assert (english.html["lang"], chinese.html["lang"]) == ("en", "zh-CN")
+        assert len(english.select("article math")) == len(chinese.select("article math"))
+        assert len(english.select(".cell_output img")) == len(chinese.select(".cell_output img"))
+        assert (site / "zh" / f"{name}.ipynb").is_file()
 
 
 def test_formulas_need_no_script(pages):
