@@ -43,7 +43,7 @@ characters = "2345678bcdefgmnpwxy"
 blank = 0  # The class that means "no character". The first character is class 1.
 height, max_width, max_length = 32, 116, 5
 pixels_per_frame = 4  # The model halves the width twice.
-num_images, batch_size, epochs = 5120, 16, 8
+num_images, batch_size, epochs = 5120, 16, 4
 
 """
 ## Load the data
@@ -176,7 +176,7 @@ model = keras.Model(inputs, layers.Dense(1 + len(characters))(x))
 model.summary()
 
 optimizer = keras.optimizers.Adam(0.002)
-model.compile(optimizer, loss=ctc_loss, metrics=[TextAccuracy()])
+model.compile(optimizer, ctc_loss, metrics=[TextAccuracy(name="text_accuracy")])
 model.fit(train_dataset, validation_data=validation_dataset, epochs=epochs, verbose=2)
 
 """
