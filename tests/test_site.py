@@ -104,6 +104,7 @@ def test_outputs_are_those_of_the_repository(pages):
 
 
 def test_a_lesson_and_its_chinese_lead_to_each_other(site, pages):
+    links = {a["href"] for a in pages["README.zh.html"].select("article a[href]")}
     for name in (path.stem for path in (ROOT / "notebooks" / "zh").glob("*.md")):
         english, chinese = pages[f"notebooks/{name}.html"], pages[f"zh/{name}.html"]
         assert english.select_one(f'.lesson-bar a[href="../zh/{name}.html"]')["lang"] == "zh-CN"
@@ -112,6 +113,7 @@ def test_a_lesson_and_its_chinese_lead_to_each_other(site, pages):
         assert len(english.select("article math")) == len(chinese.select("article math"))
         assert len(english.select(".cell_output img")) == len(chinese.select(".cell_output img"))
         assert (site / "zh" / f"{name}.ipynb").is_file()
+        assert f"zh/{name}.html" in links and f"notebooks/{name}.html" not in links
 
 
 def test_formulas_need_no_script(pages):

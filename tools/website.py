@@ -155,7 +155,8 @@ def gather(folder: pathlib.Path, *, with_npm: bool = True) -> None:
     """
     docs = [path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")]
     for name in [*PAGES, *docs]:
-        _write(folder / name, _adapt_links((ROOT / name).read_text(encoding="utf-8")))
+        text = _adapt_links((ROOT / name).read_text(encoding="utf-8"))
+        _write(folder / name, _link_chinese(text) if name.endswith(".zh.md") else text)
         _copy_linked(folder, name)
     shutil.copyfile(SITE / "index.md", folder / "index.md")
     lessons = [
@@ -175,6 +176,13 @@ def _adapt_links(text):
     text = re.sub(r"\]\(((?:\.\./)*)README\.md(?:#[\w-]+)?\)", r"](\1index.md)", text)
     # Sphinx would offer a page that is not one of its own as a download.
     return re.sub(r"\[([^\]]+)\]\(((?!\w+:)[\w./]+\.html)\)", r'<a href="\2">\1</a>', text)
+
+
+def _link_chinese(text):
+    """Returns Markdown whose links to lessons lead to the Chinese ones where they exist."""
+    for name in chinese.list_translated():
+        text = text.replace(f"](notebooks/{name}.ipynb)", f"](zh/{name}.ipynb)")
+    return text
 
 
 def _copy_linked(folder, name):
