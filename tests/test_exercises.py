@@ -174,6 +174,26 @@ WRONG = [
     ("lesson_03", "q4", lambda p: 0.5, "TypeError"),
     ("lesson_03", "q5", 1 / 3, "other way"),
     ("lesson_03", "q5", 2 / 3, "posterior"),
+    ("lesson_05", "q1", (0 + 1 / 6 + 2 / 4) / 3, "mean over the words"),
+    ("lesson_05", "q1", 3 / 14, "those of the labels"),
+    ("lesson_05", "q1", 2 / 3, "words that are wrong"),
+    ("lesson_05", "q2", 1.0, "usual interval"),
+    ("lesson_05", "q2", 50 / 50 - 0.05, "how often"),
+    ("lesson_05", "q2", 0.5, "cancels"),
+    ("lesson_05", "q3", 4 * 1600, "half as wide"),
+    ("lesson_05", "q3", 400, "wider"),
+    ("lesson_05", "q4", 1 - 13 * 0.0063, "multiply"),
+    ("lesson_05", "q4", 0.9937, "one character"),
+    ("lesson_05b", "q1", 0.15, "How many of all"),
+    ("lesson_05b", "q1", 8 / 40 * (6 / 8 - 0.9), "direction"),
+    ("lesson_05b", "q2", 0.8 / 2, "log-odds"),
+    ("lesson_05b", "q2", 0.8**0.5, "odds"),
+    ("lesson_05b", "q2", 2.0, "2 to 1"),
+    ("lesson_05b", "q3", 0.86, "lower one"),
+    ("lesson_05b", "q3", 0.88, "accuracy"),
+    ("lesson_05b", "q3", 0.82, "0.143"),
+    ("lesson_05b", "q4", 100, "all texts"),
+    ("lesson_05b", "q4", 1000, "to a person"),
 ]
 # What a hint must not say, for questions whose answer is a number or a word.
 ANSWERS = {
@@ -185,6 +205,14 @@ ANSWERS = {
     ("lesson_03", "q2"): "0.104",
     ("lesson_03", "q3"): "3, 7",
     ("lesson_03", "q5"): "-0.33",
+    ("lesson_05", "q1"): "0.23",
+    ("lesson_05", "q2"): "0.929",
+    ("lesson_05", "q3"): "25600",
+    ("lesson_05", "q4"): "0.921",
+    ("lesson_05b", "q1"): "0.03",
+    ("lesson_05b", "q2"): "0.67",
+    ("lesson_05b", "q3"): "0.7",
+    ("lesson_05b", "q4"): "90",
 }
 
 

@@ -26,12 +26,12 @@ from crnn_keras.utils.progress import HEADLESS
 
 ROOT = pathlib.Path(__file__).parent.parent
 LESSONS = ["01_characters", "03_model_and_ctc", "03b_decoding"]
-RUNS = ["00_read_a_word", "02_prepare_data", "04_train", "05_evaluate", "06_export_and_serve"]
-RUNS += ["07_chinese", "08_teach_it_your_images"]
+RUNS = ["00_read_a_word", "02_prepare_data", "04_train", "05_evaluate", "05b_confidence"]
+RUNS += ["06_export_and_serve", "07_chinese", "08_teach_it_your_images"]
 SMALL = {
     "words": 1200,
     "validation_split": 0.05,
-    # Enough test images for the section on confidence in notebook 05.
+    # Enough test images for the calibration in notebook 05b.
     "test_split": 0.2,
     "epochs": 2,
     "steps_per_epoch": 6,
@@ -99,7 +99,8 @@ def test_walkthrough_runs_every_cell_twice_and_ends_with_a_page(workspace, doubl
     assert results["02_prepare_data"]["trained_on"] == "1,200 rendered words"
     assert results["07_chinese"]["characters"] == 100
     assert results["04_train"]["steps"] == 12
-    assert results["05_evaluate"]["images"] == 240
+    assert results["05_evaluate"]["images"] == results["05b_confidence"]["images"] == 240
+    assert 0 <= results["05b_confidence"]["ece_calibrated"] <= 1
     assert results["06_export_and_serve"]["equal"] == 20
     assert results["08_teach_it_your_images"]["images"] == 200
     assert results["08_teach_it_your_images"]["rounds"] == 2
@@ -289,7 +290,10 @@ def test_a_set_with_its_own_columns_and_encoding_is_measured(workspace, run_cell
 def test_a_set_of_a_few_images_is_measured_to_the_end(workspace, run_cells, count):
     labels = write_labels(workspace / "few", "", lambda n, t: f"{n},{t}", count=count)
     names = run_cells("05_evaluate", eval_labels=labels, model="words")
-    assert (len(names["opened"]), names["enough"]) == (count, False)
+    assert len(names["opened"]) == len(names["report"].cases) == count
+    if count == 1:
+        names = run_cells("05b_confidence", eval_labels=labels, model="words")
+        assert (names["opened"], names["enough"], names["reached"]) == ([0], False, False)
     wrong = (workspace / "few/labels.csv").read_text().replace(",", ",z")
     (workspace / "few/labels.csv").write_text(wrong)
     names = run_cells("05_evaluate", eval_labels=labels, model="words")
@@ -324,6 +328,7 @@ NEEDS = [
     ("05_evaluate", {"model": "words"}, "data/mine/records/test holds no.*02_prepare_data"),
     ("05_evaluate", {"model": "words", "eval_labels": "labels.tsv"}, r"labels\.tsv"),
     ("05_evaluate", {"model": "words", "eval_labels": "bad.tsv"}, r"bad\.tsv"),
+    ("05b_confidence", {}, r"data/mine/train/model\.keras does not exist.*04_train"),
     ("06_export_and_serve", {}, r"data/mine/train/model\.keras does not exist.*04_train"),
     ("08_teach_it_your_images", {"labels": "none.tsv"}, r"none\.tsv"),
     ("08_teach_it_your_images", {"labels": "bad.tsv"}, r"bad\.tsv"),
@@ -457,6 +462,7 @@ def test_the_exercises_of_notebooks_05_and_06_can_be_done_as_written(workspace, 
     kept, measured = re.findall("`((?:kept|evaluate).*?)`", answers)
     exec(f"{kept}\nfewer = {measured}", names)
     assert len(names["fewer"].cases) < len(names["report"].cases)
+    assert "`report.confusions.most_common(10)`" in asked
     asked, answers = exercises("06_export_and_serve")
     served, exported = re.findall("`((?:served\\(|export_onnx).*?)`", asked)
     common = {"model": "words", "records": "data/lesson/records", "images": 8}
@@ -469,6 +475,29 @@ def test_the_exercises_of_notebooks_05_and_06_can_be_done_as_written(workspace, 
     assert 0.2 < sizes[1] / sizes[0] < 0.35
     run_cells("06_export_and_serve", run="lesson", version=2, **common)
     assert sorted(os.listdir(workspace / "data/lesson/export/reader")) == ["1", "2"]
+
+
+def test_the_exercises_of_notebook_05b_can_be_done_as_written(workspace, run_cells, capsys):
+    run_cells("02_prepare_data", run="lesson", words=450, test_split=0.5)
+    asked, answers = exercises("05b_confidence")
+    shipped = {"run": "shipped", "records": "data/lesson/records", "model": "words"}
+    assert all(f'`{name} = "{value}"`' in asked for name, value in shipped.items())
+    assert "`required = 0.999`" in asked
+    names = run_cells("05b_confidence", **shipped, required=0.999)
+    confidence, accuracy = re.findall(r"`(calibration\.\w+.*?)`", asked)
+    (interval,) = re.findall(r"`(sure\.\w+)`", answers)
+    exec(f"found = {confidence}, {accuracy}, {interval}", names)
+    confidence, accuracy, (low, high) = names["found"]
+    assert 0.8 < confidence < 1 and 0.8 < accuracy <= 1 and low < high
+    assert list(names["selections"]) == ["90%", "95%", "99.9%"]
+    # A shipped reader has a calibration of its own.
+    assert list(names["calibration"].reliability()) == ["raw", "calibrated", "own"]
+    results = json.loads((workspace / "reports/shipped/results.json").read_text())
+    found = results["05b_confidence"]
+    assert (found["required"], found["images"]) == (0.999, 225)
+    assert 0.5 < found["coverage"] <= 1 and 0.9 < found["accuracy"] <= 1
+    # Both hand-worked cells say that the package computes the same.
+    assert capsys.readouterr().out.count("equal: True") == 2
 
 
 def test_the_exercises_of_notebook_07_can_be_done_as_written(workspace, run_cells, capsys):

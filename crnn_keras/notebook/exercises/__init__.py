@@ -9,4 +9,6 @@ whatever was answered.
 | `questions` | what all questions share: `question`, `Hint`, and kinds of answers |
 | `lesson_01` | characters, and the map from paths to texts |
 | `lesson_03` | receptive field, sum over paths, lattice, gradient |
+| `lesson_05` | character error rate, interval, length of words |
+| `lesson_05b` | calibration error, calibration, threshold |
 """
