@@ -17,6 +17,7 @@ import time
 import numpy as np
 import pytest
 from contrast import contrast
+from npm_network import skip_without_npm
 from PIL import Image
 
 from crnn_keras import Canvas, CharDict, OnnxRecognizer, render_word
@@ -26,8 +27,6 @@ from crnn_keras.synth import bundled_fonts, read_words
 
 ROOT = pathlib.Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "demo"
-# What npm says where there is no network.
-NO_NETWORK = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH")
 READ = re.compile("^Read ")
 # Reads images with the page's own worker.
 READ_MANY = """async ([files, useLanguageModel]) => {
@@ -61,15 +60,9 @@ def recognizer():
 @pytest.fixture(scope="module")
 def site(demo, tmp_path_factory):
     """Folder of the page as it is served."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
     folder = tmp_path_factory.mktemp("site")
-    try:
+    with skip_without_npm():
         demo.build(folder)
-    except demo.DemoError as error:
-        if any(code in str(error) for code in NO_NETWORK):
-            pytest.skip(f"npm reaches no registry: {str(error)[:200]}")
-        raise
     return folder
 
 
@@ -504,8 +497,8 @@ def test_what_cannot_be_built_is_refused(demo, tmp_path, monkeypatch):
         demo.build(tmp_path / "new", "missing.onnx")
     with pytest.raises(demo.DemoError, match="the hash sha512-.*Expected sha512-of-another"):
         demo._check_hash(b"damaged", "sha512-of-another")
-    monkeypatch.setattr(demo.shutil, "which", lambda name: None)
-    with pytest.raises(demo.DemoError, match=r"npm is not on the path.*Node\.js"):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(demo.NpmError, match=r"npm is not on the path.*Node\.js"):
         demo.build(tmp_path / "new")
     hebrew = CharDict("אב", direction="visual")
     monkeypatch.setattr(OnnxRecognizer, "load", lambda *_, **__: Reader(hebrew))

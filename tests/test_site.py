@@ -15,14 +15,13 @@ import bs4
 import nbformat
 import pytest
 from contrast import contrast
+from npm_network import skip_without_npm
 
 import crnn_keras
 
 ROOT = pathlib.Path(__file__).parent.parent
 SITE = ROOT / "docs" / "site"
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-# What npm says where there is no network.
-NO_NETWORK = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH")
 LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
 PAGES = (
     "index.html",
@@ -211,16 +210,10 @@ def slides(tmp_path_factory):
     """Folder of the slides, and of nothing else."""
     from tools import website
 
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
     folder = tmp_path_factory.mktemp("slides")
     shutil.copytree(SITE / "static", folder / "_static")
-    try:
+    with skip_without_npm():
         website.write_slides(folder)
-    except website.SiteError as error:
-        if any(code in str(error) for code in NO_NETWORK):
-            pytest.skip(f"npm reaches no registry: {str(error)[:200]}")
-        raise
     return folder
 
 

@@ -19,17 +19,19 @@ import hashlib
 import io
 import json
 import pathlib
-import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
 
-from crnn_keras import OnnxRecognizer, render_word
-from crnn_keras.inference.shipped import find_file, shipped_files
-from crnn_keras.synth import Style, bundled_fonts
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+
+from crnn_keras import OnnxRecognizer, render_word  # noqa: E402
+from crnn_keras.inference.shipped import find_file, shipped_files  # noqa: E402
+from crnn_keras.synth import Style, bundled_fonts  # noqa: E402
+from tools.npm import NpmError, run_npm  # noqa: E402
+
 PAGE, READERS = ROOT / "docs" / "demo", ROOT / "crnn_keras" / "readers"
 LICENSE, SUFFIXES = "LICENSE-language-model.txt", (".css", ".html", ".js", ".svg")
 PACKAGE, WASM = "onnxruntime-web", "ort/ort.wasm.gz"
@@ -69,8 +71,8 @@ def build(folder: pathlib.Path, reader: str = "words") -> int:
         Bytes that a browser loads.
 
     Raises:
-        DemoError: The folder holds something else, the reader cannot be read in a browser, or npm
-            is missing or fails.
+        DemoError: The folder holds something else, or the reader cannot be read in a browser.
+        NpmError: npm is missing or fails.
     """
     model = _find_reader(reader)
     if folder.exists() and not _is_ours(folder):
@@ -98,12 +100,12 @@ def update(version: str) -> None:
         version: Such as `"1.30.0"`.
 
     Raises:
-        DemoError: npm is missing, or does not know this version.
+        NpmError: npm is missing, or does not know this version.
     """
     options = ["--package-lock-only", "--save-exact"]
     # Without addresses, which may be those of a mirror: the hashes say what is meant.
     options.append("--omit-lockfile-registry-resolved")
-    _run_npm("install", *options, f"{PACKAGE}@{version}", folder=PAGE)
+    run_npm("install", *options, f"{PACKAGE}@{version}", folder=PAGE)
 
 
 def _is_ours(folder):
@@ -132,7 +134,7 @@ def _fetch_runtime():
     locked = locked["packages"][f"node_modules/{PACKAGE}"]
     # Packed: its dependencies are in its module, and unpacked it has 150 megabytes.
     with tempfile.TemporaryDirectory(prefix="crnn_keras_demo_") as temporary:
-        _run_npm("pack", "--prefer-offline", f"{PACKAGE}@{locked['version']}", folder=temporary)
+        run_npm("pack", "--prefer-offline", f"{PACKAGE}@{locked['version']}", folder=temporary)
         (path,) = pathlib.Path(temporary).iterdir()
         content = path.read_bytes()
     _check_hash(content, locked["integrity"])
@@ -150,19 +152,6 @@ def _check_hash(content, integrity):
         raise DemoError(
             f"npm brought a {PACKAGE} with the hash {found}. Expected {integrity}, as "
             "docs/demo/package-lock.json has it: the registry or a cache on the way is damaged."
-        )
-
-
-def _run_npm(*arguments, folder):
-    program = shutil.which("npm")
-    if program is None:
-        raise DemoError("npm is not on the path. Install Node.js 18 or newer, which brings it.")
-    command = [program, *arguments, "--no-audit", "--no-fund", "--ignore-scripts"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        raise DemoError(
-            f"npm {arguments[0]} failed in {folder}: {done.stderr.strip()[-2000:]}. Expected a "
-            "network that reaches the npm registry."
         )
 
 
@@ -205,7 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"docs/demo/package.json pins {PACKAGE} {options.version}.")
             return 0
         size = build(options.folder, options.reader)
-    except DemoError as error:
+    except (DemoError, NpmError) as error:
         print(error, file=sys.stderr)
         return 1
     print(

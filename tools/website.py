@@ -21,7 +21,6 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 
@@ -34,6 +33,7 @@ import nbformat  # noqa: E402
 
 from crnn_keras.notebook.executed import align_tables, make_exporter  # noqa: E402
 from tools import chinese, demo  # noqa: E402
+from tools.npm import NpmError, run_npm  # noqa: E402
 
 SITE = ROOT / "docs" / "site"
 # Documents, by where they are in the repository. What they link to goes along.
@@ -109,8 +109,9 @@ def build(folder: pathlib.Path, *, with_npm: bool = True) -> None:
             `True`.
 
     Raises:
-        SiteError: The folder holds something else, Sphinx found something wrong, which stands on
-            stderr, or npm is missing or fails.
+        SiteError: The folder holds something else, or Sphinx found something wrong, which stands
+            on stderr.
+        NpmError: npm is missing or fails.
     """
     from sphinx.cmd.build import build_main
 
@@ -316,12 +317,12 @@ def write_slides(folder: pathlib.Path) -> None:
         folder: The site.
 
     Raises:
-        SiteError: npm is missing or fails.
+        NpmError: npm is missing or fails.
     """
     with tempfile.TemporaryDirectory(prefix="crnn_keras_reveal_") as temporary:
         for name in ("package.json", "package-lock.json"):
             shutil.copyfile(SITE / name, pathlib.Path(temporary, name))
-        _run_npm("ci", "--prefer-offline", folder=temporary)
+        run_npm("ci", "--prefer-offline", folder=temporary)
         package = pathlib.Path(temporary, "node_modules", "reveal.js")
         for name in REVEAL:
             _write(folder / "_static" / "reveal" / name, (package / "dist" / name).read_bytes())
@@ -382,28 +383,12 @@ def update(version: str) -> None:
         version: Such as `"5.2.1"`.
 
     Raises:
-        SiteError: npm is missing, or does not know this version.
+        NpmError: npm is missing, or does not know this version.
     """
     options = ["--package-lock-only", "--save-exact"]
     # Without addresses, which may be those of a mirror: the hashes say what is meant.
     options.append("--omit-lockfile-registry-resolved")
-    _run_npm("install", *options, f"reveal.js@{version}", folder=SITE)
-
-
-def _run_npm(*arguments, folder):
-    program = shutil.which("npm")
-    if program is None:
-        raise SiteError(
-            "npm is not on the path. Install Node.js 18 or newer, which brings it, or build "
-            "without slides: --no-npm."
-        )
-    command = [program, *arguments, "--no-audit", "--no-fund", "--ignore-scripts"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        raise SiteError(
-            f"npm {arguments[0]} failed in {folder}: {done.stderr.strip()[-2000:]}. Expected a "
-            "network that reaches the npm registry."
-        )
+    run_npm("install", *options, f"reveal.js@{version}", folder=SITE)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -422,6 +407,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"docs/site/package.json pins reveal.js {options.version}.")
             return 0
         build(options.folder, with_npm=not options.no_npm)
+    except NpmError as error:
+        print(f"{error} Or build without slides: --no-npm.", file=sys.stderr)
+        return 1
     except (SiteError, demo.DemoError) as error:
         print(error, file=sys.stderr)
         return 1
