@@ -13,7 +13,15 @@ from tools import chinese, classroom
 
 ROOT = pathlib.Path(__file__).parent.parent
 NAMES = chinese.list_translated()
-FINAL = {"00_read_a_word", "01_characters", "03_model_and_ctc", "03b_decoding", "07_chinese"}
+FINAL = {
+    "00_read_a_word",
+    "01_characters",
+    "03_model_and_ctc",
+    "03b_decoding",
+    "05_evaluate",
+    "05b_confidence",
+    "07_chinese",
+}
 # What a Chinese sentence does not hold: ASCII punctuation after a Chinese character.
 HALF_WIDTH = re.compile(r"[\u4e00-\u9fff][,;:?!]")
 
