@@ -132,6 +132,21 @@ def test_a_stale_cell_is_named_until_it_is_stamped(planted):
     assert chinese.find_issues("09_a", planted, planted) == []
 
 
+def test_a_figure_that_a_new_run_changed_is_named_until_it_is_mended(planted):
+    source = "Two `b`, $x^2$: 5 of 8.7 million, 2.48 % of 1,600."
+    edit(planted / "09_a.ipynb", lambda cells: cells[1].update(source=source))
+    path = planted / "09_a.md"
+    path.write_text(path.read_text().replace("$x^2$.", "$x^2$：870 万中有 5，1,600 的 2.84 %。"))
+    (issue,) = chinese.find_issues("09_a", planted, planted)
+    assert re.match(r"09_a\.md, cell-1: stale, .*Missing: \['2.48'\], added: \['2.84'\]", issue)
+    chinese.stamp("09_a", planted, planted)
+    (issue,) = chinese.find_issues("09_a", planted, planted)
+    assert re.match(r"09_a\.md, cell-1: .*Missing: \['2.48'\], added: \['2.84'\]", issue)
+    # What is a word in English may be a figure in Chinese.
+    path.write_text(path.read_text().replace("2.84 %", "2.48 %，共 2 次"))
+    assert chinese.find_issues("09_a", planted, planted) == []
+
+
 def test_a_cell_without_chinese_is_named_and_stays_english(planted):
     added = nbformat.v4.new_markdown_cell("## Four", id="cell-4")
     edit(planted / "09_a.ipynb", lambda cells: cells + [added])

@@ -12,7 +12,8 @@ each markdown cell under a line such as
     <!-- cell: cell-03 0a1b2c3d -->
 
 which names the cell's id, and the first eight digits of the SHA-256 of the English that was
-translated. Code spans and formulas are those of the English. What only a Chinese reader needs
+translated. Code spans and formulas are those of the English, and each figure of the English occurs
+in the Chinese: so what a new run changed is found, and named. What only a Chinese reader needs
 stands in a quote that begins with `> **译注**`.
 """
 
@@ -39,6 +40,8 @@ _MARK = re.compile(r"^<!-- cell: (\S+) ([0-9a-f]{8}) -->$", re.MULTILINE)
 _NOTE = re.compile(r"^> \*\*译注\*\*.*(?:\n>.*)*", re.MULTILINE)
 _FORMULA = re.compile(r"\$\$.+?\$\$|(?<![\\$])\$(?!\$).+?(?<!\\)\$", re.DOTALL)
 _CODE = re.compile(r"(?<!`)`(?!`)[^`]+`(?!`)")
+_FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
+_WAN = re.compile(r"(\d+) 万")  # ten thousand: a hundred of them are a million
 _LINK = re.compile(r"\]\((?P<name>\w+)\.ipynb(?P<anchor>#[^)]*)?\)")
 
 
@@ -118,6 +121,22 @@ def list_spans(source: str) -> collections.Counter[str]:
     return collections.Counter("".join(span.split()) for span in spans)
 
 
+def list_figures(source: str) -> collections.Counter[str]:
+    """Counts the figures of a text, such as `"3,755"` or `"2.48"`.
+
+    Those of formulas, of code and of the translator's notes do not count. 870 万 is 8.7 million.
+
+    Args:
+        source: Markdown, English or Chinese.
+
+    Returns:
+        Counter of the figures.
+    """
+    source = _CODE.sub("", _FORMULA.sub("", _NOTE.sub("", source)))
+    source = _WAN.sub(lambda match: f"{int(match[1]) / 100:g} million", source)
+    return collections.Counter(_FIGURE.findall(source))
+
+
 def find_issues(
     name: str, masters: str | os.PathLike = NOTEBOOKS, folder: str | os.PathLike = CHINESE
 ) -> list[str]:
@@ -129,8 +148,8 @@ def find_issues(
         folder: Folder of the translations. Defaults to `notebooks/zh`.
 
     Returns:
-        List of sentences, one for each cell without Chinese, with Chinese of an older English, or
-        with other formulas or code spans. Each names file and cell.
+        List of sentences, one for each cell without Chinese, with Chinese of an older English, with
+        other formulas or code spans, or without a figure of the English. Each names file and cell.
     """
     english = _read_english(name, masters)
     places = {hash_source(source): own for own, source in english.items()}
@@ -142,11 +161,12 @@ def find_issues(
             begins = source.lstrip("# ")[:40]
             issues.append(f"{where}: no Chinese yet of {begins!r}. Run `new {name}`, translate it.")
         elif text.stamp != hash_source(source):
-            moved = places.get(text.stamp)
+            moved, lacks = places.get(text.stamp), _name_figures(source, text.source)
             issues.append(
                 f"{where}: stale, its English is now {moved}. Run `stamp {name}`."
                 if moved
-                else f"{where}: stale, its English has changed. Mend it, then run `stamp {name}`."
+                else f"{where}: stale, its English has changed.{lacks} Mend it, then run "
+                f"`stamp {name}`."
             )
         elif list_spans(text.source) != list_spans(source):
             missing = list_spans(source) - list_spans(text.source)
@@ -155,6 +175,8 @@ def find_issues(
                 f"{where}: formulas or code differ from the English. Missing: {[*missing]}, added: "
                 f"{[*added]}. A note of the translator is a quote that begins with **译注**."
             )
+        elif lacks := _name_figures(source, text.source):
+            issues.append(f"{where}: its figures differ from the English.{lacks} Mend it.")
     for own in texts:
         if own not in english:
             issues.append(
@@ -162,6 +184,13 @@ def find_issues(
                 "were renumbered, or remove it."
             )
     return issues
+
+
+def _name_figures(source, chinese):
+    """Says which figures of the English the Chinese lacks, and which are in the Chinese alone."""
+    missing = list_figures(source) - list_figures(chinese)
+    added = list_figures(chinese) - list_figures(source)
+    return f" Missing: {[*missing]}, added: {[*added]}." if missing else ""
 
 
 def _read_english(name, masters):
