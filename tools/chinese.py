@@ -37,11 +37,11 @@ NOTEBOOKS = ROOT / "notebooks"
 CHINESE = NOTEBOOKS / "zh"
 
 _MARK = re.compile(r"^<!-- cell: (\S+) ([0-9a-f]{8}) -->$", re.MULTILINE)
+_FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
+_WAN = re.compile(r"(\d+) 万")  # ten thousand: a hundred of them are a million
 _NOTE = re.compile(r"^> \*\*译注\*\*.*(?:\n>.*)*", re.MULTILINE)
 _FORMULA = re.compile(r"\$\$.+?\$\$|(?<![\\$])\$(?!\$).+?(?<!\\)\$", re.DOTALL)
 _CODE = re.compile(r"(?<!`)`(?!`)[^`]+`(?!`)")
-_FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
-_WAN = re.compile(r"(\d+) 万")  # ten thousand: a hundred of them are a million
 _LINK = re.compile(r"\]\((?P<name>\w+)\.ipynb(?P<anchor>#[^)]*)?\)")
 
 
