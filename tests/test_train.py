@@ -74,6 +74,17 @@ def test_cosine_schedule_warms_up_for_a_twentieth_and_ends_at_zero(step, rate):
     assert found == pytest.approx(rate, rel=1e-4, abs=1e-9)
 
 
+def test_cosine_schedule_is_that_of_keras_and_comes_back_from_its_config():
+    own = make_schedule("cosine", 0.002, 1000)
+    keras_own = keras.optimizers.schedules.CosineDecay(
+        0.002 / 100, 950, warmup_target=0.002, warmup_steps=50
+    )
+    again = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(own))
+    for step in (*range(0, 1010, 17), 49, 50, 51):
+        expected = pytest.approx(rate_at(keras_own, step), rel=1e-5, abs=1e-9)
+        assert rate_at(own, step) == rate_at(again, step) == expected
+
+
 @pytest.mark.parametrize("total", [1, 2, 3])
 def test_cosine_schedule_is_finite_for_a_run_of_few_steps(total):
     schedule = make_schedule("cosine", 0.002, total)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
+from keras import ops
 
 from crnn_keras.utils.checks import Either, Number, Of, check_arguments
 from crnn_keras.utils.keras_private import clip_in_few_kernels
@@ -16,6 +19,38 @@ MAX_STEPS = 2**31 - 1
 STEPS = Number(1, MAX_STEPS, is_whole=True)
 # What float32 holds, in which every backend keeps it.
 LEARNING_RATE = Number(0, 3.4e38, above=True)
+
+
+@keras.saving.register_keras_serializable("crnn_keras")
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Rises to the largest rate along a line, then falls to 0 along a cosine.
+
+    It gives the rates of `keras.optimizers.schedules.CosineDecay`, which has a `cond` instead of a
+    `where`: an optimizer asks for the rate once for each weight, and TensorFlow traces two graphs
+    for each `cond` and never frees them.
+
+    Args:
+        learning_rate: The largest value. The first step has a hundredth of it.
+        warmup_steps: Steps of the rise, at least 1.
+        decay_steps: Steps of the fall, at least 1. Later steps have a rate of 0.
+    """
+
+    def __init__(self, learning_rate: float, warmup_steps: int, decay_steps: int) -> None:
+        self.learning_rate = learning_rate
+        self.warmup_steps = warmup_steps
+        self.decay_steps = decay_steps
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        first = self.learning_rate / 100
+        rising = (self.learning_rate - first) * (step / self.warmup_steps) + first
+        done = ops.minimum((step - self.warmup_steps) / self.decay_steps, 1.0)
+        falling = self.learning_rate * (0.5 * (1.0 + ops.cos(math.pi * done)))
+        return ops.where(step < self.warmup_steps, rising, falling)
+
+    def get_config(self) -> dict:
+        names = ("learning_rate", "warmup_steps", "decay_steps")
+        return {name: getattr(self, name) for name in names}
 
 
 @check_arguments(learning_rate=LEARNING_RATE, total_steps=STEPS)
@@ -38,12 +73,7 @@ def make_schedule(
     """
     if schedule == "cosine":
         warmup = max(total_steps // 20, 1)
-        return keras.optimizers.schedules.CosineDecay(
-            learning_rate / 100,
-            max(total_steps - warmup, 1),
-            warmup_target=learning_rate,
-            warmup_steps=warmup,
-        )
+        return WarmupCosine(learning_rate, warmup, max(total_steps - warmup, 1))
     if schedule == "step":
         return keras.optimizers.schedules.ExponentialDecay(
             learning_rate, decay_steps=10_000, decay_rate=0.1, staircase=True
