@@ -13,8 +13,11 @@ FRACTIONS = {"train": 0.7, "validation": 0.1, "test": 0.2}
 
 
 @pytest.fixture
-def recipe():
-    return Recipe(fonts=bundled_fonts()[:3], style=Style.mild(), seed=5, fractions=FRACTIONS)
+def recipe(tmp_path):
+    words = tmp_path / "words.txt"
+    words.write_text("\n".join(f"{a}{b}{c}" for a in "prst" for b in "aeiou" for c in "lmnk"))
+    texts = {"kind": "words", "file": words}
+    return Recipe(texts, fonts=bundled_fonts()[:3], style=Style.mild(), seed=5, fractions=FRACTIONS)
 
 
 def test_the_samples_are_the_words_that_are_written(recipe):

@@ -20,7 +20,10 @@ def open_recipe(recipe: str) -> Renderer:
     """Opens a recipe; its fonts and photographs are read once a process.
 
     Args:
-        recipe: The recipe as JSON.
+        recipe: The recipe as JSON, see `Recipe.get_config`.
+
+    Returns:
+        `Renderer`.
     """
     return Recipe.from_config(json.loads(recipe)).open()
 
