@@ -252,7 +252,9 @@ def test_labels_are_read_again_by_the_same_columns(workspace):
     parameters |= {"validation_split": 0.2, "test_split": 0.2}
     first, again = executed_twice(ROOT / "notebooks/02_prepare_data.ipynb", parameters, count=8)
     assert first == again and "40 rows: 40 usable" in str(first[-1])
-    assert "40" in str(first[2]) and "wrong" not in str(first) and "no.png" not in str(first)
+    assert "40" in str(first[2]) and "no.png" not in str(first)
+    # The check may advise to look for a wrong label.
+    assert "wrong" not in str(first[:4])
 
 
 @pytest.fixture
