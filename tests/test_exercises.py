@@ -9,15 +9,19 @@ import itertools
 import json
 import math
 import pkgutil
+import random
 import re
+import zlib
 
 import nbformat
 import numpy as np
 import pytest
 
+from crnn_keras import CharDict, check_splits, make_canvas, read_splits, render_word
 from crnn_keras.notebook import exercises
 from crnn_keras.notebook.exercises import questions
 from crnn_keras.notebook.exercises.questions import EMPTY
+from crnn_keras.synth import bundled_fonts
 from tools import classroom
 
 NOTEBOOKS = {
@@ -36,7 +40,7 @@ QUESTIONS = [
     if re.fullmatch(r"q\d+", question)
 ]
 # What a solution may use besides what its own cell defines.
-IMPORTED = ("collections", "crnn_keras.notebook.exercises", "itertools", "math", "numpy")
+IMPORTED = ("collections", "crnn_keras.notebook.exercises", "itertools", "math", "numpy", "zlib")
 
 
 def cells_with(tag, notebook):
@@ -143,6 +147,15 @@ def table_of(p, states, add):
 
 # Lesson, question, answer, what the hint must speak of.
 WRONG = [
+    ("lesson_00", "q1", 980, "right ones"),
+    ("lesson_00", "q1", 0.02, "one text"),
+    ("lesson_00", "q1", 5, "one of them"),
+    ("lesson_00", "q2", 40 * 95, "no character"),
+    ("lesson_00", "q2", 160 * 96, "Four pixels"),
+    ("lesson_00", "q2", 32 * 160, "pixels"),
+    ("lesson_00", "q3", 100 / 300 * 32 // 1, "before it"),
+    ("lesson_00", "q3", 100 // 4, "of the photograph"),
+    ("lesson_00", "q3", 100 * 128 // 300, "in pixels"),
     ("lesson_01", "q1", "col", "before you merged"),
     ("lesson_01", "q1", "ccoool", "one letter"),
     ("lesson_01", "q1", "c_o_ol_", "One step"),
@@ -160,6 +173,29 @@ WRONG = [
     ("lesson_01", "q4", 3**7, "all paths"),
     ("lesson_01", "q5", 37, "blank"),
     ("lesson_01", "q5", np.zeros((2, 3)), r"\(2, 3\)"),
+    ("lesson_02", "q1", lambda name: "train", "No name"),
+    ("lesson_02", "q1", lambda name: ("test", "train")[zlib.crc32(name.encode()) % 2], "tenth"),
+    ("lesson_02", "q1", lambda name: random.choices(("test", "train"), (1, 9))[0], "asked again"),
+    ("lesson_02", "q1", lambda name: "train" if hash(name) % 10 else "test", "each process"),
+    ("lesson_02", "q1", lambda name: "test" if name[-5] == "0" else "train", "alike"),
+    ("lesson_02", "q1", lambda name: zlib.crc32(name.encode()) % 10 == 0, "bool"),
+    ("lesson_02", "q1", lambda name: "Test", "another text"),
+    ("lesson_02", "q1", lambda name: zlib.crc32(name) % 10, "TypeError"),
+    ("lesson_02", "q2", [2, 5, 6, 8], "frames"),
+    ("lesson_02", "q2", [2, 3, 5, 6, 8, 10], "case"),
+    ("lesson_02", "q2", [2, 5, 6, 8, 9, 10], "warning"),
+    ("lesson_02", "q2", [0], "first is 1"),
+    ("lesson_02", "q2", [2, 5, 6, 7, 8, 10], "as frames"),
+    ("lesson_02", "q2", 5, "list"),
+    ("lesson_02", "q3", 0.88, "measured"),
+    ("lesson_02", "q3", 0.88 - 0.2, "How many new"),
+    ("lesson_02", "q3", 0.88 * 0.8, "counts"),
+    ("lesson_02", "q4", 1 - 3 * 0.1, "multiply"),
+    ("lesson_02", "q4", 1 - 0.9**3, "at least one"),
+    ("lesson_02", "q4", 0.1**3, "all three"),
+    ("lesson_02", "q5", 40, "blank"),
+    ("lesson_02", "q5", 13, "frames"),
+    ("lesson_02", "q5", 4 * 19, "different letters"),
     ("lesson_03", "q1", 9, "stride"),
     ("lesson_03", "q1", 45, "multiplied"),
     ("lesson_03", "q1", 16, "first pixel"),
@@ -197,10 +233,17 @@ WRONG = [
 ]
 # What a hint must not say, for questions whose answer is a number or a word.
 ANSWERS = {
+    ("lesson_00", "q1"): "20",
+    ("lesson_00", "q2"): "3840",
+    ("lesson_00", "q3"): "11",
     ("lesson_01", "q1"): "cool",
     ("lesson_01", "q3"): "12",
     ("lesson_01", "q4"): "126",
     ("lesson_01", "q5"): "38",
+    ("lesson_02", "q2"): "2, 5, 6, 8, 10",
+    ("lesson_02", "q3"): "0.85",
+    ("lesson_02", "q4"): "0.729",
+    ("lesson_02", "q5"): "52",
     ("lesson_03", "q1"): "17",
     ("lesson_03", "q2"): "0.104",
     ("lesson_03", "q3"): "3, 7",
@@ -235,6 +278,31 @@ def test_no_number_but_the_right_one_is_right_and_no_hint_tells_it(lesson, name,
             assert abs(answer - float(expected)) < 0.01
         else:
             assert not re.search(rf"(?<!\w){re.escape(expected)}(?!\w)", line), answer
+
+
+def test_the_lines_that_lesson_02_asks_for_are_those_that_the_check_skips(tmp_path):
+    (question,) = [
+        cell.source for cell in NOTEBOOKS["02_prepare_data"].cells if "| `f.png`" in cell.source
+    ]
+    rows = re.findall(r"^\| (\d+) \| `(\w\.png)`.*? \| (.*?) ?\|$", question, re.M)
+    assert [int(line) for line, _, _ in rows] == [*range(1, 11)]
+    same = render_word("market", bundled_fonts()[0])
+    for index, (_, name, text) in enumerate(rows):
+        is_same = "as `a.png`" in question.split(f"`{name}`")[1].split("|")[0]
+        word = (
+            same
+            if is_same or name == "a.png"
+            else render_word(text or "exit", bundled_fonts()[0], index=index)
+        )
+        if name != "f.png":
+            word.save(tmp_path / name)
+    lines = "".join(f"{name}\t{text}\n" for _, name, text in rows)
+    (tmp_path / "labels.tsv").write_text(lines)
+    found, splits = read_splits(tmp_path / "labels.tsv", {"train": 1}, seed=0)
+    letters, canvas = CharDict.from_preset("alphanumeric36"), make_canvas("stretch", 100)
+    checked = check_splits(splits, letters, canvas, issues=found.issues)
+    skipped = sorted(int(issue.where.rpartition(" ")[2]) for issue in checked.skipped)
+    assert str(skipped).strip("[]") == ANSWERS["lesson_02", "q2"]
 
 
 class Broken:

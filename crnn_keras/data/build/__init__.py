@@ -6,6 +6,7 @@
 | file | subject |
 |---|---|
 | `specification` | what decides the bytes of a set |
+| `preview` | the first words of a recipe, for the data check |
 | `lists`, `rendered` | where its rows come from: lists of samples, or a recipe |
 | `shards` | the one function that makes a shard |
 | `notes`, `replaced` | what is written beside the shards; what is said of a set that goes |
@@ -17,6 +18,7 @@
 from crnn_keras.data.build.from_file import prepare_from_file
 from crnn_keras.data.build.lists import ListedSource, list_splits, list_stream
 from crnn_keras.data.build.local import prepare
+from crnn_keras.data.build.preview import preview_splits
 from crnn_keras.data.build.rendered import RenderedSource
 from crnn_keras.data.build.shards import make_shard
 from crnn_keras.data.build.specification import Specification
@@ -33,4 +35,5 @@ __all__ = [
     "prepare_from_file",
     "prepare_rendered",
     "prepare_samples",
+    "preview_splits",
 ]

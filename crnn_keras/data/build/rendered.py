@@ -10,13 +10,21 @@ from collections.abc import Iterator
 from crnn_keras.data.build.lists import PER_SHARD
 from crnn_keras.data.records.record import Record, make_record
 from crnn_keras.synth import Recipe
+from crnn_keras.synth.recipe import Renderer
 from crnn_keras.utils.checks import INTEGER, NATURAL, check_arguments
 from crnn_keras.utils.math import ceil_div
 
 
 @functools.lru_cache(maxsize=8)
-def _renderer(recipe):
-    """Returns the opened recipe; fonts and photographs are read once a process."""
+def open_recipe(recipe: str) -> Renderer:
+    """Opens a recipe; its fonts and photographs are read once a process.
+
+    Args:
+        recipe: The recipe as JSON, see `Recipe.get_config`.
+
+    Returns:
+        `Renderer`.
+    """
     return Recipe.from_config(json.loads(recipe)).open()
 
 
@@ -76,7 +84,7 @@ class RenderedSource:
         Yields:
             `Record`s.
         """
-        renderer = _renderer(json.dumps(self.recipe.get_config()))
+        renderer = open_recipe(json.dumps(self.recipe.get_config()))
         for row in self.shard_rows(index):
             encoded, text = renderer.sample(row)
             # The bytes were encoded just now: decoding them would find no damage.

@@ -7,7 +7,9 @@ whatever was answered.
 | file | subject |
 |---|---|
 | `questions` | what all questions share: `question`, `Hint`, and kinds of answers |
+| `lesson_00` | confidence, the size of a prediction, frames |
 | `lesson_01` | characters, and the map from paths to texts |
+| `lesson_02` | splits, rows that cannot be used, leakage, rare characters, canvas |
 | `lesson_03` | receptive field, sum over paths, lattice, gradient |
 | `lesson_05` | character error rate, interval, length of words |
 | `lesson_05b` | calibration error, calibration, threshold |
