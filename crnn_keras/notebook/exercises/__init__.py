@@ -9,6 +9,10 @@ whatever was answered.
 | `questions` | what all questions share: `question`, `Hint`, and kinds of answers |
 | `lesson_01` | characters, and the map from paths to texts |
 | `lesson_03` | receptive field, sum over paths, lattice, gradient |
+| `lesson_03b` | beam, length bonus, lexicon, pattern |
 | `lesson_05` | character error rate, interval, length of words |
 | `lesson_05b` | calibration error, calibration, threshold |
+| `lesson_06` | signature, sizes of batches, comparison of readings, int8 |
+| `lesson_07` | last layer, coverage, unseen characters, frames of a line |
+| `lesson_08` | replay, before and after, the next images to label, the price of a point |
 """
