@@ -13,6 +13,6 @@ whatever was answered.
 | `lesson_05` | character error rate, interval, length of words |
 | `lesson_05b` | calibration error, calibration, threshold |
 | `lesson_06` | signature, sizes of batches, comparison of readings, int8 |
-| `lesson_07` | last layer, coverage, unseen characters, frames of a line |
+| `lesson_07` | coverage, unseen characters, frames of a line, last layer |
 | `lesson_08` | replay, before and after, the next images to label, the price of a point |
 """

@@ -39,7 +39,7 @@ def q1(answer: object) -> str:
     }
     otherwise = "After each frame, cross out all rows but the likeliest, and go on with that."
     expect_number(answer, 0.258, hints, otherwise=otherwise)
-    return "a narrow beam loses the paths of the prefixes that it dropped, and a text seems less likely."
+    return "with a dropped prefix go the paths through it, so a narrow beam counts too little."
 
 
 @question

@@ -1,4 +1,4 @@
-"""Questions of notebook 07: last layer, coverage, unseen characters, frames of a line."""
+"""Questions of notebook 07: coverage, unseen characters, frames of a line, last layer."""
 
 from __future__ import annotations
 
@@ -22,27 +22,6 @@ _CASES = (
 
 @question
 def q1(answer: object) -> str:
-    """Checks how many weights the last layer has for 3,755 characters and 192 features.
-
-    Args:
-        answer: A whole number.
-    """
-    hints = {
-        3755 * 193: "A class is missing, which is no character.",
-        3756 * 192: "Each class has a bias, too.",
-        3755 * 192: "A class is missing, and each class has a bias, too.",
-        3755 * 192 + 1: "A class is missing, and each class has a bias of its own.",
-        101 * 193: "That is the layer of this run, with 100 characters.",
-        37 * 193: "That is the layer of the model that the training starts from.",
-        3757 * 193: "The padding of labels is no class.",
-    }
-    otherwise = "Each class adds up all features, with a weight each, and a bias."
-    expect_number(answer, 3756 * 193, hints, otherwise=otherwise)
-    return "the last layer alone has more weights than the whole network for English words."
-
-
-@question
-def q2(answer: object) -> str:
     """Checks how many lines of five have only known characters if nine in ten are known.
 
     Args:
@@ -62,7 +41,7 @@ def q2(answer: object) -> str:
 
 
 @question
-def q3(answer: object) -> str:
+def q2(answer: object) -> str:
     """Checks a function that counts the characters of texts that a set lacks.
 
     Args:
@@ -82,7 +61,7 @@ def q3(answer: object) -> str:
 
 
 @question
-def q4(answer: object) -> str:
+def q3(answer: object) -> str:
     """Checks how many frames a well-known line of eight characters needs at least.
 
     Args:
@@ -100,6 +79,27 @@ def q4(answer: object) -> str:
     }
     expect_number(answer, 10, hints)
     return "a path exists then. To tell strokes apart takes more: in section 7 it is eight each."
+
+
+@question
+def q4(answer: object) -> str:
+    """Checks how many weights the last layer has for 3,755 characters and 384 features.
+
+    Args:
+        answer: A whole number.
+    """
+    hints = {
+        3755 * 385: "A class is missing, which is no character.",
+        3756 * 384: "Each class has a bias, too.",
+        3755 * 384: "A class is missing, and each class has a bias, too.",
+        3755 * 384 + 1: "A class is missing, and each class has a bias of its own.",
+        101 * 385: "That is the layer of this run, with 100 characters.",
+        37 * 385: "That is the layer of the model that the training starts from.",
+        3757 * 385: "The padding of labels is no class.",
+    }
+    otherwise = "Each class adds up all features, with a weight each, and a bias."
+    expect_number(answer, 3756 * 385, hints, otherwise=otherwise)
+    return "the last layer alone has more weights than the whole network for English words."
 
 
 def _count(texts):
