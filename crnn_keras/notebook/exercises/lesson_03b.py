@@ -121,9 +121,10 @@ def q5(answer: object) -> str:
             hint("A text that matches is missing in your dict.")
         values = np.array([float(found[text]) for text in expected])
         alone = np.array([*expected.values()])
-        if np.allclose(values, alone) and not np.isclose(total, 1):
+        all_match = np.isclose(total, 1)
+        if np.allclose(values, alone) and not all_match:
             hint(f"Your probabilities sum to {values.sum():.2f}. What is possible must sum to 1.")
-        if np.allclose(values, alone * total):
+        if np.allclose(values, alone * total) and not all_match:
             hint("Your probabilities have become smaller. Texts are excluded, the others gain.")
         if not np.allclose(values, alone / total):
             hint("Divide each probability by the sum of those that match.")

@@ -112,6 +112,8 @@ def q4(answer: object) -> str:
     """
     for seed in range(3):
         weights = np.random.default_rng(seed).normal(0, 0.2 * (seed + 1), 64)
+        # A positive one is the largest, so that one beyond 127 changes its sign.
+        weights[0] = 1.2 * np.abs(weights).max()
         found = call(answer, weights)
         if not isinstance(found, tuple | list) or len(found) != 2:
             hint("Expected two results: the whole numbers, and the step between two of them.")
