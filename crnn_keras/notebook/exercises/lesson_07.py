@@ -56,7 +56,7 @@ def q2(answer: object) -> str:
         expected = _count(unicodedata.normalize("NFC", text) for text in texts)
         expected = {c: count for c, count in expected.items() if c not in characters}
         if found != expected:
-            hint(_explain(found, expected, texts, characters))
+            hint(_explain(found, expected, texts=texts, characters=characters))
     return "do it before a training: a model cannot write what its char dict lacks."
 
 
@@ -106,7 +106,7 @@ def _count(texts):
     return collections.Counter(character for text in texts for character in text)
 
 
-def _explain(found, expected, texts, characters):
+def _explain(found, expected, *, texts, characters):
     """Says why a count is not the expected one."""
     if any(not count for count in found.values()):
         return "Your dict holds characters with a count of 0. Leave them out."
