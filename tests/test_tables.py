@@ -39,7 +39,8 @@ def test_a_kernel_aligns_words_left_and_numbers_right(shell):
     ]
     assert data["text/plain"] == repr(FRAME)
     data, _ = shell.display_formatter.format(FRAME.style.hide(axis="index"))
-    assert left_of(data["text/html"]) == [":where(.row_heading.level0)", ":where(.col0)"]
+    heading, name = ":where(.row_heading.level0)", ":where(.index_name.level0)"
+    assert left_of(data["text/html"]) == [heading, name, ":where(.col0)"]
     assert ":where(th)" in data["text/html"] and ":where(td)" in data["text/html"]
 
 

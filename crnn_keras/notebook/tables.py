@@ -74,7 +74,8 @@ def format_styler(styler: Styler) -> str:
     """
     table = styler.data
     levels = (table.index.get_level_values(level) for level in range(table.index.nlevels))
-    left = [f".row_heading.level{level}" for level in _find_words(levels)]
+    kinds = (".row_heading", ".index_name")
+    left = [f"{kind}.level{level}" for level in _find_words(levels) for kind in kinds]
     left += [f".col{column}" for column in _find_words(series for _, series in table.items())]
     # `:where` counts for nothing, so that a style of a cell, which comes later, is stronger.
     sides = {":where(th)": "right", ":where(td)": "right"}

@@ -73,7 +73,6 @@ def q3(answer: object) -> str:
         0.6: "That is the weight. Both texts have the same log P, so it cancels.",
         1.718: "That is the quotient of the two probabilities. Scores are logarithms.",
         0.27: "How many characters more has *at*?",
-        0.18: "The bonus counts once for *a* and twice for *at*, and not for the word.",
         0.168: "That is the difference of the two probabilities. Scores are logarithms.",
     }
     otherwise = "Write down both scores with an unknown b, and let them be equal."

@@ -33,7 +33,6 @@ def q1(answer: object) -> str:
         1 - 0.9**5: "These are the lines with an unknown character.",
         0.1**5: "These are the lines in which all five are unknown.",
         1 - 0.1**5: "These are the lines with at least one known character.",
-        0.18: "A fifth of it is not what a line of five has. Multiply five times.",
     }
     otherwise = "What is the chance that one character is known, and what that all five are?"
     expect_number(answer, 0.9**5, hints, otherwise=otherwise)
