@@ -1,8 +1,10 @@
 """Exercises: solutions are right, usual mistakes get a hint, and no hint gives the answer away."""
 
 import ast
+import collections
 import contextlib
 import doctest
+import functools
 import importlib
 import io
 import itertools
@@ -11,6 +13,7 @@ import math
 import pkgutil
 import random
 import re
+import unicodedata
 import zlib
 
 import nbformat
@@ -40,7 +43,8 @@ QUESTIONS = [
     if re.fullmatch(r"q\d+", question)
 ]
 # What a solution may use besides what its own cell defines.
-IMPORTED = ("collections", "crnn_keras.notebook.exercises", "itertools", "math", "numpy", "zlib")
+IMPORTED = ("collections", "crnn_keras.notebook.exercises", "itertools", "math", "numpy")
+IMPORTED += ("unicodedata", "zlib")
 
 
 def cells_with(tag, notebook):
@@ -145,6 +149,29 @@ def table_of(p, states, add):
     return table
 
 
+def only(texts, matches, factor):
+    return {text: p * factor for text, p in texts.items() if matches(text)}
+
+
+def step_of(weights, largest, change=np.round):
+    step = np.abs(weights).max() / largest
+    return change(weights / step).astype(int).astype("int8"), step
+
+
+def normal(form):
+    return functools.partial(unicodedata.normalize, form)
+
+
+def unknown(texts, known, change):
+    return collections.Counter(c for c in change("".join(texts)) if c not in known)
+
+
+def rank(readings):
+    """Places of the readings without an error, the most doubtful first."""
+    rows = ((confidence, i) for i, (_, confidence, error) in enumerate(readings) if error is None)
+    return [place for _, place in sorted(rows)]
+
+
 # Lesson, question, answer, what the hint must speak of.
 WRONG = [
     ("lesson_00", "q1", 980, "right ones"),
@@ -210,6 +237,23 @@ WRONG = [
     ("lesson_03", "q4", lambda p: 0.5, "TypeError"),
     ("lesson_03", "q5", 1 / 3, "other way"),
     ("lesson_03", "q5", 2 / 3, "posterior"),
+    ("lesson_03b", "q1", 0.402, "lost"),
+    ("lesson_03b", "q1", 0.162, "end in a blank"),
+    ("lesson_03b", "q1", 0.342, "empty prefix"),
+    ("lesson_03b", "q2", "a", "added up"),
+    ("lesson_03b", "q2", "at", "0.090"),
+    ("lesson_03b", "q2", "a_a", "Which text"),
+    ("lesson_03b", "q3", 1.2, "smaller"),
+    ("lesson_03b", "q3", math.log(0.234 / 0.402), "longer"),
+    ("lesson_03b", "q3", 0.6, "cancels"),
+    ("lesson_03b", "q4", ["tea", "ten"], "One is missing"),
+    ("lesson_03b", "q4", ["tea", "ten", "eat"], "order of the letters"),
+    ("lesson_03b", "q4", ["tes"], "none of the ten"),
+    ("lesson_03b", "q4", "tea", "list"),
+    ("lesson_03b", "q5", lambda texts, matches: texts, "do not match"),
+    ("lesson_03b", "q5", lambda texts, matches: only(texts, matches, 1.0), "sum to 0.45"),
+    ("lesson_03b", "q5", lambda texts, matches: [*texts], "dict"),
+    ("lesson_03b", "q5", lambda texts, matches: only(texts, matches, 0.45), "smaller"),
     ("lesson_05", "q1", (0 + 1 / 6 + 2 / 4) / 3, "mean over the words"),
     ("lesson_05", "q1", 3 / 14, "those of the labels"),
     ("lesson_05", "q1", 2 / 3, "words that are wrong"),
@@ -230,6 +274,54 @@ WRONG = [
     ("lesson_05b", "q3", 0.82, "0.143"),
     ("lesson_05b", "q4", 100, "all texts"),
     ("lesson_05b", "q4", 1000, "to a person"),
+    ("lesson_06", "q1", ((3, 480, 640, 3), "uint8"), "decodes"),
+    ("lesson_06", "q1", ((None,), "string"), "How many"),
+    ("lesson_06", "q1", ((3, 480, 640), "string"), "one element"),
+    ("lesson_06", "q1", (3, "string"), "tuple"),
+    ("lesson_06", "q1", ((1,), "string"), "Each image"),
+    ("lesson_06", "q1", ((3,), "bytes"), "Python's name"),
+    ("lesson_06", "q2", [64], "different"),
+    ("lesson_06", "q2", [64, 24], "missing"),
+    ("lesson_06", "q2", [16], "number of batches"),
+    ("lesson_06", "q2", 64, "list"),
+    ("lesson_06", "q3", lambda a, b: sum(x == y for x, y in zip(a, b, strict=False)), "left out"),
+    ("lesson_06", "q3", lambda a, b: sum(x != y for x, y in zip(a, b, strict=True)), "differ"),
+    ("lesson_06", "q3", lambda a, b: len({*a} & {*b}), "different images"),
+    ("lesson_06", "q3", lambda a, b: np.mean(np.array(a) == b), "number"),
+    ("lesson_06", "q3", lambda a, b: sum(a[i] == b[i] for i in range(len(a))), "IndexError"),
+    ("lesson_06", "q4", lambda w: step_of(w, 127, np.trunc), "cuts"),
+    ("lesson_06", "q4", lambda w: (w / step_of(w, 127)[1], step_of(w, 127)[1]), "float64"),
+    ("lesson_06", "q4", lambda w: step_of(w, 128), "sign"),
+    ("lesson_06", "q4", lambda w: step_of(w, 100), "too wide"),
+    ("lesson_06", "q4", lambda w: step_of(w, 127)[0], "two results"),
+    ("lesson_06", "q5", 193, "wrong before"),
+    ("lesson_06", "q5", 195, "worst"),
+    ("lesson_06", "q5", 198, "may be wrong"),
+    ("lesson_07", "q1", 0.5, "Multiply"),
+    ("lesson_07", "q1", 1 - 0.9**5, "with an unknown"),
+    ("lesson_07", "q2", lambda texts, known: unknown(texts, known, str), "normalize"),
+    ("lesson_07", "q2", lambda texts, known: unknown(texts, known, normal("NFKC")), "NFKC"),
+    ("lesson_07", "q2", lambda texts, known: dict.fromkeys({*texts[0]} - {*known}, 1), "counts"),
+    ("lesson_07", "q2", lambda texts, known: {*texts[0]} - {*known}, "dict"),
+    ("lesson_07", "q2", lambda texts, known: unknown(texts, "", normal("NFC")), "the set has"),
+    ("lesson_07", "q3", 8, "equal ones"),
+    ("lesson_07", "q3", 9, "more than one pair"),
+    ("lesson_07", "q3", 16, "narrowest"),
+    ("lesson_07", "q4", 3755 * 385, "no character"),
+    ("lesson_07", "q4", 3756 * 384, "bias"),
+    ("lesson_08", "q1", 200 * 50 / 60, "without replay"),
+    ("lesson_08", "q1", 6000, "all together"),
+    ("lesson_08", "q2", math.comb(16, 12) / 2**16, "exactly"),
+    ("lesson_08", "q2", 0.0768, "as well"),
+    ("lesson_08", "q2", 0.04, "accuracy"),
+    ("lesson_08", "q3", lambda rows, n: np.argsort([c for _, c, _ in rows])[:n], "opened"),
+    ("lesson_08", "q3", lambda rows, n: rank(rows)[::-1][:n], "surest"),
+    ("lesson_08", "q3", lambda rows, n: [i for i in rank(rows) if rows[i][0]][:n], "nothing"),
+    ("lesson_08", "q3", lambda rows, n: sorted(rank(rows)[:n]), "first"),
+    ("lesson_08", "q3", lambda rows, n: rank(rows), "chooses 5"),
+    ("lesson_08", "q3", lambda rows, n: [rows[i] for i in rank(rows)], "places"),
+    ("lesson_08", "q4", 750, "all the points"),
+    ("lesson_08", "q4", 200, "already"),
 ]
 # What a hint must not say, for questions whose answer is a number or a word.
 ANSWERS = {
@@ -248,6 +340,8 @@ ANSWERS = {
     ("lesson_03", "q2"): "0.104",
     ("lesson_03", "q3"): "3, 7",
     ("lesson_03", "q5"): "-0.33",
+    ("lesson_03b", "q1"): "0.258",
+    ("lesson_03b", "q3"): "0.54",
     ("lesson_05", "q1"): "0.23",
     ("lesson_05", "q2"): "0.929",
     ("lesson_05", "q3"): "25600",
@@ -256,6 +350,13 @@ ANSWERS = {
     ("lesson_05b", "q2"): "0.67",
     ("lesson_05b", "q3"): "0.7",
     ("lesson_05b", "q4"): "90",
+    ("lesson_06", "q5"): "191",
+    ("lesson_07", "q1"): "0.59",
+    ("lesson_07", "q3"): "10",
+    ("lesson_07", "q4"): "1446060",
+    ("lesson_08", "q1"): "100",
+    ("lesson_08", "q2"): "0.038",
+    ("lesson_08", "q4"): "150",
 }
 
 

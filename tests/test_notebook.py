@@ -130,6 +130,7 @@ def test_a_start_converts_the_parameters_of_the_kernel(monkeypatch):
     shell = types.SimpleNamespace(user_ns=own)
     monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
     monkeypatch.setattr("crnn_keras.notebook.run.import_keras_quietly", lambda: None)
+    monkeypatch.setattr("crnn_keras.notebook.run.align_tables", lambda shell: None)
     for _ in range(2):
         notebook.start("04_train", "mine")
         assert (own["rate"], own["augment"], own["epochs"]) == (0.001, False, 6)

@@ -4,6 +4,7 @@
 |---|---|
 | `parameters` | their defaults, and values given as text |
 | `run` | `start` and `NotebookRun`: folders, figures, results |
+| `tables` | words on the left, numbers on the right |
 | `live_curves` | the curves of a training, while it runs |
 | `walkthrough` | runs the notebooks in order and writes a page about the run |
 | `executed` | an executed notebook as a page that asks no other host |

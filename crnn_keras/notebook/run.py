@@ -14,6 +14,7 @@ import PIL.Image
 import PIL.PngImagePlugin
 
 from crnn_keras.notebook.parameters import ParameterError, check_parameters
+from crnn_keras.notebook.tables import align_tables
 from crnn_keras.utils import files
 from crnn_keras.utils.locks import lock
 from crnn_keras.utils.log import show_log
@@ -245,7 +246,8 @@ def find_readable(predictions: Sequence[Prediction], where: object) -> list[int]
 def start(notebook: str, run: str) -> NotebookRun:
     """Checks the parameters that papermill passed, and changes to the project's folder.
 
-    A value that was passed as text gets the type of its default.
+    A value that was passed as text gets the type of its default. Tables are shown with words on the
+    left and numbers on the right.
 
     JupyterLab starts a notebook in its own folder, papermill in that of the caller. After this
     call, paths start from the project's folder in both. The cell that calls it can run again.
@@ -262,7 +264,7 @@ def start(notebook: str, run: str) -> NotebookRun:
             itself only logs it) or that cannot have its default's type; or the run's name is not
             allowed.
     """
-    _convert_parameters()
+    _prepare_kernel()
     this_run = NotebookRun(notebook, run)
     import_keras_quietly()
     show_log(sys.stdout)
@@ -280,9 +282,10 @@ def _runs_with(file: str) -> str:
     return f" These runs have one: {', '.join(names[:_MOST_RUNS])}." if names else ""
 
 
-def _convert_parameters() -> None:
-    """Gives the parameters that papermill injected the types of their defaults, in the kernel."""
+def _prepare_kernel() -> None:
+    """Gives the parameters that papermill injected the types of their defaults; aligns tables."""
     from IPython import get_ipython
 
     if shell := get_ipython():
         shell.user_ns.update(check_parameters(shell.user_ns.get("In", [])[1:]))
+        align_tables(shell)

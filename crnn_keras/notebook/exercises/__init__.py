@@ -11,6 +11,10 @@ whatever was answered.
 | `lesson_01` | characters, and the map from paths to texts |
 | `lesson_02` | splits, rows that cannot be used, leakage, rare characters, canvas |
 | `lesson_03` | receptive field, sum over paths, lattice, gradient |
+| `lesson_03b` | beam, length bonus, lexicon, pattern |
 | `lesson_05` | character error rate, interval, length of words |
 | `lesson_05b` | calibration error, calibration, threshold |
+| `lesson_06` | signature, sizes of batches, comparison of readings, int8 |
+| `lesson_07` | coverage, unseen characters, frames of a line, last layer |
+| `lesson_08` | replay, before and after, the next images to label, the price of a point |
 """

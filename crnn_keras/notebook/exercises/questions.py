@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import numbers
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
@@ -113,12 +114,30 @@ def expect_text(answer: object, expected: str, hints: Mapping[str, str], *, othe
         hint(hints.get(str(answer), otherwise))
 
 
+def expect_set(answer: object, example: str) -> set[object]:
+    """Returns what an answer lists, in no order and each once.
+
+    Args:
+        answer: What was answered: a list, a tuple, a set or an array.
+        example: Such a list, for the hint.
+
+    Returns:
+        Set of at most 100 items.
+
+    Raises:
+        Hint: It lists nothing.
+    """
+    if isinstance(answer, str | bytes) or not np.iterable(answer):
+        hint(f"Expected a list, such as `{example}`, got {_kind(answer)}.")
+    return set(itertools.islice(answer, 100))
+
+
 def call(function: object, *arguments: object) -> object:
     """Calls the function that a learner wrote.
 
     Args:
         function: What was answered.
-        *arguments: Its arguments. Arrays and lists are copied, so that it can change nothing.
+        *arguments: Its arguments. Arrays, lists and dicts are copied: it can change nothing.
 
     Returns:
         What it returned.
@@ -128,7 +147,7 @@ def call(function: object, *arguments: object) -> object:
     """
     if not callable(function):
         hint(f"Expected a function, got {_kind(function)}. Pass its name without parentheses.")
-    copies = [a.copy() if isinstance(a, np.ndarray | list) else a for a in arguments]
+    copies = [a.copy() if isinstance(a, np.ndarray | list | dict) else a for a in arguments]
     try:
         result = function(*copies)
     # What a learner writes may end in any way. An interrupt is still an interrupt.
