@@ -7,6 +7,7 @@ whatever was answered.
 | file | subject |
 |---|---|
 | `questions` | what all questions share: `question`, `Hint`, and kinds of answers |
+| `chinese` | the same questions with Chinese hints, from the catalogues in `zh/` |
 | `lesson_01` | characters, and the map from paths to texts |
 | `lesson_03` | receptive field, sum over paths, lattice, gradient |
 | `lesson_05` | character error rate, interval, length of words |
