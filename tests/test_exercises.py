@@ -275,9 +275,7 @@ CATALOGUES = sorted(path.stem for path in hints.CATALOGUES.glob("*.json"))
 TRANSLATED = [name for name in CATALOGUES if name in MODULES]
 # What is the same in both languages: code, words that are read, names of Python and of CTC.
 SAME = r"`[^`]*`|\*[^*]*\*|'[^']*'|True|False|softmax|\b(?:b|\dL|int|str|(?:nd)?array|\w+Error)\b"
-SAME = re.compile(SAME)
-    r"`[^`]*`|\*[^*]*\*|'[^']*'|True|False|softmax|\b(?:b|(?:nd)?array|\dL|int|str|\w+Error)\b"
-)
+SAME = re.compile(rf"{SAME}|\b[A-Z]{{2,}}\b")
 
 
 def test_every_message_of_a_translated_lesson_has_its_chinese():

@@ -14,6 +14,7 @@ from importlib import metadata, util
 
 import keep_outputs
 import nbformat
+import papermill.iorw
 import papermill.parameterize
 import pytest
 import yaml
@@ -202,9 +203,10 @@ def test_without_a_wheel_the_index_is_asked_once_it_has_the_package(run_setup, m
 def test_papermill_puts_its_parameters_before_the_setup_cell(opened):
     path = opened / "01_characters.ipynb"
     assert walkthrough.read_parameters(path) == {"run": "lesson", "text": "hello"}
-    injected = papermill.parameterize.parameterize_notebook(read(path), {"text": "book"})
+    loaded = papermill.iorw.load_notebook_node(str(path))
+    injected = papermill.parameterize.parameterize_notebook(loaded, {"text": "book"})
     code = [cell for cell in injected.cells if cell.cell_type == "code"][:4]
-    tags = [tag for cell in code for tag in cell.metadata.get("tags", ())]
+    tags = [tag for cell in code for tag in cell.metadata.tags]
     assert tags == ["parameters", "injected-parameters", "open-anywhere"]
     assert "notebook.start(" in code[3].source
 
