@@ -38,11 +38,10 @@ def ids_of(notebook):
     return [cell.id for cell in notebook.cells]
 
 
-@pytest.fixture
-def plain(tmp_path):
-    """Folder of the notebooks without badges and setup cell."""
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def stripped(tmp_path_factory):
+    """Folder of the notebooks without badges and setup cell. It stays as it is."""
+    folder = tmp_path_factory.mktemp("stripped")
     for name in NAMES:
         notebook = open_anywhere.remove(read(open_anywhere.NOTEBOOKS / name))
         open_anywhere._number([cell for cell in notebook.cells if cell.cell_type == "code"])
@@ -51,10 +50,17 @@ def plain(tmp_path):
 
 
 @pytest.fixture
-def opened(plain):
+def plain(stripped, tmp_path):
+    """Folder of the notebooks without badges and setup cell, to be changed."""
+    return pathlib.Path(shutil.copytree(stripped, tmp_path / "notebooks"))
+
+
+@pytest.fixture(scope="module")
+def opened(stripped, tmp_path_factory):
     """Folder of the notebooks with both, as after the project has an address."""
-    assert open_anywhere.apply(plain, REPOSITORY) == NAMES
-    return plain
+    folder = shutil.copytree(stripped, tmp_path_factory.mktemp("opened") / "notebooks")
+    assert open_anywhere.apply(folder, REPOSITORY) == NAMES
+    return pathlib.Path(folder)
 
 
 def test_the_setup_cell_stands_between_parameters_and_imports(plain):
@@ -92,8 +98,8 @@ def test_badges_lead_to_the_notebook_in_the_repository(opened):
         assert urllib.parse.parse_qs(binder.query) == {"urlpath": [f"lab/tree/notebooks/{name}"]}
         assert (ROOT / colab.path.partition("/blob/main/")[2]).is_file()
     # Where there is no address any more, no badge is left.
-    assert open_anywhere.apply(opened, "") == NAMES
-    assert all("badges" not in ids_of(read(opened / name)) for name in NAMES)
+    notebook = open_anywhere.insert(read(opened / NAMES[0]), NAMES[0])
+    assert "setup" in ids_of(notebook) and "badges" not in ids_of(notebook)
 
 
 @pytest.mark.parametrize(
@@ -211,6 +217,7 @@ def test_papermill_puts_its_parameters_before_the_setup_cell(opened):
     assert "notebook.start(" in code[3].source
 
 
+@pytest.mark.slow
 def test_pages_leave_out_what_opens_a_notebook_elsewhere(opened):
     path = opened / "01_characters.ipynb"
     notebook = read(path)

@@ -63,13 +63,14 @@ from importlib import metadata, util
 if util.find_spec("crnn_keras") is None:
     wheel = os.environ.get("CRNN_KERAS_WHEEL", "")  # address of its wheel$otherwise
     before = {found.name: found.version for found in metadata.distributions()}
-    kept = [f"{name}=={before[name]}" for name in ("jax", "tensorflow", "torch") if name in before]
+    backends = before.keys() & {"jax", "tensorflow", "torch"}
+    kept = [f"{package}=={before[package]}" for package in sorted(backends)]
     wanted = "crnn_keras[keras]" if kept else "crnn_keras[train]"
     pip = [sys.executable, "-m", "pip", "install", "papermill", $source]
     # The backends stay as they are, unless nothing fits to them.
     if subprocess.run([*pip, *kept], capture_output=True).returncode:
         subprocess.run(pip, check=True)
-    if changed := [name for name in before if metadata.version(name) != before[name]]:
+    if changed := [own for own in before if metadata.version(own) != before[own]]:
         print(f"Restart the kernel: {', '.join(changed)} now have other versions.")\
 """)
 _REFUSAL = """
