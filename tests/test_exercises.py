@@ -22,10 +22,10 @@ import pytest
 
 from crnn_keras import CharDict, check_splits, make_canvas, read_splits, render_word
 from crnn_keras.notebook import exercises
-from crnn_keras.notebook.exercises import questions
+from crnn_keras.notebook.exercises import chinese as hints, questions
 from crnn_keras.notebook.exercises.questions import EMPTY
 from crnn_keras.synth import bundled_fonts
-from tools import classroom
+from tools import chinese, classroom
 
 NOTEBOOKS = {
     path.stem: nbformat.read(path, as_version=4)
@@ -43,8 +43,8 @@ QUESTIONS = [
     if re.fullmatch(r"q\d+", question)
 ]
 # What a solution may use besides what its own cell defines.
-IMPORTED = ("collections", "crnn_keras.notebook.exercises", "itertools", "math", "numpy")
-IMPORTED += ("unicodedata", "zlib")
+IMPORTED = ("collections", "crnn_keras.notebook.exercises", "crnn_keras.notebook.exercises.chinese")
+IMPORTED += ("itertools", "math", "numpy", "unicodedata", "zlib")
 
 
 def cells_with(tag, notebook):
@@ -84,6 +84,8 @@ def names_of(notebook):
 def test_the_example_of_a_question_prints_what_it_says():
     results = doctest.testmod(questions)
     assert (results.failed, results.attempted) == (0, 4)
+    results = doctest.testmod(hints)
+    assert (results.failed, results.attempted) == (0, 1)
 
 
 def test_every_question_is_asked_once():
@@ -435,6 +437,85 @@ def test_no_answer_makes_a_question_raise(lesson, name, capsys):
         assert (line.startswith("Not yet: ") or line == f"{EMPTY}\n") and line.count("\n") == 1
     vars(MODULES[lesson])[name](...)
     assert capsys.readouterr().out == f"{EMPTY}\n"
+
+
+CATALOGUES = sorted(path.stem for path in hints.CATALOGUES.glob("*.json"))
+TRANSLATED = [name for name in CATALOGUES if name in MODULES]
+# What is the same in both languages: code, words that are read, names of Python and of CTC.
+SAME = r"`[^`]*`|\*[^*]*\*|'[^']*'|True|False|softmax|\b(?:b|\dL|int|str|(?:nd)?array|\w+Error)\b"
+SAME = re.compile(rf"{SAME}|\b[A-Z]{{2,}}\b")
+
+
+def test_every_message_of_a_translated_lesson_has_its_chinese():
+    assert {"questions", "lesson_01", "lesson_03"} <= {*CATALOGUES}
+    assert [issue for name in CATALOGUES for issue in chinese.find_missing_hints(name)] == []
+    for name in CATALOGUES:
+        for english, text in hints.read_catalogue(name).items():
+            assert re.search("[\u4e00-\u9fff]", text), text
+            assert not re.search(r"[\u4e00-\u9fff][,;:?!]", SAME.sub("", text)), text
+            assert chinese.list_spans(english) == chinese.list_spans(text)
+
+
+@pytest.mark.parametrize(
+    ("lesson", "name", "answer"),
+    [(lesson, name, answer) for lesson, name, answer, _ in WRONG if lesson in TRANSLATED],
+)
+def test_a_usual_mistake_gets_a_chinese_hint_and_not_the_answer(lesson, name, answer, capsys):
+    vars(getattr(hints, lesson))[name](answer)
+    line = capsys.readouterr().out
+    assert line.startswith("还不对：") and line.count("\n") == 1
+    assert not re.search("[A-Za-z]{2,}", SAME.sub("", line)), line
+    expected = ANSWERS.get((lesson, name))
+    assert expected is None or not re.search(rf"(?<!\w){re.escape(expected)}(?!\w)", line)
+
+
+@pytest.mark.parametrize("lesson", TRANSLATED)
+def test_the_solutions_of_a_chinese_lesson_are_right_in_chinese(lesson, capsys):
+    (name,) = [n for n in WITH_EXERCISES if f"import {lesson} as check" in str(NOTEBOOKS[n])]
+    if name not in chinese.list_translated():
+        pytest.skip(f"notebook {name} has no Chinese yet")
+    teacher = classroom.make_teacher_copy(chinese.translate(name))
+    names = names_of(teacher)
+    for cell in cells_with("solution", teacher):
+        exec(cell.source, dict(names))
+        line = capsys.readouterr().out
+        assert line.startswith("正确：") and line == printed_by(cell), cell.source
+
+
+@pytest.mark.parametrize("answer", HOSTILE, ids=lambda answer: type(answer).__name__)
+def test_no_answer_makes_a_chinese_question_raise(answer, capsys):
+    hints.lesson_01.q2(answer)
+    assert re.match("还不对：|请先填好", capsys.readouterr().out)
+
+
+def test_what_has_no_chinese_is_printed_in_english(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(hints, "CATALOGUES", tmp_path)
+    hints._prepare.cache_clear()
+    try:
+        chinese_lesson, english_lesson = hints.lesson_01, MODULES["lesson_01"]
+        for answer in ("col", "cool", 4, ...):
+            chinese_lesson.q1(answer)
+            printed = capsys.readouterr().out
+            english_lesson.q1(answer)
+            assert printed == capsys.readouterr().out
+    finally:
+        hints._prepare.cache_clear()
+    with pytest.raises(ImportError):
+        importlib.import_module(hints.__name__ + ".lesson_99")
+
+
+def test_a_catalogue_is_begun_and_told_what_it_lacks(tmp_path):
+    chinese.new_catalogue("lesson_05", tmp_path)
+    content = json.loads((tmp_path / "lesson_05.json").read_text())
+    assert "That is the word accuracy." in content and {*content.values()} == {""}
+    assert len(chinese.find_missing_hints("lesson_05", tmp_path)) == len(content) > 10
+    content |= {"That is the word accuracy.": "这是整词准确率。", "No more.": "没有了。"}
+    (tmp_path / "lesson_05.json").write_text(json.dumps(content))
+    issues = "\n".join(chinese.find_missing_hints("lesson_05", tmp_path))
+    assert "'That is the word accuracy.'" not in issues and "'No more.'" in issues
+    chinese.new_catalogue("lesson_05", tmp_path)
+    kept = json.loads((tmp_path / "lesson_05.json").read_text())
+    assert kept["That is the word accuracy."] == "这是整词准确率。" and "No more." not in kept
 
 
 def master(*cells):

@@ -4,6 +4,7 @@
     python tools/chinese.py build FOLDER     # the notebooks in Chinese, into a new folder
     python tools/chinese.py stamp 01_characters    # the Chinese was compared with the English
     python tools/chinese.py new 02_prepare_data    # begins a translation, or adds new cells to it
+    python tools/chinese.py new lesson_05    # begins a catalogue of hints, or adds new ones to it
 
 A notebook in `notebooks/` is the one master: code, outputs and metadata are its own in both
 languages. Its Chinese is in `notebooks/zh/`, a Markdown file of the same name, with the text of
@@ -15,15 +16,21 @@ which names the cell's id, and the first eight digits of the SHA-256 of the Engl
 translated. Code spans and formulas are those of the English, and each figure of the English occurs
 in the Chinese: so what a new run changed is found, and named. What only a Chinese reader needs
 stands in a quote that begins with `> **译注**`.
+
+The hints of the exercises are in `crnn_keras/notebook/exercises/zh/`, a catalogue for each lesson;
+one that has none gives its hints in English. The cell of imports of a Chinese notebook takes its
+exercises from `exercises.chinese`, the one place where its code is not that of the English, and
+what they printed is Chinese too. Badges that open the English notebook are left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import collections
-import copy
 import dataclasses
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -33,8 +40,16 @@ import sys
 import nbformat
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+
+from crnn_keras.notebook.exercises import chinese as hints  # noqa: E402
+from crnn_keras.notebook.exercises.questions import NOT_YET, RIGHT  # noqa: E402
+from tools import open_anywhere  # noqa: E402
+
 NOTEBOOKS = ROOT / "notebooks"
 CHINESE = NOTEBOOKS / "zh"
+EXERCISES = ROOT / "crnn_keras" / "notebook" / "exercises"
 
 _MARK = re.compile(r"^<!-- cell: (\S+) ([0-9a-f]{8}) -->$", re.MULTILINE)
 _FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
@@ -42,6 +57,7 @@ _WAN = re.compile(r"(\d+) 万")  # ten thousand: a hundred of them are a million
 _NOTE = re.compile(r"^> \*\*译注\*\*.*(?:\n>.*)*", re.MULTILINE)
 _FORMULA = re.compile(r"\$\$.+?\$\$|(?<![\\$])\$(?!\$).+?(?<!\\)\$", re.DOTALL)
 _CODE = re.compile(r"(?<!`)`(?!`)[^`]+`(?!`)")
+_IMPORT = re.compile(r"^from crnn_keras\.notebook\.exercises import (lesson_\w+)", re.MULTILINE)
 _LINK = re.compile(r"\]\((?P<name>\w+)\.ipynb(?P<anchor>#[^)]*)?\)")
 
 
@@ -198,7 +214,7 @@ def _read_english(name, masters):
     path = pathlib.Path(masters, f"{name}.ipynb")
     if not path.is_file():
         raise ChineseError(f"{path} does not exist. Expected the name of a notebook beside it.")
-    cells = nbformat.read(path, as_version=4).cells
+    cells = open_anywhere.remove(nbformat.read(path, as_version=4)).cells
     return {cell.id: cell.source for cell in cells if cell.cell_type == "markdown"}
 
 
@@ -220,7 +236,8 @@ def translate(
             all are in one folder.
 
     Returns:
-        Copy of the master with Chinese texts. A cell that has none keeps its English.
+        Copy of the master with Chinese texts and hints, without badges. A cell that has no Chinese
+        keeps its English.
     """
     path = pathlib.Path(folder, f"{name}.md")
     texts = {text.id: text.source for text in read_texts(path)}
@@ -230,11 +247,134 @@ def translate(
         place = "" if match["name"] in translated else english
         return f"]({place}{match['name']}.ipynb{match['anchor'] or ''})"
 
-    notebook = copy.deepcopy(nbformat.read(pathlib.Path(masters, f"{name}.ipynb"), as_version=4))
+    notebook = nbformat.read(pathlib.Path(masters, f"{name}.ipynb"), as_version=4)
+    badges = [
+        c for c in notebook.cells if c.cell_type == "markdown" and open_anywhere.is_opening(c)
+    ]
+    notebook.cells = [cell for cell in notebook.cells if cell not in badges]
+    lessons = [own for cell in notebook.cells for own in _IMPORT.findall(cell.source)]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = _LINK.sub(link, texts.get(cell.id) or cell.source)
+        elif lessons:
+            _translate_hints(cell, lessons[0])
     return notebook
+
+
+def _translate_hints(cell, lesson):
+    """Takes the exercises of a cell of code from the Chinese ones, in place, and what they said."""
+    cell.source = _IMPORT.sub(r"from crnn_keras.notebook.exercises.chinese import \1", cell.source)
+    if re.search(r"^check\.q\d+\(", cell.source, re.MULTILINE):
+        for output in cell.outputs:
+            lines = output.get("text", "").splitlines(keepends=True)
+            output.text = "".join(
+                hints.translate(line.rstrip("\n"), lesson) + line[len(line.rstrip("\n")) :]
+                for line in lines
+            )
+
+
+def list_messages(module: str) -> list[str]:
+    """Lists what a module of the exercises prints, read off its source.
+
+    Args:
+        module: Such as `"lesson_01"`, or `"questions"`.
+
+    Returns:
+        List of the sentences, in the order of the source, with `{}` for what an answer puts into
+        one, and of the words that are put there.
+
+    Raises:
+        ChineseError: There is no such module.
+    """
+    path = EXERCISES / f"{module}.py"
+    if not path.is_file():
+        raise ChineseError(f"{path} does not exist. Expected a module such as lesson_01.")
+    visitor = _Messages()
+    visitor.visit(ast.parse(path.read_text(encoding="utf-8")))
+    verdicts = [RIGHT, NOT_YET] if module == "questions" else []
+    return [*dict.fromkeys([*visitor.found, *verdicts])]
+
+
+class _Messages(ast.NodeVisitor):
+    """Collects strings that hold a space, or are one of two words; no docstrings and no keys."""
+
+    def __init__(self):
+        self.found = []
+
+    def _add(self, text):
+        if re.search("[A-Za-z]", text):
+            self.found.append(text)
+
+    def visit_Expr(self, node):
+        if not isinstance(node.value, ast.Constant):
+            self.generic_visit(node)
+
+    def visit_Constant(self, node):
+        if isinstance(node.value, str) and " " in node.value:
+            self._add(node.value)
+
+    def visit_JoinedStr(self, node):
+        parts = [p.value if isinstance(p, ast.Constant) else "{}" for p in node.values]
+        if " " in (text := "".join(parts)):
+            self._add(text)
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                self.visit(part.value)
+
+    def visit_IfExp(self, node):
+        for branch in (node.body, node.orelse):
+            if isinstance(branch, ast.Constant) and isinstance(branch.value, str):
+                self._add(branch.value)
+            else:
+                self.visit(branch)
+
+    def visit_Dict(self, node):
+        for value in node.values:
+            self.visit(value)
+
+
+def find_missing_hints(module: str, folder: str | os.PathLike = hints.CATALOGUES) -> list[str]:
+    """Compares the catalogue of a module of the exercises with its source.
+
+    Args:
+        module: Such as `"lesson_01"`, or `"questions"`.
+        folder: Folder of the catalogues. Defaults to that of the package.
+
+    Returns:
+        List of sentences, one for each message without Chinese, for each that the module no longer
+        prints, and for each whose Chinese has another number of `{}`.
+    """
+    catalogue = _read_catalogue(module, folder)
+    messages = list_messages(module)
+    issues = [
+        f"{module}.json: no Chinese yet of {text!r}. Run `new {module}`, translate it."
+        for text in messages
+        if not catalogue.get(text)
+    ]
+    for english, chinese in catalogue.items():
+        if english not in messages:
+            issues.append(f"{module}.json: nothing prints {english!r} any more. Remove it.")
+        elif chinese and chinese.count("{") != english.count("{"):
+            issues.append(f"{module}.json: {english!r} has another number of {{}} in Chinese.")
+    return issues
+
+
+def _read_catalogue(module, folder):
+    path = pathlib.Path(folder, f"{module}.json")
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def new_catalogue(module: str, folder: str | os.PathLike = hints.CATALOGUES) -> None:
+    """Writes the messages of a module of the exercises into its catalogue, the new ones empty.
+
+    Args:
+        module: Such as `"lesson_01"`, or `"questions"`.
+        folder: Folder of the catalogues. Defaults to that of the package.
+    """
+    catalogue = _read_catalogue(module, folder)
+    content = {text: catalogue.get(text, "") for text in list_messages(module)}
+    text = json.dumps(content, ensure_ascii=False, indent=2)
+    pathlib.Path(folder, f"{module}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def build(
@@ -324,11 +464,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "check":
             issues = [issue for name in list_translated() for issue in find_issues(name)]
+            modules = [path.stem for path in sorted(hints.CATALOGUES.glob("*.json"))]
+            issues += [issue for module in modules for issue in find_missing_hints(module)]
             print("\n".join(issues) or f"{len(list_translated())} notebooks are in Chinese.")
             return 1 if issues else 0
         if options.command == "build":
             build(options.folder)
             print(f"{options.folder}: {len(list_translated())} notebooks in Chinese")
+        elif (EXERCISES / f"{options.name}.py").is_file():
+            new_catalogue(options.name)
+            print(f"{options.name}.json is written. Its empty texts are to be translated.")
         else:
             {"stamp": stamp, "new": new}[options.command](options.name)
             print(f"{CHINESE.relative_to(ROOT) / options.name}.md is written.")

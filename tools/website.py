@@ -32,7 +32,7 @@ import jinja2  # noqa: E402
 import nbformat  # noqa: E402
 
 from crnn_keras.notebook.executed import align_tables, make_exporter  # noqa: E402
-from tools import chinese, demo  # noqa: E402
+from tools import chinese, demo, open_anywhere  # noqa: E402
 from tools.npm import NpmError, run_npm  # noqa: E402
 
 SITE = ROOT / "docs" / "site"
@@ -229,7 +229,11 @@ def _translate(name):
 
 
 def _dress(notebook, prompts=None):
-    """Adds in place what Sphinx wants to know of the cells; returns the figures."""
+    """Adds in place what Sphinx wants to know of the cells; returns the figures.
+
+    What opens the notebook elsewhere is left out: the badges would ask other hosts.
+    """
+    notebook.cells = open_anywhere.remove(notebook).cells
     figures = []
     for cell in notebook.cells:
         shown = [o for o in cell.get("outputs", ()) if "image/png" in o.get("data", {})]
@@ -341,7 +345,7 @@ def choose_cells(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Chooses the cells of a notebook that its slides show.
 
     A cell's tag (`ROLES`) says what it is. Without one, a heading of level 1 or 2 begins a slide,
-    any other text one below it, and code continues. Parameters, the start, the end and the
+    any other text one below it, and code continues. Parameters, setup, the start, the end and the
     solutions are left out.
 
     Args:
@@ -353,7 +357,7 @@ def choose_cells(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """
     chosen = copy.deepcopy(notebook)
     chosen.cells = []
-    for cell in notebook.cells:
+    for cell in open_anywhere.remove(notebook).cells:
         role = _find_role(cell)
         if role != "skip":
             shown = copy.deepcopy(cell)

@@ -20,6 +20,7 @@ from nbconvert.filters.markdown_mistune import (
     MarkdownWithMath,
     MathInlineParser,
 )
+from nbconvert.preprocessors import TagRemovePreprocessor
 
 from crnn_keras.notebook.run import FIGURE
 from crnn_keras.utils.pages import SHARPNESS
@@ -27,6 +28,8 @@ from crnn_keras.utils.pages import SHARPNESS
 _logger = logging.getLogger(__name__)
 
 _TEMPLATE = pathlib.Path(__file__).parent / "executed.html"
+# Cells that a page leaves out: what opens a notebook on other machines (tools/open_anywhere.py).
+_LEFT_OUT = "open-anywhere"
 # LaTeX that latex2mathml knows under another name, or sets otherwise than TeX.
 _SYNONYMS = [
     (r"\\(begin|end)\{aligned\}", r"\\\1{split}"),
@@ -56,6 +59,7 @@ def make_exporter() -> HTMLExporter:
     exporter = _Exporter(template_name="lab", raw_template=template)
     exporter.register_filter("read_figure", _read_figure)
     exporter.register_filter("align_tables", align_tables)
+    exporter.register_preprocessor(TagRemovePreprocessor(remove_cell_tags={_LEFT_OUT}), True)
     return exporter
 
 

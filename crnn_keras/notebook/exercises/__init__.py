@@ -7,6 +7,7 @@ whatever was answered.
 | file | subject |
 |---|---|
 | `questions` | what all questions share: `question`, `Hint`, and kinds of answers |
+| `chinese` | the same questions with Chinese hints, from the catalogues in `zh/` |
 | `lesson_00` | confidence, the size of a prediction, frames |
 | `lesson_01` | characters, and the map from paths to texts |
 | `lesson_02` | splits, rows that cannot be used, leakage, rare characters, canvas |

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 EMPTY = "Fill in the cell, then run it again."
+RIGHT, NOT_YET = "Right", "Not yet"
 
 
 class Hint(Exception):
@@ -43,21 +44,31 @@ def question(judge: Callable[[Any], str]) -> Callable[..., None]:
 
     @functools.wraps(judge)
     def check(answer: object = ...) -> None:
-        print(_judge(judge, answer))
+        verdict, text = find_verdict(judge, answer)
+        print(f"{verdict}: {text}" if verdict else text)
 
     return check
 
 
-def _judge(judge, answer):
+def find_verdict(judge: Callable[[Any], str], answer: object) -> tuple[str, str]:
+    """Judges an answer, and raises nothing, whatever it is.
+
+    Args:
+        judge: Function of the answer, see `question`.
+        answer: What was answered.
+
+    Returns:
+        `RIGHT`, `NOT_YET`, or `""` where nothing was answered, and a sentence.
+    """
     if answer is ... or answer is None:
-        return EMPTY
+        return "", EMPTY
     try:
-        return f"Right: {judge(answer)}"
+        return RIGHT, judge(answer)
     except Hint as hint:
-        return str(hint) if str(hint) == EMPTY else f"Not yet: {hint}"
+        return "" if str(hint) == EMPTY else NOT_YET, str(hint)
     # An answer may be an object that cannot even be compared.
     except Exception:
-        return f"Not yet: {_kind(answer)} is not what is asked. Read the question again."
+        return NOT_YET, f"{_kind(answer)} is not what is asked. Read the question again."
 
 
 def hint(text: str) -> NoReturn:
@@ -172,8 +183,9 @@ def _to_number(answer):
     if not isinstance(answer, numbers.Number):
         array = np.asarray(answer)
         if array.ndim or array.dtype.kind not in "iuf":
-            shape = f" of shape {array.shape}" if array.ndim and array.dtype != object else ""
-            hint(f"Expected one number, got {_kind(answer)}{shape}.")
+            if array.ndim and array.dtype != object:
+                hint(f"Expected one number, got {_kind(answer)} of shape {array.shape}.")
+            hint(f"Expected one number, got {_kind(answer)}.")
         answer = array.item()
     if isinstance(answer, numbers.Complex) and not isinstance(answer, numbers.Real):
         hint("Expected a real number.")
@@ -188,4 +200,4 @@ def _kind(answer):
 
 
 def _show(argument):
-    return f"an array of shape {argument.shape}" if hasattr(argument, "shape") else repr(argument)
+    return f"array{argument.shape}" if hasattr(argument, "shape") else repr(argument)
