@@ -6,6 +6,8 @@ ARGS ?=
 DATA ?=
 MINUTES ?= 60
 PY := .venv/bin/python
+# A worker that died is a failure at once: pytest-xdist can wait for ever after it started another.
+PYTEST := $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 # Jupyter, papermill and nbval look for their programs on the path.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -67,17 +69,19 @@ site: install  ## Build the site into build/site: lessons, guides, Python interf
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[site]' -c constraints.txt
 	$(PY) tools/website.py build build/site
 
+# Two calls: TensorFlow keeps the graphs of each training in memory, JAX does not.
 test: lint  ## Run all tests: style, package, notebooks, backends
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not loop"
+	KERAS_BACKEND=jax $(PYTEST) -m loop
 
 test-fast: install  ## Run the tests of a few minutes: no notebooks, no training, one backend
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not notebooks and not backends"
+	$(PYTEST) -m "not slow and not notebooks and not backends"
 
 test-gpu: install  ## Compare numbers, training and resuming on this machine's GPU with the CPU
 	CRNN_KERAS_GPU=1 $(PY) -m pytest -n 0 -s tests/test_gpu.py
 
 test-notebooks: install  ## Run the tests that execute notebooks
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m notebooks
+	$(PYTEST) -m notebooks
 
 walkthrough: install  ## Train a reader by notebooks 00 to 08; RUN=name PARAMS="-p epochs 4"
 	.venv/bin/crnn-keras walkthrough --run $(RUN) $(PARAMS)

@@ -11,7 +11,7 @@ from crnn_keras.model.crnn import build_crnn
 from crnn_keras.training import TrainingStopped
 from crnn_keras.utils import files
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.loop, pytest.mark.slow]
 
 
 class Recorder(keras.callbacks.Callback):

@@ -17,6 +17,8 @@ from crnn_keras.training import TrainingStopped
 from crnn_keras.training.curves import TensorBoardCurves, TrainingCurves
 from crnn_keras.utils.progress import HEADLESS
 
+pytestmark = pytest.mark.loop
+
 ROW = {"loss": 2.5, "word_accuracy": 0.25, "character_accuracy": 0.5, "learning_rate": 0.001}
 
 

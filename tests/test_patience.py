@@ -14,6 +14,8 @@ from crnn_keras.model.crnn import build_crnn
 from crnn_keras.training import TrainingStopped, best_epoch, callbacks
 from crnn_keras.training.validation import validate
 
+pytestmark = pytest.mark.loop
+
 # Word accuracy and loss of each epoch: the second is the best of the first four.
 MEASURED = [(0.1, 3.0), (0.5, 2.0), (0.5, 2.0), (0.4, 1.0), (0.5, 1.5), (0.2, 9.0)]
 # The weights of an epoch do not depend on the number of epochs.

@@ -13,7 +13,7 @@ from short_runs import EPOCHS, STEPS, assert_same_end, at_step, at_validation_ba
 from crnn_keras.model.crnn import build_crnn
 from crnn_keras.training import TrainingStopped, callbacks
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.loop, pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

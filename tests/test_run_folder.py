@@ -21,7 +21,7 @@ from crnn_keras.training import TrainingStopped
 from crnn_keras.training.start import make_model
 from crnn_keras.utils.locks import LockedError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.loop, pytest.mark.slow]
 
 # Trains in a folder, and says so in each step of the first epoch until a file allows the next one.
 HOLD = """

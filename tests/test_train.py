@@ -23,7 +23,7 @@ from crnn_keras.training import (
     write_history,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.loop, pytest.mark.slow]
 
 EPOCHS, STEPS = 4, 20
 

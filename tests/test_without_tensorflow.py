@@ -11,7 +11,7 @@ pytestmark = pytest.mark.backends
 WORKER = pathlib.Path(__file__).with_name("without_tensorflow_worker.py")
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch", "tensorflow"])
+@pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_a_run_that_continues_equals_an_unbroken_one(backend, word_sets, tmp_path):
     skip_unless_installed(backend)
     done = run_worker(backend, WORKER, word_sets, tmp_path)
@@ -21,5 +21,4 @@ def test_a_run_that_continues_equals_an_unbroken_one(backend, word_sets, tmp_pat
     assert here == loaded and len(here) == 3
     # What augments belongs to the training, not to the reader's file.
     assert found["layers"] == 1
-    if backend != "tensorflow":
-        assert found["imported"] == []
+    assert found["imported"] == []

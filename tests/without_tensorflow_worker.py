@@ -1,7 +1,6 @@
 """Trains, continues, saves and reads where TensorFlow cannot be imported; prints JSON."""
 
 import json
-import os
 import pathlib
 import sys
 
@@ -18,8 +17,7 @@ class WithoutTensorFlow:
         return self.finder.find_spec(name, path, target)
 
 
-if os.environ["KERAS_BACKEND"] != "tensorflow":
-    sys.meta_path[:] = [WithoutTensorFlow(finder) for finder in sys.meta_path]
+sys.meta_path[:] = [WithoutTensorFlow(finder) for finder in sys.meta_path]
 
 from crnn_keras import Recognizer, build_crnn, open_batches, train  # noqa: E402
 from crnn_keras.images.augmentation import Augmentation  # noqa: E402
