@@ -16,6 +16,8 @@ from crnn_keras.training import train, write_history
 from crnn_keras.training.bad_batches import describe_nan_loss
 from crnn_keras.utils import files
 
+pytestmark = pytest.mark.loop
+
 
 def batches_of(folder, char_dict, **options):
     return Batches(Records(folder), char_dict, Canvas(), batch_size=8, **options)
