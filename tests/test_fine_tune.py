@@ -36,6 +36,8 @@ from crnn_keras.training.fine_tuning.settings import default_steps
 from crnn_keras.training.fine_tuning.tune import _choose_characters
 from crnn_keras.training.settings import model_settings
 
+pytestmark = pytest.mark.loop
+
 WORKER = pathlib.Path(__file__).with_name("fine_tune_worker.py")
 ALPHANUMERIC = CharDict.from_preset("alphanumeric36")
 TINY = {
