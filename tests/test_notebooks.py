@@ -27,8 +27,8 @@ from tools import open_anywhere
 
 ROOT = pathlib.Path(__file__).parent.parent
 LESSONS = ["01_characters", "03_model_and_ctc", "03b_decoding"]
-RUNS = ["00_read_a_word", "02_prepare_data", "04_train", "05_evaluate", "05b_confidence"]
-RUNS += ["06_export_and_serve", "07_chinese", "08_teach_it_your_images"]
+RUNS = ["00_read_a_word", "02_prepare_data", "03c_when_ctc_fails", "04_train", "05_evaluate"]
+RUNS += ["05b_confidence", "06_export_and_serve", "07_chinese", "08_teach_it_your_images"]
 SMALL = {
     "words": 1200,
     "validation_split": 0.05,

@@ -258,6 +258,7 @@ def test_texts_have_ten_points_at_700_pixels():
         plots.alternatives({"a": [("b", 0.5)], "c": [("d", 0.5)]}),
         plots.curves([epoch]),
         plots.live_curves([(1, 2.0)], [epoch], 1),
+        plots.compare_trainings({"a": [(1, 2.0)]}, {"a": [(1, 0.5)]}, bound=1.0),
         plots.confusion_matrix({(a, a): 1 for a in "abcdefghijklmn"}),
         plots.error_categories(table),
         plots.character_frequencies({"a": 3}),

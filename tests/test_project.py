@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-LESSONS = ("01_characters", "03_model_and_ctc", "03b_decoding")
+LESSONS = ("01_characters", "03_model_and_ctc", "03b_decoding", "03c_when_ctc_fails")
 
 
 def pins():

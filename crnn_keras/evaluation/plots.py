@@ -515,6 +515,59 @@ def live_curves(
 
 
 @_styled
+def compare_trainings(
+    losses: Mapping[str, Sequence[tuple[int, float]]],
+    accuracies: Mapping[str, Sequence[tuple[int, float]]],
+    *,
+    bound: float = 0.0,
+) -> Figure:
+    """Draws loss and word accuracy of some trainings against the steps.
+
+    Args:
+        losses: Dict of `name: [(step, loss), ...]`, at most four. What is not finite is not drawn.
+        accuracies: The same of word accuracies, from 0 to 1. A name has one color in both.
+        bound: A loss that no training can go below, as a dashed line. Defaults to `0`: none.
+
+    Returns:
+        `Figure`.
+    """
+    names = list(dict.fromkeys([*losses, *accuracies]))
+    styles = [(BLUE, "-"), (ORANGE, "-"), (INK, "--"), (GREY, "-.")]
+    looks = dict(zip(names, styles, strict=False))
+    figure = Figure(figsize=(_INCHES, 2.7), layout="constrained")
+    figure.set_label(f"Loss and word accuracy by step: {', '.join(names)}")
+    left, right = figure.subplots(1, 2)
+    for axes, lines in ((left, losses), (right, accuracies)):
+        for name, points in lines.items():
+            color, style = looks[name]
+            steps = [step for step, value in points if np.isfinite(value)]
+            # A logarithm needs a floor.
+            floor = 1e-2 if axes is left else 0
+            values = [max(value, floor) for _, value in points if np.isfinite(value)]
+            axes.plot(steps, values, color=color, ls=style, lw=1.6, label=drawable(name))
+        axes.set(xlabel="step", xlim=(0, None))
+        axes.xaxis.get_major_locator().set_params(integer=True, nbins=5)
+    if bound:
+        left.axhline(bound, color=INK, lw=0.8, ls=":", label="no lower")
+    left.set(title="CTC loss (nats an image)", yscale="log")
+    low, high = left.get_ylim()
+    left.set_ylim(low, max(high, 20 * low))
+    _plain_log_ticks(left.yaxis, *left.get_ylim())
+    right.set(title="word accuracy", ylim=(-0.02, 1.02))
+    # One legend below both: a curve may go anywhere.
+    handles = {label: handle for axes in (left, right) for handle, label in _legend_of(axes)}
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 3)
+    )
+    return figure
+
+
+def _legend_of(axes: Axes) -> Iterable[tuple[Any, str]]:
+    """Pairs the lines of axes with their labels."""
+    return zip(*axes.get_legend_handles_labels(), strict=True)
+
+
+@_styled
 @check_arguments(most=COUNT)
 def confusion_matrix(confusions: Mapping[tuple[str, str], int], most: int = 14) -> Figure:
     """Draws the most frequent confusions: the characters of the labels against the predicted ones.

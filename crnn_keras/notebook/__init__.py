@@ -11,6 +11,7 @@
 | `runs` | the runs in `data/` and `reports/` with their figures |
 | `practice` | a small labelled set with planted faults |
 | `rounds` | what is not labelled yet, and what each round of labelling brought |
+| `small_trainings` | trainings of some seconds, for looking at what goes wrong |
 | `displays` | labelled dot-matrix displays, which no shipped reader has learned from |
 | `exercises` | exercises that check themselves, for each lesson |
 """

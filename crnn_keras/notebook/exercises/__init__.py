@@ -13,6 +13,7 @@ whatever was answered.
 | `lesson_02` | splits, rows that cannot be used, leakage, rare characters, canvas |
 | `lesson_03` | receptive field, sum over paths, lattice, gradient |
 | `lesson_03b` | beam, length bonus, lexicon, pattern |
+| `lesson_03c` | first loss, blank, floor of a double softmax, frames, leak |
 | `lesson_05` | character error rate, interval, length of words |
 | `lesson_05b` | calibration error, calibration, threshold |
 | `lesson_06` | signature, sizes of batches, comparison of readings, int8 |
