@@ -383,7 +383,8 @@ def main():
     print(table(*rows), end="")
     if options.write:
         write_table(PAGE, table(*rows))
-        draw(*rows, FIGURE)
+        if rows[1]:
+            draw(*rows, FIGURE)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,12 @@ def test_a_card_that_differs_is_named_and_then_written(tmp_path, monkeypatch):
     assert (tmp_path / "words.md").read_text() == card
 
 
+def test_a_reader_without_a_card_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(cards, "card_path", lambda name: tmp_path / f"{name}.md")
+    with pytest.raises(ValueError, match=r"words is shipped without a card: .*words\.md"):
+        cards.main(["--check"])
+
+
 def test_figures_of_an_earlier_file_are_refused(tmp_path):
     with cards.FIGURES.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -122,6 +128,8 @@ def test_the_model_index_of_a_row_worked_by_hand():
     accuracy, error = result["metrics"]
     assert (accuracy["value"], accuracy["args"]["interval_95"]) == (86.2, [83.4, 88.7])
     assert error["value"] == 4.0
+    (index,) = cards.model_index("ascii", [row], folds_case=False)
+    assert index["results"][0]["metrics"] == [accuracy]
     assert wilson_interval(558, 647) == pytest.approx((0.834, 0.887), abs=5e-4)
 
 

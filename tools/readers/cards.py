@@ -95,20 +95,25 @@ def _hash(path):
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
-def model_index(name: str, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+def model_index(
+    name: str, rows: Sequence[Mapping[str, str]], *, folds_case: bool = True
+) -> list[dict[str, Any]]:
     """Makes the `model-index` of a card.
 
     Args:
         name: Name of the reader.
         rows: Rows of `read_figures`.
+        folds_case: Whether its confidence is the chance of the letters and digits that the rows
+            compare. A reader of case is calibrated for the exact text, and gets no calibration
+            error. Defaults to `True`.
 
     Returns:
         List of one dict, as Hugging Face defines it. Accuracies are in percent.
     """
-    return [{"name": name, "results": list(_results(rows))}]
+    return [{"name": name, "results": list(_results(rows, folds_case))}]
 
 
-def _results(rows: Sequence[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
+def _results(rows: Sequence[Mapping[str, str]], folds_case: bool) -> Iterator[dict[str, Any]]:
     for row in rows:
         correct, images = int(row["correct"]), int(row["images"])
         interval = [round(100 * bound, 1) for bound in wilson_interval(correct, images)]
@@ -126,7 +131,7 @@ def _results(rows: Sequence[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
         yield {
             "task": {"type": "image-to-text", "name": "Reading of cropped words"},
             "dataset": dict(DATASETS[row["set"]]),
-            "metrics": [accuracy, error],
+            "metrics": [accuracy, error] if folds_case else [accuracy],
         }
 
 
@@ -167,7 +172,9 @@ def make_card(name: str, content: str, figures: pathlib.Path = FIGURES) -> str:
             f"The card of {name} has no table of files. Expected one that begins with "
             "`| file | bytes | SHA-256 |`."
         )
-    front["model-index"] = model_index(name, read_figures(name, figures))
+    rows = read_figures(name, figures)
+    char_dict = onnx_recognizer.OnnxRecognizer.load(name).char_dict
+    front["model-index"] = model_index(name, rows, folds_case=char_dict.fold_case)
     written = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=100)
     return f"---\n{written}---\n{_FILES.sub(files_table(name), text)}"
 
@@ -180,6 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> str | None:
 
     Returns:
         With `--check`, a message that names the cards that are not of today; otherwise None.
+
+    Raises:
+        ValueError: A reader has no card, or one that cannot be written; see `make_card`.
     """
     parser = argparse.ArgumentParser(
         prog="python -m tools.readers cards",
@@ -191,6 +201,11 @@ def main(arguments: Sequence[str] | None = None) -> str | None:
     old = []
     for name in recognizer.SHIPPED:
         path = card_path(name)
+        if not path.is_file():
+            raise ValueError(
+                f"{name} is shipped without a card: {path} does not exist. Copy the card of "
+                "another reader, change its text, and run this command again."
+            )
         content = path.read_text(encoding="utf-8")
         made = make_card(name, content)
         if made != content:
