@@ -301,8 +301,8 @@ def table(accuracy_rows, speed_rows):
 def notes(accuracy_rows, speed_rows):
     """Yields the sentences below the table."""
     sets = ", ".join(f"{SIZES[name]:,} of {title}" for name, title in SETS.items())
-    software = sorted({row["software"] for row in (*accuracy_rows, *speed_rows)})
-    text = f"Images: {sets}, unless n is named. Software: {'; '.join(software)}."
+    known = {name for row in (*accuracy_rows, *speed_rows) for name in row["software"].split(", ")}
+    text = f"Images: {sets}, unless n is named. Software: {', '.join(sorted(known))}."
     if speed_rows:
         rounds = 1 + max(int(row["round"]) for row in speed_rows)
         loads = [float(row["load"]) for row in speed_rows]
