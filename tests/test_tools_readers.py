@@ -236,5 +236,5 @@ def test_what_it_cannot_read_is_drawn_and_printed(tmp_path, capsys):
 
 @pytest.mark.parametrize("arguments", [[], ["fly"]])
 def test_an_unknown_command_names_the_known_ones(arguments):
-    names = "train|language-model|ship|convert|convert-torch|figures|limits"
+    names = "train|language-model|ship|convert|convert-torch|figures|limits|cards"
     assert names in command.main(arguments)

@@ -36,6 +36,7 @@ from tools import chinese, demo, open_anywhere  # noqa: E402
 from tools.npm import NpmError, run_npm  # noqa: E402
 
 SITE = ROOT / "docs" / "site"
+_READERS = ROOT / "crnn_keras" / "readers"
 # Documents, by where they are in the repository. What they link to goes along.
 PAGES = (
     "README.md",
@@ -43,7 +44,7 @@ PAGES = (
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
-    "crnn_keras/readers/README.md",
+    *(f"crnn_keras/readers/{path.name}" for path in sorted(_READERS.glob("*.md"))),
     "docs/demo/README.md",
 )
 # The wings of the front door, in the order of the pages.

@@ -58,6 +58,8 @@ _BLANK_SIGN = "–"
 _SPACE_SIGN = "␣"
 # Characters that are less likely are drawn in another color.
 _SURE = 0.9
+# Percent between the names of points, which are a line of text high.
+_NAME_GAP = 3.5
 # Runs of characters that fit on an arrow.
 _MOST_RUNS = 4
 _COLUMNS = Number(1, 100, is_whole=True)
@@ -814,6 +816,53 @@ def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
             va="center",
             parse_math=False,
         )
+
+
+@_styled
+def accuracy_and_time(points: Iterable[Mapping[str, Any]]) -> Figure:
+    """Draws the word accuracy of readers against the milliseconds that they take for an image.
+
+    A point is at the median of the times. Its lines reach from the least to the most time, and over
+    the 95 % interval (Wilson) of the accuracy.
+
+    Args:
+        points: Dicts with the keys `name`, `own` (whether it stands out), `milliseconds` (one time
+            or more), `correct` and `tested`.
+
+    Returns:
+        `Figure`.
+    """
+    figure = Figure(figsize=(_INCHES, 4.2), layout="constrained")
+    figure.set_label("Word accuracy against the milliseconds of an image")
+    axes = figure.subplots()
+    placed: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda point: point["correct"] / point["tested"]):
+        times, (hits, count) = point["milliseconds"], (point["correct"], point["tested"])
+        low, high = (100 * bound for bound in wilson_interval(hits, count))
+        time, accuracy = float(np.median(times)), 100 * hits / count
+        color, marker = (BLUE, "o") if point["own"] else (ORANGE, "s")
+        axes.hlines(accuracy, min(times), max(times), color=color, lw=1)
+        axes.vlines(time, low, high, color=color, lw=1)
+        axes.plot(time, accuracy, marker, color=color, mec="white", ms=8, zorder=3)
+        # Above the names that it would lie on: those of points within a tenth and ten times.
+        below = [height for other, height in placed if 0.1 < other / time < 10]
+        height = max([accuracy, *(other + _NAME_GAP for other in below)])
+        placed.append((time, height))
+        axes.annotate(
+            drawable(f"{point['name']}: {accuracy:.1f}"),
+            (time, accuracy),
+            xytext=(max(times) * 1.15, height),
+            color=_TEXT_COLORS.get(color, color),
+            va="center",
+            parse_math=False,
+        )
+    axes.set(xscale="log", xlabel="milliseconds an image", ylabel="word accuracy (%)")
+    axes.margins(x=0.05)
+    # Room for the name of the slowest.
+    axes.set_xlim(right=3.5 * axes.get_xlim()[1])
+    _plain_log_ticks(axes.xaxis, *axes.get_xlim())
+    axes.grid(axis="y", color=GREY, alpha=0.3, lw=0.5)
+    return figure
 
 
 @_styled

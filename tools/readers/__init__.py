@@ -12,7 +12,8 @@
 | `convert_torch` | converts weights that were trained by PyTorch alone |
 | `figures` | measures a reader on real images |
 | `limits` | draws images that a reader cannot read |
+| `cards` | writes figures, sizes and hashes into the cards |
 
 Run `python -m tools.readers COMMAND --help` from the root of the repository. The cards are in
-`crnn_keras/readers/README.md`, the log of the trainings is `docs/training_log.md`.
+`crnn_keras/readers/`, the log of the trainings is `docs/training_log.md`.
 """

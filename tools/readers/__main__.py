@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from tools.readers import convert, convert_torch, english, figures, limits, ship, train
+from tools.readers import cards, convert, convert_torch, english, figures, limits, ship, train
 
 COMMANDS = {
     "train": train.main,
@@ -13,6 +13,7 @@ COMMANDS = {
     "convert-torch": convert_torch.main,
     "figures": figures.main,
     "limits": limits.main,
+    "cards": cards.main,
 }
 
 
