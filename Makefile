@@ -64,6 +64,8 @@ release: install  ## Build sdist and wheel, try the wheel in clean environments;
 
 release-figures: install  ## Measure the shipped readers on the real sets of DATA=folder
 	$(PY) -m tools.readers figures $(DATA)
+	$(PY) benchmarks/readers.py $(DATA) --only accuracy --readers .onnx .keras
+	$(PY) -m tools.readers cards --check
 
 site: install  ## Build the site into build/site: lessons, guides, Python interface, slides
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[site]' -c constraints.txt
