@@ -1,5 +1,6 @@
 """The curves of a training: collected while it runs, drawn in a notebook, for TensorBoard."""
 
+import doctest
 import signal
 import sys
 import types
@@ -8,12 +9,13 @@ import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
-from short_runs import STEPS, at_step, send, start
+from short_runs import EPOCHS, STEPS, assert_same_end, at_step, send, start
 
 from crnn_keras.evaluation import plots
 from crnn_keras.notebook import live_curves
 from crnn_keras.notebook.live_curves import LiveCurves
-from crnn_keras.training import TrainingStopped
+from crnn_keras.notebook.watched import WatchedTraining
+from crnn_keras.training import TrainingStopped, schedules
 from crnn_keras.training.curves import TensorBoardCurves, TrainingCurves
 from crnn_keras.utils.progress import HEADLESS
 
@@ -62,6 +64,23 @@ def test_a_long_epoch_has_some_fifty_points_that_are_means():
     steps = [step for step, _ in curves.losses]
     assert steps[:51] == [*range(10, 501, 10), 505] and len(steps) == 102
     assert [loss for _, loss in curves.losses[:50]] == pytest.approx([4.5] * 50)
+
+
+def test_points_are_as_many_steps_apart_as_asked():
+    curves = play(TrainingCurves(every=2), [8, 6, 4, 3, 2, 1, 1, 1, 1, 1], steps=5)
+    expected = [(2, 7), (4, 3.5), (5, 2), (7, 1), (9, 1), (10, 1)]
+    np.testing.assert_allclose(curves.losses, expected)
+
+
+def test_the_rates_of_a_schedule_are_those_of_the_optimizer():
+    assert doctest.testmod(schedules).failed == 0
+    rates = dict(schedules.rates_by_step("cosine", 0.003, 1000, every=25))
+    assert list(rates) == list(range(0, 1001, 25))
+    # What notebook 04 gives as a formula, with 50 steps of warm-up.
+    assert rates[25] == pytest.approx(0.003 * (0.01 + 0.99 / 2), rel=1e-5)
+    assert rates[50] == pytest.approx(0.003) and rates[525] == pytest.approx(0.0015, rel=1e-5)
+    assert rates[1000] == pytest.approx(0, abs=1e-9)
+    assert schedules.rates_by_step("constant", 0.01, 30) == [(0, 0.01), (20, 0.01), (30, 0.01)]
 
 
 def test_a_continued_run_begins_with_its_history():
@@ -125,6 +144,73 @@ def test_tensorboard_of_a_run_that_was_stopped_has_each_epoch(tmp_path, word_set
     assert mean == pytest.approx(history[0]["train_loss"], rel=1e-4)
 
 
+# === Words that are read meanwhile ===
+
+
+def watch(folder):
+    """Watches two canvases, one of them black, at every second step."""
+    canvases = np.zeros((2, 32, 100, 1), np.uint8)
+    canvases[1, 8:24, 20:80:9] = 255
+    return WatchedTraining(canvases, ["", "abcd"], folder / "watched.json", every=2)
+
+
+@pytest.mark.slow
+def test_watching_changes_nothing_and_survives_an_interruption(tmp_path, word_sets):
+    plain = start(word_sets, tmp_path / "plain")
+    unbroken, stopped, continued, ended = (watch(tmp_path / name) for name in ("one", *3 * ["two"]))
+    watching = start(word_sets, tmp_path / "one", callbacks=[unbroken])
+    assert_same_end(plain, watching)
+    last = EPOCHS * STEPS
+    assert list(unbroken.texts) == [0, 2, 3, 5, 6] and last == 6
+    assert all(len(texts) == 2 for texts in unbroken.texts.values())
+    assert [step for step, _ in unbroken.losses] == [2, 3, 5, 6]
+    with pytest.raises(TrainingStopped):
+        # After a point, before the next one.
+        added = [stopped, at_step(STEPS, send(signal.SIGTERM))]
+        start(word_sets, tmp_path / "two", callbacks=added)
+    broken = start(word_sets, tmp_path / "two", callbacks=[continued])
+    assert_same_end(plain, broken)
+    assert continued.texts == unbroken.texts
+    np.testing.assert_allclose(continued.losses, unbroken.losses, rtol=1e-4)
+    # A training that has ended shows what it showed.
+    start(word_sets, tmp_path / "two", callbacks=[ended])
+    assert (ended.texts, ended.losses) == (continued.texts, continued.losses)
+
+
+def test_a_new_training_in_an_old_folder_forgets_what_was_watched(tmp_path):
+    (tmp_path / "watched.json").write_text('{"losses": [[2, 9.0]], "texts": [[2, ["a", "b"]]]}')
+    watched = watch(tmp_path)
+    watched._read = lambda: ["", "x"]
+    play(watched, [8, 6, 4], steps=3)
+    assert watched.texts == dict.fromkeys((0, 2, 3), ["", "x"])
+    np.testing.assert_allclose(watched.losses, [(2, 7), (3, 4)])
+    # A state of an earlier step than the file, as after a kill.
+    again = watch(tmp_path)
+    again._read = watched._read
+    play(again, [], steps=3, step=2)
+    assert list(again.texts) == [0, 2] and [step for step, _ in again.losses] == [2]
+
+
+@pytest.mark.parametrize(
+    ("texts", "plateau", "moments"),
+    [
+        ({0: ["x"], 20: [""], 40: ["a"], 60: [""], 80: ["ab"]}, (20, 60), [0, 40, 80]),
+        (
+            {0: [""], 20: [""], 40: ["ab"], 60: [""], 80: [""], 99: ["a", "b"]},
+            (60, 80),
+            [0, 80, 99],
+        ),
+        ({0: ["", "x"], 20: ["a", "b"]}, None, [0, 20]),
+        ({0: [""]}, None, [0]),
+        ({}, None, []),
+    ],
+)
+def test_the_plateau_is_the_longest_time_with_few_characters(tmp_path, texts, plateau, moments):
+    watched = watch(tmp_path)
+    watched.texts = texts
+    assert (watched.plateau, watched.moments) == (plateau, moments)
+
+
 # === In a notebook ===
 
 
@@ -156,6 +242,14 @@ def shown(monkeypatch):
     monkeypatch.setattr(live_curves, "in_kernel", lambda: True)
     monkeypatch.delenv(HEADLESS, raising=False)
     return shown
+
+
+def test_losses_of_other_trainings_are_a_band_by_epoch():
+    bands = [{"seed": seed, "step": 2, "loss": loss} for seed, loss in ((1, 8.0), (2, 4.0))]
+    figure = plots.live_curves([(1, 60.0)], [], 4, bands=bands)
+    band = figure.axes[0].collections[0].get_paths()[0].get_extents()
+    assert (band.xmin, band.ymin, band.ymax) == (0.5, 4, 8)
+    assert len(figure.axes[0].lines) == 3
 
 
 def test_one_figure_is_drawn_anew_while_it_trains(shown):

@@ -174,6 +174,11 @@ def rank(readings):
     return [place for _, place in sorted(rows)]
 
 
+def fall(t):
+    """The learning rate of lesson 04 behind its warm-up."""
+    return 0.003 * (1 + math.cos(math.pi * (t - 50) / 950)) / 2
+
+
 # Lesson, question, answer, what the hint must speak of.
 WRONG = [
     ("lesson_00", "q1", 980, "right ones"),
@@ -269,6 +274,22 @@ WRONG = [
     ("lesson_03c", "q4", lambda text: max(2 * len(text) - 1, 0), "alone"),
     ("lesson_03c", "q5", 0.88, "by heart"),
     ("lesson_03c", "q5", 136 / 200, "left"),
+    ("lesson_04", "q1", 588, "one epoch"),
+    ("lesson_04", "q1", 4 * 37_600 / 64, "Round up before"),
+    ("lesson_04", "q1", 4 * (37_600 // 64), "left over"),
+    ("lesson_04", "q2", lambda t: 0.003, "too large"),
+    ("lesson_04", "q2", lambda t: fall(t), "in the warm-up"),
+    ("lesson_04", "q2", lambda t: 0.003 * math.cos(math.pi * (t - 50) / 950), "one half"),
+    ("lesson_04", "q2", lambda t: 2 * fall(t), "twice"),
+    ("lesson_04", "q2", lambda t: 0.003 * (1 + math.cos(math.pi * t / 1000)) / 2, "largest one"),
+    ("lesson_04", "q2", lambda t: 0.003 if t == 50 else fall(50 + 0.95 * t), "not at step 0"),
+    ("lesson_04", "q2", lambda t: [fall(t)], "no number"),
+    ("lesson_04", "q3", 1 / 3, "equally useful"),
+    ("lesson_04", "q3", 2 / 3, "one \\*a\\*"),
+    ("lesson_04", "q3", 0.2724, "P itself"),
+    ("lesson_04", "q4", 10**-0.5, "base 10"),
+    ("lesson_04", "q4", math.exp(0.5), "negative"),
+    ("lesson_04", "q4", 1 - math.exp(-0.5), "other texts"),
     ("lesson_05", "q1", (0 + 1 / 6 + 2 / 4) / 3, "mean over the words"),
     ("lesson_05", "q1", 3 / 14, "those of the labels"),
     ("lesson_05", "q1", 2 / 3, "words that are wrong"),
@@ -361,6 +382,9 @@ ANSWERS = {
     ("lesson_03c", "q2"): "305",
     ("lesson_03c", "q3"): "0.07",
     ("lesson_03c", "q5"): "0.85",
+    ("lesson_04", "q1"): "2352",
+    ("lesson_04", "q3"): "0.582",
+    ("lesson_04", "q4"): "0.607",
     ("lesson_05", "q1"): "0.23",
     ("lesson_05", "q2"): "0.929",
     ("lesson_05", "q3"): "25600",

@@ -365,8 +365,16 @@ def test_the_exercises_of_notebook_04_can_be_done_as_written(workspace, run_cell
     splits = {"validation_split": 0.2, "test_split": 0.2}
     run_cells("02_prepare_data", words=300, **splits)
     small = {"batch_size": 16, "steps_per_epoch": 2}
-    run_cells("04_train", epochs=1, **small)
+    names = run_cells("04_train", epochs=1, **small)
     assert "Too short a training: " in capsys.readouterr().out
+    # Step 0, and the last one of the epoch.
+    assert set(names["watched"].texts) == {0, 2} and len(names["words"]) == 8
+    asked, answers = exercises("04_train")
+    assert "`steps_per_epoch = 0`" in asked
+    for name, value in {"run": "full", "records": "data/lesson/records"}.items():
+        assert f'`{name} = "{value}"`' in answers
+    with pytest.raises(ValueError, match="other settings:\\n  steps_per_epoch"):
+        run_cells("04_train", epochs=1, **{**small, "steps_per_epoch": 0})
     for changed in ({"epochs": 2}, {"epochs": 1, "learning_rate": 0.001}):
         with pytest.raises(ValueError, match=f"other settings:\\n  {list(changed)[-1]}"):
             run_cells("04_train", **changed, **small)

@@ -46,6 +46,41 @@ def test_curves_take_a_history():
     assert "training" in drawn(plots.curves([row, row | {"epoch": 2}]))
 
 
+def band_rows(seed, *losses):
+    return [{"seed": seed, "step": 20 * i, "loss": loss} for i, loss in enumerate(losses, start=1)]
+
+
+def test_a_training_by_step_has_its_band_its_plateau_and_its_rate():
+    # The third seed has not come so far yet.
+    bands = [*band_rows(1, 30, 20, 2), *band_rows(2, 40, 25, 8), *band_rows(3, 35, 21)]
+    figure = plots.training_by_step(
+        [(20, 33.0), (40, 0.0)],
+        [(0, 0.0), (40, 0.003)],
+        validation=[(40, 5.0)],
+        bands=pd.DataFrame(bands),
+        plateau=(20, 40),
+    )
+    texts = drawn(figure)
+    assert {"3 seeds", "almost only blanks", "training", "validation", "learning rate", "step"} <= {
+        *texts
+    }
+    above, below = figure.axes
+    span, band = above.patches[0].get_extents(), above.collections[0].get_paths()[0].get_extents()
+    (left, _), (right, _) = above.transData.inverted().transform(span)
+    assert (round(left), round(right)) == (20, 40)
+    assert (band.xmin, band.xmax, band.ymin, band.ymax) == (20, 40, 20, 40)
+    middle, training, validation = (line.get_xydata().tolist() for line in above.lines)
+    assert middle == [[20, 35], [40, 21]] and validation == [[40, 5]]
+    # A logarithm needs a floor.
+    assert training == [[20, 33], [40, 0.001]]
+    assert below.lines[0].get_xydata().tolist() == [[0, 0], [40, 0.003]]
+
+
+def test_a_training_by_step_without_anything_behind_it():
+    (above, _) = plots.training_by_step([(1, 2.0)], [(0, 0.1), (1, 0.1)]).axes
+    assert len(above.lines) == 1 and not above.collections and not above.patches
+
+
 def test_confusions_are_counted_where_they_belong():
     confusions = collections.Counter({("o", "0"): 12, ("l", ""): 3, ("", "i"): 1})
     texts = drawn(plots.confusion_matrix(confusions))
@@ -259,6 +294,7 @@ def test_texts_have_ten_points_at_700_pixels():
         plots.curves([epoch]),
         plots.live_curves([(1, 2.0)], [epoch], 1),
         plots.compare_trainings({"a": [(1, 2.0)]}, {"a": [(1, 0.5)]}, bound=1.0),
+        plots.training_by_step([(1, 2.0)], [(0, 0.1)], bands=band_rows(1, 2), plateau=(0, 1)),
         plots.confusion_matrix({(a, a): 1 for a in "abcdefghijklmn"}),
         plots.error_categories(table),
         plots.character_frequencies({"a": 3}),

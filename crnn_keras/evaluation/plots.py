@@ -62,6 +62,8 @@ _SURE = 0.9
 _NAME_GAP = 3.5
 # Runs of characters that fit on an arrow.
 _MOST_RUNS = 4
+# Over a training the loss falls by a factor of a hundred and more; a logarithm needs a floor.
+_LEAST_LOSS = 1e-3
 _COLUMNS = Number(1, 100, is_whole=True)
 _HEIGHT = Number(1, MAX_CANVAS_HEIGHT, is_whole=True)
 # Inches of a letter and of a Chinese character, about.
@@ -481,6 +483,8 @@ def live_curves(
     losses: Sequence[tuple[int, float]],
     history: Iterable[Mapping[str, float]],
     steps_per_epoch: int,
+    *,
+    bands: pd.DataFrame | Iterable[Mapping[str, float]] = (),
 ) -> Figure:
     """Draws loss and accuracy of a training that is running.
 
@@ -488,6 +492,8 @@ def live_curves(
         losses: Tuples `(step, training loss)`, see `training.curves.TrainingCurves`.
         history: Dicts with the columns of `training.HISTORY_COLUMNS`, one for each epoch so far.
         steps_per_epoch: Steps in an epoch.
+        bands: Rows with the columns `seed`, `step` and `loss`: other trainings, whose smallest and
+            largest losses are a band behind that of this one. Defaults to none.
 
     Returns:
         `Figure`.
@@ -498,10 +504,10 @@ def live_curves(
     figure.set_label("Loss and accuracy of the training so far")
     left, right = figure.subplots(1, 2)
     steps = [step / steps_per_epoch for step, _ in losses]
-    # Over a training the loss falls by a factor of a hundred and more; a logarithm needs a floor.
-    values = [max(loss, 1e-3) for _, loss in losses]
+    values = [max(loss, _LEAST_LOSS) for _, loss in losses]
     left.plot(steps, values, color=BLUE, lw=1, label="training")
-    values = [max(row["loss"], 1e-3) for row in rows]
+    _draw_loss_bands(left, bands, steps_per_epoch)
+    values = [max(row["loss"], _LEAST_LOSS) for row in rows]
     left.plot(epochs, values, color=ORANGE, marker="o", ms=4, label="validation")
     left.set(title="CTC loss (nats an image)", yscale="log")
     _plain_log_ticks(left.yaxis, *left.get_ylim())
@@ -514,6 +520,69 @@ def live_curves(
         axes.set(xlabel="epoch", xlim=(0, None))
         axes.legend()
     return figure
+
+
+@_styled
+def training_by_step(
+    losses: Sequence[tuple[int, float]],
+    rates: Sequence[tuple[int, float]],
+    *,
+    validation: Sequence[tuple[int, float]] = (),
+    bands: pd.DataFrame | Iterable[Mapping[str, float]] = (),
+    plateau: tuple[int, int] | None = None,
+) -> Figure:
+    """Draws the loss of a training against its steps, and below it the learning rate.
+
+    Args:
+        losses: Tuples `(step, training loss)`, see `training.curves.TrainingCurves`.
+        rates: Tuples `(step, learning rate)`, see `training.schedules.rates_by_step`.
+        validation: Tuples `(step, validation loss)`. Defaults to none.
+        bands: Rows with the columns `seed`, `step` and `loss`: other trainings, whose smallest and
+            largest losses are a band behind that of this one. Defaults to none.
+        plateau: First and last step between which the network predicts almost only blanks: marked.
+            Defaults to `None`: nothing is.
+
+    Returns:
+        `Figure`.
+    """
+    figure = Figure(figsize=(_INCHES, 4.6), layout="constrained")
+    figure.set_label("Loss of the training and learning rate by step")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    if plateau:
+        above.axvspan(*plateau, color=ORANGE, alpha=0.18, lw=0, label="almost only blanks")
+    _draw_loss_bands(above, bands)
+    for points, style in (
+        (losses, {"color": BLUE, "lw": 1.2, "label": "training"}),
+        (validation, {"color": ORANGE, "marker": "o", "ms": 4, "label": "validation"}),
+    ):
+        if points:
+            steps, values = zip(*points, strict=True)
+            above.plot(steps, [max(value, _LEAST_LOSS) for value in values], **style)
+    above.set(title="CTC loss (nats an image)", yscale="log")
+    _plain_log_ticks(above.yaxis, *above.get_ylim())
+    above.legend()
+    below.plot(*zip(*rates, strict=True), color=INK, lw=1.2)
+    below.set(title="learning rate", xlabel="step", xlim=(0, None), ylim=(0, None))
+    return figure
+
+
+def _draw_loss_bands(axes: Axes, bands: Any, steps_per_unit: int = 1) -> None:
+    """Draws the smallest, the largest and the middle loss of some trainings, by step."""
+    found: dict[int, dict[int, float]] = {}
+    for row in bands.to_dict("records") if hasattr(bands, "to_dict") else bands:
+        found.setdefault(row["step"], {})[row["seed"]] = max(row["loss"], _LEAST_LOSS)
+    if not found:
+        return
+    seeds = max(map(len, found.values()))
+    # A training that has not come so far would bend the band.
+    steps = sorted(step for step, losses in found.items() if len(losses) == seeds)
+    values = [list(found[step].values()) for step in steps]
+    places = [step / steps_per_unit for step in steps]
+    labels = (f"{seeds} seeds", "their median") if seeds > 1 else (None, "another seed")
+    lows, highs = map(min, values), map(max, values)
+    axes.fill_between(places, list(lows), list(highs), color=INK, alpha=0.15, lw=0, label=labels[0])
+    middles = [float(np.median(losses)) for losses in values]
+    axes.plot(places, middles, color=INK, lw=0.8, ls=":", label=labels[1])
 
 
 @_styled

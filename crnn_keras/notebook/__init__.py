@@ -6,6 +6,7 @@
 | `run` | `start` and `NotebookRun`: folders, figures, results |
 | `tables` | words on the left, numbers on the right |
 | `live_curves` | the curves of a training, while it runs |
+| `watched` | a training that a learner watches: loss, and what it reads of some words |
 | `walkthrough` | runs the notebooks in order and writes a page about the run |
 | `executed` | an executed notebook as a page that asks no other host |
 | `runs` | the runs in `data/` and `reports/` with their figures |

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import time
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from crnn_keras.evaluation import plots
@@ -27,6 +28,9 @@ class LiveCurves(TrainingCurves):
 
     Args:
         seconds: Time between two drawings. Defaults to `5`; longer where drawing takes long.
+        every: Steps from one point of the loss to the next, see `TrainingCurves`. Defaults to `0`.
+        bands: Losses of other trainings, drawn behind that of this one, see `plots.live_curves`.
+            Defaults to none.
 
     Example:
 
@@ -35,8 +39,15 @@ class LiveCurves(TrainingCurves):
     """
 
     @check_arguments(seconds=NOT_NEGATIVE)
-    def __init__(self, seconds: float = 5.0):
-        super().__init__()
+    def __init__(
+        self,
+        seconds: float = 5.0,
+        *,
+        every: int = 0,
+        bands: Iterable[Mapping[str, float]] = (),
+    ):
+        super().__init__(every=every)
+        self._bands = bands
         self._seconds, self._next = seconds, 0.0
         self._handle: DisplayHandle | None = None
         self._is_watched = in_kernel() and not os.environ.get(HEADLESS)
@@ -73,7 +84,9 @@ class LiveCurves(TrainingCurves):
     def _image(self) -> Image:
         from IPython.display import Image
 
-        figure = plots.live_curves(self.losses, self.history, self.params["steps"])
+        figure = plots.live_curves(
+            self.losses, self.history, self.params["steps"], bands=self._bands
+        )
         content = io.BytesIO()
         figure.savefig(content, format="png")
         return Image(content.getvalue(), alt="Loss and accuracy of the training so far")

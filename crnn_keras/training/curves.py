@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from crnn_keras.utils.checks import NATURAL, check_arguments
 from crnn_keras.utils.extras import naming_extras
 
 _POINTS_OF_AN_EPOCH = 50
@@ -19,13 +20,19 @@ class TrainingCurves(keras.callbacks.Callback):
     Each point is the mean loss of the steps since the point before. The epochs before an
     interruption have one point each, their mean.
 
+    Args:
+        every: Steps from one point to the next; the last step of an epoch has one too. Defaults to
+            `0`: some fifty points an epoch.
+
     Attributes:
         losses: List of tuples `(step, loss)`. The steps count from the beginning of the run.
         history: The history of the run, as `train` returns it; it grows with each epoch.
     """
 
-    def __init__(self) -> None:
+    @check_arguments(every=NATURAL)
+    def __init__(self, *, every: int = 0) -> None:
         super().__init__()
+        self._every = every
         self.losses: list[tuple[int, float]] = []
         self.history: list[Mapping[str, float]] = []
         self._step = 0
@@ -34,7 +41,7 @@ class TrainingCurves(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._step, self.history = self.params["step"], self.params["history"]
-        self.losses = [(row["steps"], row["train_loss"]) for row in self.history]
+        self.losses = self.earlier_losses()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         # The losses before an interruption within the epoch are not known one by one.
@@ -45,7 +52,7 @@ class TrainingCurves(keras.callbacks.Callback):
         self._step += 1
         steps = self.params["steps"]
         done = (self._step - 1) % steps + 1
-        every = max(steps // _POINTS_OF_AN_EPOCH, 1)
+        every = self._every or max(steps // _POINTS_OF_AN_EPOCH, 1)
         if self._summed and done % every and done < steps:
             return
         # Keras' loss is the mean over the epoch so far.
@@ -55,6 +62,10 @@ class TrainingCurves(keras.callbacks.Callback):
             self.losses.append((self._step, (total - sum_before) / (done - before)))
             self.on_point()
         self._summed = done, total
+
+    def earlier_losses(self) -> list[tuple[int, float]]:
+        """Returns the points before an interruption: the mean loss of each epoch."""
+        return [(row["steps"], row["train_loss"]) for row in self.history]
 
     def on_point(self) -> None:
         """Does nothing; called after each new point of `losses`."""

@@ -83,6 +83,36 @@ def make_schedule(
     raise ValueError(f"Schedule {schedule!r} is unknown. Expected one of {SCHEDULES}.")
 
 
+@check_arguments(every=STEPS)
+def rates_by_step(
+    schedule: str, learning_rate: float, total_steps: int, *, every: int = 20
+) -> list[tuple[int, float]]:
+    """Returns the learning rate of a whole run, step by step.
+
+    Args:
+        schedule: See `make_schedule`.
+        learning_rate: The largest value.
+        total_steps: Steps of the whole run.
+        every: Steps from one point to the next. Defaults to `20`.
+
+    Returns:
+        Tuples `(step, learning rate)`, the first and the last step among them.
+
+    Raises:
+        ValueError: The schedule is unknown, or a number is out of range.
+
+    Example:
+
+        >>> [(step, round(rate, 5)) for step, rate in rates_by_step("cosine", 0.003, 40)]
+        [(0, 3e-05), (20, 0.00162), (40, 0.0)]
+    """
+    rate = make_schedule(schedule, learning_rate, total_steps)
+    steps = [*range(0, total_steps, every), total_steps]
+    if not callable(rate):
+        return [(step, rate) for step in steps]
+    return [(step, float(keras.ops.convert_to_numpy(rate(step)))) for step in steps]
+
+
 @check_arguments(
     learning_rate=Either(LEARNING_RATE, Of(keras.optimizers.schedules.LearningRateSchedule))
 )

@@ -14,6 +14,7 @@ whatever was answered.
 | `lesson_03` | receptive field, sum over paths, lattice, gradient |
 | `lesson_03b` | beam, length bonus, lexicon, pattern |
 | `lesson_03c` | first loss, blank, floor of a double softmax, frames, leak |
+| `lesson_04` | steps, learning rate, the plateau of blanks, the loss as a probability |
 | `lesson_05` | character error rate, interval, length of words |
 | `lesson_05b` | calibration error, calibration, threshold |
 | `lesson_06` | signature, sizes of batches, comparison of readings, int8 |
