@@ -85,7 +85,7 @@ test-gpu: install  ## Compare numbers, training and resuming on this machine's G
 test-notebooks: install  ## Run the tests that execute notebooks
 	$(PYTEST) -m notebooks
 
-walkthrough: install  ## Train a reader by notebooks 00 to 08; RUN=name PARAMS="-p epochs 4"
+walkthrough: install  ## Run notebooks 00 to 08; RUN=name; PARAMS="-p steps_per_epoch 0" trains three times as long
 	.venv/bin/crnn-keras walkthrough --run $(RUN) $(PARAMS)
 
 fuzz: install  ## Read damaged files of all kinds for MINUTES=60; findings are in reports/fuzz

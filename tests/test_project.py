@@ -65,7 +65,7 @@ def test_every_mark_of_a_test_is_registered():
     registered = {
         line.split(":")[0] for line in PYPROJECT["tool"]["pytest"]["ini_options"]["markers"]
     }
-    assert registered == {"slow", "notebooks", "backends"}
+    assert registered == {"slow", "loop", "notebooks", "backends"}
 
 
 def make_targets():
