@@ -57,6 +57,7 @@ _WAN = re.compile(r"(\d+) 万")  # ten thousand: a hundred of them are a million
 _NOTE = re.compile(r"^> \*\*译注\*\*.*(?:\n>.*)*", re.MULTILINE)
 _FORMULA = re.compile(r"\$\$.+?\$\$|(?<![\\$])\$(?!\$).+?(?<!\\)\$", re.DOTALL)
 _CODE = re.compile(r"(?<!`)`(?!`)[^`]+`(?!`)")
+_PHRASE = re.compile(r"[A-Za-z]\S* [\w*`{]|^[A-Za-z]+$")  # a sentence, or a word that goes into one
 _IMPORT = re.compile(r"^from crnn_keras\.notebook\.exercises import (lesson_\w+)", re.MULTILINE)
 _LINK = re.compile(r"\]\((?P<name>\w+)\.ipynb(?P<anchor>#[^)]*)?\)")
 
@@ -296,14 +297,17 @@ def list_messages(module: str) -> list[str]:
 
 
 class _Messages(ast.NodeVisitor):
-    """Collects strings that hold a space, or are one of two words; no docstrings and no keys."""
+    """Collects sentences, and one of two words; no docstrings, no keys, and no items of lists."""
 
     def __init__(self):
         self.found = []
 
     def _add(self, text):
-        if re.search("[A-Za-z]", text):
+        if _PHRASE.search(text):
             self.found.append(text)
+
+    def visit_List(self, node):
+        """Passes by what is given to a learner's function, or read by one."""
 
     def visit_Expr(self, node):
         if not isinstance(node.value, ast.Constant):
