@@ -21,6 +21,7 @@ FINAL = {
     "03_model_and_ctc",
     "03b_decoding",
     "03c_when_ctc_fails",
+    "04_train",
     "05_evaluate",
     "05b_confidence",
     "07_chinese",
@@ -92,7 +93,7 @@ def test_the_form_of_a_lesson_is_kept(built, name):
         prose = re.sub(r"`[^`]*`", "", text)
         assert not HALF_WIDTH.search(prose), HALF_WIDTH.search(prose)
     (links, own_links) = (
-        re.findall(r"\]\((\S+)\)", str(texts_of(b))) for b in (translated, english)
+        re.findall(r"\]\(([^\s)]+)\)", str(texts_of(b))) for b in (translated, english)
     )
     assert links == own_links
     for link in links:
