@@ -19,6 +19,7 @@ FINAL = {
     "01_characters",
     "03_model_and_ctc",
     "03b_decoding",
+    "03c_when_ctc_fails",
     "05_evaluate",
     "05b_confidence",
     "07_chinese",
