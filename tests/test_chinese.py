@@ -21,7 +21,6 @@ FINAL = {
     "03_model_and_ctc",
     "03b_decoding",
     "03c_when_ctc_fails",
-    "04_train",
     "05_evaluate",
     "05b_confidence",
     "07_chinese",
