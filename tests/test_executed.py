@@ -105,7 +105,7 @@ def test_what_is_no_formula_is_refused(formula):
         convert_formula(formula)
 
 
-def test_the_page_shows_a_figure_at_its_size(exporter, tmp_path, monkeypatch):
+def test_the_page_shows_the_sharp_file_of_a_figure(exporter, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = NotebookRun("03_lesson", "mine")
     data, metadata = run.show(Figure(figsize=(3, 1), dpi=100), "curve")._repr_mimebundle_()
@@ -114,6 +114,10 @@ def test_the_page_shows_a_figure_at_its_size(exporter, tmp_path, monkeypatch):
     kept = (run.reports / "figures/03_lesson_curve.png").read_bytes()
     sharp = base64.b64encode(kept).decode()
     assert image_of(page) == {"src": sharp, "width": "300", "alt": "curve"}
+    # Without the file, what the notebook holds is shown.
+    (run.reports / "figures/03_lesson_curve.png").unlink()
+    page = page_of(exporter, run.reports, code("show()", output))
+    assert image_of(page) == {"src": data["image/png"].strip(), "width": None, "alt": "curve"}
 
 
 def test_columns_of_texts_are_aligned_left_and_numbers_right(exporter, tmp_path):

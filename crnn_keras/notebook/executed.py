@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import logging
 import os
 import pathlib
@@ -9,6 +11,7 @@ import re
 
 import bs4
 import nbformat
+import PIL.Image
 from jinja2 import pass_context
 from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
@@ -18,6 +21,9 @@ from nbconvert.filters.markdown_mistune import (
     MathInlineParser,
 )
 from nbconvert.preprocessors import TagRemovePreprocessor
+
+from crnn_keras.notebook.run import FIGURE
+from crnn_keras.utils.pages import SHARPNESS
 
 _logger = logging.getLogger(__name__)
 
@@ -51,6 +57,7 @@ def make_exporter() -> HTMLExporter:
     """
     template = _TEMPLATE.read_text(encoding="utf-8")
     exporter = _Exporter(template_name="lab", raw_template=template)
+    exporter.register_filter("read_figure", _read_figure)
     exporter.register_filter("align_tables", align_tables)
     exporter.register_preprocessor(TagRemovePreprocessor(remove_cell_tags={_LEFT_OUT}), True)
     return exporter
@@ -134,6 +141,20 @@ def align_tables(html: str) -> str:
                 for cell in row[place : place + 1]:
                     cell["class"] = [*cell.get("class", []), "text"]
     return str(soup)
+
+
+def _read_figure(output: nbformat.NotebookNode, folder: str) -> tuple[str, int]:
+    """Returns a figure of an output as base64, and its width on the page or 0 if it is not known.
+
+    The file that `NotebookRun.show` wrote is sharper than what it put into the notebook.
+    """
+    shown = output.metadata.get("image/png", {})
+    try:
+        content = (pathlib.Path(folder) / "figures" / pathlib.Path(shown[FIGURE]).name).read_bytes()
+        with PIL.Image.open(io.BytesIO(content)) as image:
+            return base64.b64encode(content).decode(), round(image.width / SHARPNESS)
+    except (OSError, KeyError, ValueError, SyntaxError):
+        return output.data["image/png"], int(shown.get("width", 0))
 
 
 class _InlineParser(MathInlineParser):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from crnn_keras.inference.base import Prediction
 
+# Under this name, the metadata of an image in a notebook hold the file of its figure.
+FIGURE = "figure"
 _LONGEST_NAME = 100
 # Seconds in which another notebook of the run has written its results.
 _WAIT_SECONDS = 30.0
@@ -69,7 +71,7 @@ class NotebookRun:
         return pathlib.Path("reports") / self.name
 
     def show(self, figure: Figure, name: str, *, caption: str = "") -> IPython.display.Image:
-        """Saves a figure in the run's reports, with twice the pixels, and shows it at its size.
+        """Saves a figure in the run's reports, with twice the pixels, and shows it.
 
         Args:
             figure: A matplotlib `Figure`.
@@ -84,9 +86,10 @@ class NotebookRun:
 
         title = caption or find_title(figure) or name.replace("_", " ")
         path = self.reports / "figures" / f"{self.notebook}_{name}.png"
-        content, width = _make_png(figure, title)
-        files.write_atomic(path, content)
-        return Image(content, width=width, alt=title)
+        files.write_atomic(path, _make_png(figure, title, dpi=SHARPNESS * figure.dpi))
+        # The page of the notebook shows the file; in the notebook, bytes count.
+        shown = _make_png(figure, title, dpi=figure.dpi)
+        return Image(shown, alt=title, metadata={FIGURE: path.name})
 
     def find_records(self, records: str = "", *, splits: Sequence[str]) -> pathlib.Path:
         """Finds the records that a notebook reads.
@@ -168,16 +171,16 @@ class NotebookRun:
             files.write_json(path, dict(sorted(content.items())))
 
 
-def _make_png(figure, title):
-    """Returns a png that knows its title and its pixels an inch, and the width to show it at."""
-    saved, content, dpi = io.BytesIO(), io.BytesIO(), SHARPNESS * figure.dpi
+def _make_png(figure, title, *, dpi):
+    """Returns the bytes of a png that knows its title and its pixels an inch."""
+    saved, content = io.BytesIO(), io.BytesIO()
     figure.savefig(saved, format="png", dpi=dpi)
     info = PIL.PngImagePlugin.PngInfo()
     info.add_itxt("Title", title)
     # 128 colors are enough for these figures, and halve the bytes.
     image = PIL.Image.open(saved).convert("RGB").quantize(128, dither=0)
     image.save(content, "PNG", optimize=True, pnginfo=info, dpi=(dpi, dpi))
-    return content.getvalue(), round(image.width / SHARPNESS)
+    return content.getvalue()
 
 
 def is_run_name(name: object) -> bool:
