@@ -117,7 +117,7 @@ def test_the_page_shows_the_sharp_file_of_a_figure(exporter, tmp_path, monkeypat
     # Without the file, what the notebook holds is shown.
     (run.reports / "figures/03_lesson_curve.png").unlink()
     page = page_of(exporter, run.reports, code("show()", output))
-    assert image_of(page) == {"src": data["image/png"].strip(), "width": None, "alt": "curve"}
+    assert image_of(page) == {"src": data["image/png"].strip(), "width": "300", "alt": "curve"}
 
 
 def test_columns_of_texts_are_aligned_left_and_numbers_right(exporter, tmp_path):

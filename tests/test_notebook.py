@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import types
 
+import numpy as np
 import PIL.Image
 import pytest
 from matplotlib.figure import Figure
@@ -255,14 +256,24 @@ def shown_figure(tmp_path, monkeypatch, title):
     return NotebookRun("04_train", "mine").show(figure, "loss_curves")
 
 
-def test_figures_are_shown_small_and_kept_with_twice_the_pixels(tmp_path, monkeypatch):
+def test_figures_are_shown_and_kept_with_twice_the_pixels(tmp_path, monkeypatch):
     shown = shown_figure(tmp_path, monkeypatch, "")
-    image = PIL.Image.open(io.BytesIO(shown.data))
-    assert (image.format, image.mode) == ("PNG", "P")
     path = tmp_path / "reports/mine/figures/04_train_loss_curves.png"
+    assert shown.data == path.read_bytes()
     with PIL.Image.open(path) as kept:
-        assert (kept.mode, kept.size) == ("P", (2 * image.width, 2 * image.height))
-        assert kept.info["dpi"][0] == pytest.approx(2 * image.info["dpi"][0])
+        assert (kept.format, kept.mode, kept.width) == ("PNG", "P", 2 * shown.width)
+        assert kept.info["dpi"][0] == pytest.approx(2 * Figure().dpi, rel=1e-3)
+
+
+def test_a_figure_of_many_bytes_is_shown_with_its_plain_pixels(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    figure = Figure(figsize=(8, 4))
+    noise = np.random.default_rng(0).random((400, 800))
+    figure.add_axes((0, 0, 1, 1)).imshow(noise, aspect="auto")
+    shown = NotebookRun("04_train", "mine").show(figure, "noise")
+    with PIL.Image.open(tmp_path / "reports/mine/figures/04_train_noise.png") as kept:
+        assert kept.width == 2 * shown.width
+    assert PIL.Image.open(io.BytesIO(shown.data)).width == shown.width
 
 
 def test_a_caption_describes_a_figure_instead_of_its_title(tmp_path, monkeypatch):

@@ -146,7 +146,7 @@ def align_tables(html: str) -> str:
 def _read_figure(output: nbformat.NotebookNode, folder: str) -> tuple[str, int]:
     """Returns a figure of an output as base64, and its width on the page or 0 if it is not known.
 
-    The file that `NotebookRun.show` wrote is sharper than what it put into the notebook.
+    The file that `NotebookRun.show` wrote can be sharper than what the notebook holds.
     """
     shown = output.metadata.get("image/png", {})
     try:

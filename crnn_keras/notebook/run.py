@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # Under this name, the metadata of an image in a notebook hold the file of its figure.
 FIGURE = "figure"
+# Of a figure in a notebook, which is committed with its outputs.
+_MOST_BYTES = 110_000
 _LONGEST_NAME = 100
 # Seconds in which another notebook of the run has written its results.
 _WAIT_SECONDS = 30.0
@@ -73,6 +75,8 @@ class NotebookRun:
     def show(self, figure: Figure, name: str, *, caption: str = "") -> IPython.display.Image:
         """Saves a figure in the run's reports, with twice the pixels, and shows it.
 
+        The notebook holds the same file, or a plain one where that has more than 110 kB.
+
         Args:
             figure: A matplotlib `Figure`.
             name: Name of the image, without suffix.
@@ -86,10 +90,11 @@ class NotebookRun:
 
         title = caption or find_title(figure) or name.replace("_", " ")
         path = self.reports / "figures" / f"{self.notebook}_{name}.png"
-        files.write_atomic(path, _make_png(figure, title, dpi=SHARPNESS * figure.dpi))
-        # The page of the notebook shows the file; in the notebook, bytes count.
-        shown = _make_png(figure, title, dpi=figure.dpi)
-        return Image(shown, alt=title, metadata={FIGURE: path.name})
+        shown, width = _make_png(figure, title, SHARPNESS)
+        files.write_atomic(path, shown)
+        if len(shown) > _MOST_BYTES:
+            shown, _ = _make_png(figure, title, 1)
+        return Image(shown, width=width, alt=title, metadata={FIGURE: path.name})
 
     def find_records(self, records: str = "", *, splits: Sequence[str]) -> pathlib.Path:
         """Finds the records that a notebook reads.
@@ -171,16 +176,16 @@ class NotebookRun:
             files.write_json(path, dict(sorted(content.items())))
 
 
-def _make_png(figure, title, *, dpi):
-    """Returns the bytes of a png that knows its title and its pixels an inch."""
-    saved, content = io.BytesIO(), io.BytesIO()
+def _make_png(figure, title, sharpness):
+    """Returns a png that knows its title and its pixels an inch, and the width to show it at."""
+    saved, content, dpi = io.BytesIO(), io.BytesIO(), sharpness * figure.dpi
     figure.savefig(saved, format="png", dpi=dpi)
     info = PIL.PngImagePlugin.PngInfo()
     info.add_itxt("Title", title)
     # 128 colors are enough for these figures, and halve the bytes.
     image = PIL.Image.open(saved).convert("RGB").quantize(128, dither=0)
     image.save(content, "PNG", optimize=True, pnginfo=info, dpi=(dpi, dpi))
-    return content.getvalue()
+    return content.getvalue(), round(image.width / sharpness)
 
 
 def is_run_name(name: object) -> bool:
