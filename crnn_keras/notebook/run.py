@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Under this name, the metadata of an image in a notebook hold the file of its figure.
 FIGURE = "figure"
 # Of a figure in a notebook, which is committed with its outputs.
-_MOST_BYTES = 110_000
+_MOST_BYTES = 90_000
 _LONGEST_NAME = 100
 # Seconds in which another notebook of the run has written its results.
 _WAIT_SECONDS = 30.0
@@ -75,7 +75,7 @@ class NotebookRun:
     def show(self, figure: Figure, name: str, *, caption: str = "") -> IPython.display.Image:
         """Saves a figure in the run's reports, with twice the pixels, and shows it.
 
-        The notebook holds the same file, or a plain one where that has more than 110 kB.
+        The notebook holds the same file, or a plain one where that has more than 90 kB.
 
         Args:
             figure: A matplotlib `Figure`.
@@ -182,8 +182,8 @@ def _make_png(figure, title, sharpness):
     figure.savefig(saved, format="png", dpi=dpi)
     info = PIL.PngImagePlugin.PngInfo()
     info.add_itxt("Title", title)
-    # 128 colors are enough for these figures, and halve the bytes.
-    image = PIL.Image.open(saved).convert("RGB").quantize(128, dither=0)
+    # 64 colors are enough for these figures, and halve the bytes.
+    image = PIL.Image.open(saved).convert("RGB").quantize(64, dither=0)
     image.save(content, "PNG", optimize=True, pnginfo=info, dpi=(dpi, dpi))
     return content.getvalue(), round(image.width / sharpness)
 
