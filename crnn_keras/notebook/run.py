@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Under this name, the metadata of an image in a notebook hold the file of its figure.
 FIGURE = "figure"
 # Of a figure in a notebook, which is committed with its outputs.
-_MOST_BYTES = 90_000
+_MOST_BYTES = 95_000
 _LONGEST_NAME = 100
 # Seconds in which another notebook of the run has written its results.
 _WAIT_SECONDS = 30.0
@@ -75,7 +75,7 @@ class NotebookRun:
     def show(self, figure: Figure, name: str, *, caption: str = "") -> IPython.display.Image:
         """Saves a figure in the run's reports, with twice the pixels, and shows it.
 
-        The notebook holds the same file, or a plain one where that has more than 90 kB.
+        The notebook holds the same file, or a plain one where that has more than 95 kB.
 
         Args:
             figure: A matplotlib `Figure`.
