@@ -179,7 +179,7 @@ COLAB = {"numpy": "2.1.3", "tensorflow": "2.20.0", "torch": "2.9.0+cu126", "jax"
 
 
 def test_a_wheel_is_installed_and_the_backends_keep_their_versions(run_setup, monkeypatch, capsys):
-    wheel = "https://host.org/crnn_keras-1.0.0-py3-none-any.whl"
+    wheel = "https://host.org/reader-1.0.0-py3-none-any.whl"
     monkeypatch.setenv("CRNN_KERAS_WHEEL", wheel)
     kept = ["jax==0.7.2", "tensorflow==2.20.0", "torch==2.9.0+cu126"]
     for on_index in (False, True):
