@@ -113,12 +113,9 @@ def test_walkthrough_runs_every_cell_twice_and_ends_with_a_page(workspace, doubl
     for name in LESSONS + RUNS:
         assert f'href="{name}.html"' in page
         assert (reports / f"{name}.html").is_file()
-    for caption in (
-        "Characters of the labels",
-        "Images under their labels",
-        "Canvases to train on",
-    ):
-        assert f"{caption} (1,200 rendered words)" in page
+    for caption in ("Characters of the labels (1,200 of", "Images under their labels (1,200 of"):
+        assert f"{caption} 1,200 rendered words)" in page
+    assert "Canvases to train on (1,200 rendered words)" in page
     for figure in (reports / "figures").iterdir():
         assert f"figures/{figure.name}" in page
     assert (workspace / "data/small/export/reader/1/saved_model.pb").is_file()
