@@ -67,19 +67,19 @@ def q3(answer: object) -> str:
 
 @question
 def q4(answer: object) -> str:
-    """Checks which words of 13 characters are right if 0.63 % of the characters are wrong.
+    """Checks which words of 13 characters are right if 4 % of the characters are wrong.
 
     Args:
         answer: A fraction, up to 0.001.
     """
     hints = {
-        1 - 13 * 0.0063: "Close. Adding counts words with two errors twice: multiply instead.",
-        1 - (1 - 0.0063) ** 13: "That is the fraction of the words that are wrong.",
-        13 * 0.0063: "That is about the fraction of the words that are wrong.",
-        1 - 0.0063: "That is one character. A word is right if all 13 are.",
-        0.0063**13: "That is the chance that all 13 are wrong.",
-        (1 - 0.63) ** 13: "0.63 % is 0.0063.",
+        1 - 13 * 0.04: "Close. Adding counts words with two errors twice: multiply instead.",
+        1 - (1 - 0.04) ** 13: "That is the fraction of the words that are wrong.",
+        13 * 0.04: "That is about the fraction of the words that are wrong.",
+        1 - 0.04: "That is one character. A word is right if all 13 are.",
+        0.04**13: "That is the chance that all 13 are wrong.",
+        (1 - 0.4) ** 13: "4 % is 0.04.",
     }
     otherwise = "What is the chance that a character is right, and what that all 13 are?"
-    expect_number(answer, (1 - 0.0063) ** 13, hints, otherwise=otherwise)
+    expect_number(answer, (1 - 0.04) ** 13, hints, otherwise=otherwise)
     return "if long words are read worse than this, something else is to blame, such as few frames."
