@@ -294,3 +294,7 @@ def test_a_container_makes_the_environment_of_the_makefile():
     settings = container["customizations"]["vscode"]["settings"]
     made = re.search(r"^PY := (\S+)$", makefile, re.MULTILINE)[1]
     assert settings["python.defaultInterpreterPath"] == f"${{containerWorkspaceFolder}}/{made}"
+
+
+def test_the_committed_notebooks_are_as_the_tool_writes_them():
+    assert open_anywhere.check() == []

@@ -140,7 +140,7 @@ def test_notebook_has_the_form_of_the_house(path):
     headings = re.findall(r"^## (\d+)\. ", "\n".join(texts), re.MULTILINE)
     assert headings == [str(number) for number in range(1, len(headings) + 1)]
     assert notebook.metadata.kernelspec.name == "python3"
-    assert path.stat().st_size < 450_000
+    assert path.stat().st_size < 460_000
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
