@@ -586,6 +586,7 @@ def _draw_loss_bands(axes: Axes, bands: Any, steps_per_unit: int = 1) -> None:
 
 
 @_styled
+@check_arguments(bound=Number(0))
 def compare_trainings(
     losses: Mapping[str, Sequence[tuple[int, float]]],
     accuracies: Mapping[str, Sequence[tuple[int, float]]],
@@ -601,6 +602,9 @@ def compare_trainings(
 
     Returns:
         `Figure`.
+
+    Raises:
+        ValueError: `bound` is negative or no number.
     """
     names = list(dict.fromkeys([*losses, *accuracies]))
     styles = [(BLUE, "-"), (ORANGE, "-"), (INK, "--"), (GREY, "-.")]
