@@ -97,9 +97,15 @@ def computed(tmp_path_factory, word_sets):
 ODD = {
     "float16": (json.dumps(FIRST), {}),
     "float64": (json.dumps(DOUBLE), {}),
+    "broken": ('{"floatx": ', {}),
     "x64 float64": (json.dumps(DOUBLE), {"JAX_ENABLE_X64": "1"}),
 }
-CASES = [("tensorflow", "float16"), ("jax", "x64 float64"), ("torch", "float64")]
+CASES = [
+    ("tensorflow", "float16"),
+    ("tensorflow", "broken"),
+    ("jax", "x64 float64"),
+    ("torch", "float64"),
+]
 
 
 @pytest.mark.slow

@@ -110,7 +110,7 @@ def rates_by_step(
     steps = [*range(0, total_steps, every), total_steps]
     if not callable(rate):
         return [(step, rate) for step in steps]
-    return [(step, float(keras.ops.convert_to_numpy(rate(step)))) for step in steps]
+    return [(step, float(ops.convert_to_numpy(rate(step)))) for step in steps]
 
 
 @check_arguments(
