@@ -20,6 +20,7 @@ def test_blank_is_0_and_the_first_character_is_1():
         ("digits", 10, "0", "9", False),
         ("alphanumeric36", 36, "0", "z", True),
         ("ascii", 95, " ", "~", False),
+        ("latin", 326, " ", "™", False),
         ("gb2312_level1", 3755, "啊", "座", False),
         ("gb2312", 6763, "啊", "齄", False),
     ],
@@ -47,8 +48,8 @@ def test_gb2312_is_level_1_and_then_level_2():
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"'latin'.*digits, alphanumeric36, ascii, common_chinese"):
-        CharDict.from_preset("latin")
+    with pytest.raises(ValueError, match=r"'greek'.*digits, alphanumeric36, ascii, latin, common"):
+        CharDict.from_preset("greek")
 
 
 @pytest.mark.parametrize(

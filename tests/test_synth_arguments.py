@@ -9,6 +9,7 @@ import pytest
 
 from crnn_keras.synth import (
     ChineseTexts,
+    LineTexts,
     Recipe,
     Renderer,
     Style,
@@ -56,6 +57,8 @@ def test_a_whole_number_of_style_is_whole():
         (WordTexts, "common", [-1, *NO_NUMBERS]),
         (WordTexts, "upper", [-0.1, 0.96, *NO_NUMBERS]),
         (WordTexts, "capital", [-0.1, 0.96, *NO_NUMBERS]),
+        (LineTexts, "seed", [-1, 0.5, 2**32, *NO_NUMBERS]),
+        (LineTexts, "max_length", [0, -3, 1e9, 10**9, 2.5, *NO_NUMBERS]),
         (ChineseTexts, "seed", [-1, 0.5, *NO_NUMBERS]),
         (ChineseTexts, "shortest", [0, -1, 21, 1.5, *NO_NUMBERS]),
         (ChineseTexts, "longest", [0, -1, 10**9, 1.5, *NO_NUMBERS]),
@@ -63,7 +66,7 @@ def test_a_whole_number_of_style_is_whole():
     ],
 )
 def test_a_wrong_number_of_texts_is_refused_by_name(make, name, values):
-    source = ["ab", "cd"] if make is WordTexts else "abcd"
+    source = "abcd" if make is ChineseTexts else ["ab", "cd"]
     for value in values:
         with pytest.raises(ValueError, match=f"{name} (is )?{re.escape(repr(value))}"):
             make(source, **{name: value})
@@ -74,6 +77,7 @@ def test_an_index_is_a_whole_number_from_0(index):
     recipe = Recipe(fonts=FONTS)
     calls = [
         WordTexts(["ab"]).text,
+        LineTexts(["ab"]).text,
         ChineseTexts("ab").text,
         recipe.open().text,
         recipe.open().sample,
@@ -108,6 +112,8 @@ def test_what_is_drawn_is_text(text):
         render_word(text, FONTS[0])
     with pytest.raises(ValueError, match="Word #1 is "):
         WordTexts(["ab", text])
+    with pytest.raises(ValueError, match="Line #1 is "):
+        LineTexts(["ab", text])
 
 
 def test_a_list_is_not_one_string():

@@ -132,6 +132,8 @@ def test_whatever_decides_the_images_changes_the_fingerprint(tmp_path, photograp
         {"texts": {"kind": "words", "capital": 0.5}},
         {"texts": {"kind": "words", "marks": 0.5, "labels": "alphanumeric"}},
         {"texts": {"kind": "words", "file": str(tmp_path / "words.txt")}},
+        {"texts": {"kind": "lines", "file": str(tmp_path / "words.txt")}},
+        {"texts": {"kind": "lines", "file": str(tmp_path / "words.txt"), "max_length": 9}},
         {"texts": {"kind": "chinese", "characters": "ab"}},
         {"texts": {"kind": "chinese", "characters": "ab", "frequencies": {"a": 2, "b": 1}}},
     ]
@@ -158,6 +160,14 @@ def test_missing_settings_have_their_defaults():
     assert words(texts=full) == words() == words(style=Style(tilt=0.1), fractions={})
     assert words(texts=full).fingerprint() == words().fingerprint()
     assert words(style=Style(noise=3)).fingerprint() == words(style=Style(noise=3.0)).fingerprint()
+
+
+def test_lines_of_a_file_are_drawn_and_labelled_with_their_spaces(tmp_path):
+    (tmp_path / "lines.txt").write_text("Öl, 5 l\nTotal  12.50\n", encoding="utf-8")
+    renderer = words(texts={"kind": "lines", "file": str(tmp_path / "lines.txt")}).open()
+    samples = [renderer.sample(index) for index in range(8)]
+    assert {label for _, label in samples} == {"Öl, 5 l", "Total 12.50"}
+    assert Recipe.from_config(renderer.recipe.get_config()) == renderer.recipe
 
 
 def test_labels_may_follow_the_rule_of_the_benchmarks():

@@ -7,7 +7,14 @@ import string
 import numpy as np
 import pytest
 
-from crnn_keras.synth import ChineseTexts, WordTexts, bundled_fonts, fonts_with, read_words
+from crnn_keras.synth import (
+    ChineseTexts,
+    LineTexts,
+    WordTexts,
+    bundled_fonts,
+    fonts_with,
+    read_words,
+)
 
 FRACTIONS = {"train": 0.8, "validation": 0.05, "test": 0.15}
 WORDS = ["tree", "oak", "hornbeam", "ash", "sycamore", "rhododendron", "wellingtonia"]
@@ -52,10 +59,11 @@ def test_texts_are_the_same_for_the_same_seed_only():
     "make",
     [
         lambda: WordTexts(WORDS, numbers=0.3, codes=0.3, split="train", fractions=FRACTIONS),
+        lambda: LineTexts(WORDS, split="train", fractions=FRACTIONS),
         lambda: ChineseTexts(HAN, split="train", fractions=FRACTIONS),
         lambda: ChineseTexts(HAN, corpus=[HAN[:50], HAN[30:]], split="test", fractions=FRACTIONS),
     ],
-    ids=["words", "chinese", "corpus"],
+    ids=["words", "lines", "chinese", "corpus"],
 )
 def test_a_text_does_not_depend_on_those_drawn_before(make):
     forward = take(make(), 120)
@@ -179,6 +187,44 @@ def test_marks_have_their_fraction():
     texts = take(WordTexts(["oak"], numbers=0, codes=0, marks=0.25), 2000)
     assert abs(sum(not text.isalpha() for text in texts) / 2000 - 0.25) < 0.03
     assert set("".join(texts)) <= set(WordTexts(["oak"], marks=0.25).characters)
+
+
+# Lines.
+
+
+def test_lines_are_drawn_as_they_are_with_single_spaces():
+    written = ["Total  12.50 ", "McAsh & Söhne", "¿Qué?", "¿Qué?", "", "\t"]
+    lines = LineTexts(written, seed=1)
+    assert set(take(lines, 60)) == {"Total 12.50", "McAsh & Söhne", "¿Qué?"}
+    assert lines.characters == "".join(sorted(set("Total 12.50McAsh & Söhne¿Qué?")))
+
+
+def test_a_line_is_in_one_split_in_any_case():
+    written = [f"line {number}" for number in range(200)]
+    written += [line.upper() for line in written]
+    drawn = {
+        name: set(take(LineTexts(written, split=name, fractions=FRACTIONS), 600))
+        for name in FRACTIONS
+    }
+    assert all(drawn.values())
+    folded = [{line.lower() for line in lines} for lines in drawn.values()]
+    assert len(set().union(*folded)) == sum(map(len, folded))
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings", "message"),
+    [
+        ([], {}, "No line has 1 to 60 characters"),
+        (["", "  "], {}, "No line has 1 to 60 characters"),
+        (["a line"], {"max_length": 5}, "No line has 1 to 5 characters"),
+        ("a line", {}, "Expected a list of lines"),
+        (["oak"], {"split": "test", "fractions": {"train": 1.0, "test": 1e-9}}, "No line belongs"),
+        (["oak"], {"split": "test"}, "no fraction"),
+    ],
+)
+def test_lines_that_cannot_be_drawn_are_refused(lines, settings, message):
+    with pytest.raises(ValueError, match=message):
+        LineTexts(lines, **settings)
 
 
 # Chinese.

@@ -19,15 +19,30 @@ from crnn_keras.model.crnn import build_crnn
 from crnn_keras.model.saving import save_model
 from crnn_keras.training import distribute
 from crnn_keras.utils.progress import HEADLESS
-from tools.readers import __main__ as command, figures, limits, recipe, ship, train, train_process
+from tools.readers import (
+    __main__ as command,
+    figures,
+    limits,
+    lines,
+    recipe,
+    ship,
+    train,
+    train_process,
+)
 
 
 @pytest.fixture
 def few_words(monkeypatch):
     """A stand-in for wordfreq, whose lists take 56 MB."""
     words = ["the", "don't", "café", "oak", "route66", "sycamore"]
-    module = types.SimpleNamespace(top_n_list=lambda language, count: words)
+    module = types.SimpleNamespace(
+        top_n_list=lambda language, count: words,
+        get_frequency_dict=lambda language, name: dict.fromkeys(words, 1e-3),
+    )
     monkeypatch.setitem(sys.modules, "wordfreq", module)
+    lines.read_language.cache_clear()
+    yield
+    lines.read_language.cache_clear()
 
 
 @pytest.fixture
@@ -95,6 +110,46 @@ def test_images_are_labelled_with_everything_they_show(tmp_path, fonts, few_word
     assert any(text.isupper() for text in texts) and not all(map(str.isalnum, texts))
     # Other images than those of the training.
     assert texts[:20] != [record.text for record in sets["validation"]][:20]
+
+
+def test_lines_are_different_and_have_the_characters_of_their_alphabet(tmp_path, few_words):
+    latin = CharDict.from_preset("latin").characters
+    for name, alphabet in (("latin", latin), ("ascii", CharDict.from_preset("ascii").characters)):
+        lines.write_lines(tmp_path / name, 4000, 3, alphabet)
+        written = (tmp_path / name).read_text(encoding="utf-8").splitlines()
+        assert len(set(written)) == len(written) == 4000
+        assert set("".join(written)) == set(alphabet)
+        assert max(map(len, written)) <= lines.LONGEST
+        assert all(line == " ".join(line.split()) for line in written)
+        assert any("@" in line for line in written) and any(" " in line for line in written)
+    lines.write_lines(tmp_path / "again", 4000, 3, alphabet)
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "ascii").read_bytes()
+
+
+def test_fonts_draw_the_widest_alphabet_that_they_have():
+    groups = recipe.line_alphabets([*synth.bundled_fonts(), *synth.bundled_chinese_fonts()])
+    assert set(groups) <= {"latin", "western", "ascii"}
+    grouped = [path for _, able in groups.values() for path in able]
+    assert len(set(grouped)) == len(grouped)
+    for characters, able in groups.values():
+        assert synth.fonts_with(characters, able) == (able, {})
+
+
+def test_lines_are_rendered_for_each_alphabet_and_style(tmp_path, fonts, few_words, monkeypatch):
+    monkeypatch.setattr(train, "_VALIDATION_WORDS", 8)
+    arguments = ["--font-folders", str(fonts), "--allow-missing-fonts", "--words", "40"]
+    arguments += ["--texts", "lines", "--canvas-mode", "keep", "--canvas-width", "640"]
+    (tmp_path / "run").mkdir()
+    train.render_sets(train.parse_arguments(arguments), tmp_path / "run")
+    records = {path.name: open_records(path) for path in (tmp_path / "run/records").iterdir()}
+    assert {name.split("-")[0] for name in records} == {"train", "validation"}
+    assert {name.split("-")[2] for name in records} == {"print", "sign"}
+    sizes = {"train": 0, "validation": 0}
+    for name, found in records.items():
+        sizes[name.split("-")[0]] += len(found)
+    assert sizes == {"train": 40, "validation": 8}
+    texts = [record.text for found in records.values() for record in found]
+    assert any(" " in text for text in texts)
 
 
 def test_training_renders_before_it_starts_its_processes(tmp_path, monkeypatch):

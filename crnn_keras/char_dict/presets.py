@@ -21,10 +21,15 @@ def _gb2312(rows: Iterable[int]) -> str:
     return b"".join(cells).decode("gb2312", errors="ignore")
 
 
+# Latin-1 and Latin Extended-A, without what no language writes today, and what is invisible.
+_ACCENTED = [code for code in range(0xA1, 0x180) if chr(code) not in "ĸŉſ\u00ad"]
+_TYPOGRAPHIC = "–—‘’‚“”„•…€™"
+
 PRESETS: dict[str, Callable[[], str]] = {
     "digits": lambda: string.digits,
     "alphanumeric36": lambda: string.digits + string.ascii_lowercase,
     "ascii": lambda: "".join(map(chr, range(0x20, 0x7F))),
+    "latin": lambda: "".join(map(chr, [*range(0x20, 0x7F), *_ACCENTED])) + _TYPOGRAPHIC,
     "common_chinese": lambda: "".join(chinese_frequencies()),
     "gb2312_level1": lambda: _gb2312(_LEVEL_1),
     "gb2312": lambda: _gb2312(_LEVEL_1) + _gb2312(_LEVEL_2),
@@ -38,9 +43,11 @@ def preset_characters(name: str) -> str:
 
     Args:
         name: `"digits"` (10), `"alphanumeric36"` (digits and letters, case folded), `"ascii"` (95
-            printable characters, space included), `"common_chinese"` (6,705 of GB2312, the most
-            frequent first), `"gb2312_level1"` (the 3,755 most used Chinese characters, by
-            pinyin) or `"gb2312"` (6,763: level 1, then the 3,008 of level 2).
+            printable characters, space included), `"latin"` (326: these, the letters and signs of
+            Latin-1 and Latin Extended-A, dashes, curly quotes, `…`, `€` and `™`),
+            `"common_chinese"` (6,705 of GB2312, the most frequent first), `"gb2312_level1"` (the
+            3,755 most used Chinese characters, by pinyin) or `"gb2312"` (6,763: level 1, then the
+            3,008 of level 2).
 
     Returns:
         The characters.

@@ -10,6 +10,7 @@ floats, powers and logarithms differ between machines in the last digits.
 | `fonts` | folders, characters | fonts of the machine, and which of them can draw a text |
 | `font_report` | characters, fonts | a summary, and packages that bring more fonts |
 | `texts` | a word list | words in the cases of signs, numbers, codes |
+| `lines` | lines of a text file | the lines as they are, with their spaces |
 | `chinese` | characters, a corpus or frequencies | lines that contain rare characters too |
 | `style` | | a probability or a largest strength for every effect |
 | `shaping` | a text | what is drawn as a whole: scripts whose letters join, move or stack |
@@ -32,6 +33,7 @@ from crnn_keras.synth.fonts import (
     find_fonts,
     fonts_with,
 )
+from crnn_keras.synth.lines import LineTexts
 from crnn_keras.synth.recipe import Recipe, Renderer
 from crnn_keras.synth.rendering import (
     GlyphBox,
@@ -50,6 +52,7 @@ __all__ = [
     "FontError",
     "FontReport",
     "GlyphBox",
+    "LineTexts",
     "Recipe",
     "Renderer",
     "Style",

@@ -17,6 +17,7 @@ from crnn_keras.synth import shaping
 from crnn_keras.synth.background import load_photograph
 from crnn_keras.synth.chinese import ChineseTexts
 from crnn_keras.synth.fonts import file_hash, fonts_with, split_face
+from crnn_keras.synth.lines import LineTexts
 from crnn_keras.synth.rendering import render_jpeg
 from crnn_keras.synth.style import Style
 from crnn_keras.synth.texts import WORD_LIST, WordTexts, read_words
@@ -50,6 +51,7 @@ _TEXTS = {
         "capital": 0.23,
         "labels": "exact",
     },
+    "lines": {"file": "", "encoding": AUTO, "max_length": 60},
     "chinese": {
         "characters": "",
         "corpus": "",
@@ -62,9 +64,9 @@ _TEXTS = {
 }
 
 
-_SOURCES = {"words": WordTexts, "chinese": ChineseTexts}
+_SOURCES = {"words": WordTexts, "lines": LineTexts, "chinese": ChineseTexts}
 _PATH = Of((str, os.PathLike), "a path")
-# Rules of the settings that `WordTexts` and `ChineseTexts` do not have.
+# Rules of the settings that the classes of texts do not have.
 _RULES = {
     "file": _PATH,
     "corpus": _PATH,
@@ -125,6 +127,8 @@ class Recipe:
             the package's English list without a file, and the settings of `WordTexts`;
             `"labels": "alphanumeric"` labels an image by the rule of the field's benchmarks,
             `Hello!` as `hello`.
+            `{"kind": "lines", "file": path}` takes the lines of a text file as they are, and the
+            settings of `LineTexts`.
             `{"kind": "chinese", "characters": string, "corpus": path}` takes the settings of
             `ChineseTexts`. Defaults to `{"kind": "words"}`.
         fonts: Paths of fonts that have the characters; see `find_fonts` and `fonts_with`.
@@ -251,7 +255,7 @@ class Recipe:
         """
         config = self.get_config()
         texts = config["texts"]
-        if texts["kind"] == "words":
+        if "file" in texts:
             texts["file"] = file_hash(texts["file"] or str(WORD_LIST))
         elif texts["corpus"]:
             texts["corpus"] = file_hash(texts["corpus"])
@@ -339,12 +343,13 @@ class Renderer:
         settings.pop("labels", None)
         settings |= {"seed": recipe.seed, "split": recipe.split or None}
         settings["fractions"] = recipe.fractions
-        if settings.pop("kind") == "words":
-            words = read_words(settings.pop("file") or WORD_LIST, encoding=settings.pop("encoding"))
-            return WordTexts(words, **settings)
+        source = _SOURCES[settings.pop("kind")]
+        if "file" in settings:
+            lines = read_words(settings.pop("file") or WORD_LIST, encoding=settings.pop("encoding"))
+            return source(lines, **settings)
         for name in ("corpus", "frequencies"):
             settings[name] = settings[name] or None
-        return ChineseTexts(**settings)
+        return source(**settings)
 
     @property
     def characters(self) -> str:

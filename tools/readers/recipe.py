@@ -1,18 +1,46 @@
-"""The training images of the shipped readers: words by frequency, in fonts of packages."""
+"""The training images of the shipped readers: words by frequency, lines, in fonts of packages."""
 
 import csv
 import os
 import pathlib
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from crnn_keras import synth
+from crnn_keras.char_dict import CharDict
 from crnn_keras.utils import files
 
 FONTS = pathlib.Path(__file__).parent / "fonts.tsv"
 # Hex digits of a font's sha256 in `fonts.tsv`.
 _HASH_DIGITS = 16
 _WORD = re.compile("[a-z]+")
+# Few fonts have Latin Extended-A: the others show lines without it.
+_LATIN_EXTENDED_A = range(0x100, 0x180)
+# Lines are level: a steep or arched one would be small on its canvas.
+LINE_STYLES = {
+    "print": synth.Style(
+        contrast=50,
+        clean=0.4,
+        tilt=0.04,
+        slope=0.015,
+        slant=0.1,
+        curve=0,
+        squeeze=0.2,
+        border=0,
+        shadow=0,
+        block=0,
+        initial=0,
+        relief=0,
+        shading=0.02,
+        background=0.25,
+        panel=0.05,
+        neighbours=0.2,
+        blur=1.2,
+        noise=10,
+    ),
+    "sign": replace(synth.Style.signs(), tilt=0.07, slope=0.04, curve=0.04, initial=0.03),
+}
 
 
 def write_words(path: str | os.PathLike) -> None:
@@ -66,3 +94,50 @@ def make_recipe(fonts: Sequence[str], words: str | os.PathLike, seed: int) -> sy
     """
     texts = {"kind": "words", "file": str(words), **synth.SIGN_TEXTS}
     return synth.Recipe(texts, fonts, style=synth.Style.signs(), seed=seed)
+
+
+def line_alphabets(fonts: Sequence[str]) -> dict[str, tuple[str, list[str]]]:
+    """Groups fonts by the lines that they can draw.
+
+    Args:
+        fonts: List of paths.
+
+    Returns:
+        Dict of `name: (characters, list of paths)`: `"latin"` are the fonts that have all
+        characters of the preset `latin`; `"western"` those that lack some of Latin Extended-A only;
+        `"ascii"` those that lack others.
+    """
+    latin = CharDict.from_preset("latin").characters
+    alphabets = {
+        "latin": latin,
+        "western": "".join(c for c in latin if ord(c) not in _LATIN_EXTENDED_A),
+        "ascii": CharDict.from_preset("ascii").characters,
+    }
+    groups, others = {}, list(fonts)
+    for name, characters in alphabets.items():
+        try:
+            able, lacking = synth.fonts_with(characters, others)
+        except synth.FontError:
+            # None of them has all.
+            continue
+        groups[name] = (characters, able)
+        others = list(lacking)
+    return groups
+
+
+def make_line_recipe(
+    fonts: Sequence[str], lines: str | os.PathLike, style: str, seed: int
+) -> synth.Recipe:
+    """Makes the recipe of images of lines.
+
+    Args:
+        fonts: List of paths.
+        lines: Path of the file that `lines.write_lines` wrote.
+        style: Name in `LINE_STYLES`.
+        seed: Integer; each training has its own seed, and therefore its own images.
+
+    Returns:
+        `synth.Recipe`.
+    """
+    texts = {"kind": "lines", "file": str(lines)}
+    return synth.Recipe(texts, fonts, style=LINE_STYLES[style], seed=seed)

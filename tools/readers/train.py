@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib.util
+import itertools
 import os
 import pathlib
 from collections.abc import Sequence
@@ -16,11 +17,23 @@ from crnn_keras.char_dict import CharDict
 from crnn_keras.data import build
 from crnn_keras.images import make_canvas
 from crnn_keras.utils.progress import HEADLESS
-from tools.readers.recipe import find_fonts, make_recipe, write_words
+from tools.readers.lines import write_lines
+from tools.readers.recipe import (
+    LINE_STYLES,
+    find_fonts,
+    line_alphabets,
+    make_line_recipe,
+    make_recipe,
+    write_words,
+)
 
 _VALIDATION_WORDS = 4000
 # The seed of the validation images is this much larger, so that they show other words.
 _VALIDATION_SEED = 1_000_000
+# Styles show other lines too.
+_STYLE_SEED = 10_000_000
+# Fraction of the lines that show each alphabet.
+_LINE_SHARES = {"latin": 0.6, "western": 0.25, "ascii": 0.15}
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -39,6 +52,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     add = parser.add_argument
     add("--run", default="reader", help="name of the run's folder in data/")
+    add("--texts", choices=("words", "lines"), default="words", help="what the images show")
     add("--more-runs", nargs="*", default=[], help="runs whose images are trained on as well")
     add("--characters", default="alphanumeric36", help="char dict preset, for example ascii")
     add("--canvas-mode", default="stretch", help="mode of the canvas: stretch or keep")
@@ -46,7 +60,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--architecture", default="deep", help="architecture of the network")
     add("--model-path", help="model to continue from, of this or of a shallower architecture")
     add("--precision", default="float32", help="precision of the training")
-    add("--words", type=int, default=3_000_000, help="number of words to render")
+    add("--words", type=int, default=3_000_000, help="number of images to render")
     add("--epochs", type=int, default=4, help="number of epochs")
     add("--steps-per-epoch", type=int, default=0, help="steps in an epoch; 0: all images once")
     add("--batch-size", type=int, default=128, help="images in a step")
@@ -85,16 +99,39 @@ def render_sets(options: argparse.Namespace, folder: pathlib.Path) -> None:
                 "--allow-missing-fonts another reader is trained, without them."
             )
         print(message)
-    write_words(folder / "words.txt")
-    # The images serve every reader: a char dict with fewer characters ignores the others.
-    char_dict = CharDict.from_preset("ascii")
     canvas = make_canvas(options.canvas_mode, options.canvas_width)
-    recipe = make_recipe(fonts, folder / "words.txt", options.seed)
-    for split, words in (("train", options.words), ("validation", _VALIDATION_WORDS)):
-        seed = options.seed + (split == "validation") * _VALIDATION_SEED
-        source = build.RenderedSource(dataclasses.replace(recipe, seed=seed), words)
+    plan = _plan_words if options.texts == "words" else _plan_lines
+    # The images serve every reader: a char dict with fewer characters ignores the others.
+    char_dict = CharDict.from_preset("ascii" if options.texts == "words" else "latin")
+    for name, recipe, images in plan(options, fonts, folder):
+        source = build.RenderedSource(recipe, images)
         specification = build.Specification(source, char_dict, canvas)
-        build.prepare(specification, folder / "records" / split)
+        build.prepare(specification, folder / "records" / name)
+
+
+def _plan_words(options, fonts, folder):
+    """Yields the names, recipes and sizes of the records of single words."""
+    write_words(folder / "words.txt")
+    recipe = make_recipe(fonts, folder / "words.txt", options.seed)
+    yield "train", recipe, options.words
+    seed = options.seed + _VALIDATION_SEED
+    yield "validation", dataclasses.replace(recipe, seed=seed), _VALIDATION_WORDS
+
+
+def _plan_lines(options, fonts, folder):
+    """Yields the same for lines: records for each alphabet and each style."""
+    groups = line_alphabets(fonts)
+    shares = {name: _LINE_SHARES[name] for name in groups}
+    seeds = {"train": options.seed, "validation": options.seed + _VALIDATION_SEED}
+    sizes = {"train": options.words, "validation": _VALIDATION_WORDS}
+    for split, (name, (characters, able)) in itertools.product(seeds, groups.items()):
+        images = round(sizes[split] * shares[name] / sum(shares.values()) / len(LINE_STYLES))
+        texts = folder / f"{split}-{name}.txt"
+        write_lines(texts, images, seeds[split], characters)
+        for number, style in enumerate(LINE_STYLES):
+            seed = seeds[split] + number * _STYLE_SEED
+            recipe = make_line_recipe(able, texts, style, seed)
+            yield f"{split}-{name}-{style}", recipe, images
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -32,8 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         char_dict = CharDict.from_preset(options.characters)
         canvas = make_canvas(options.canvas_mode, options.canvas_width)
         runs = [folder, *(folder.with_name(name) for name in options.more_runs)]
-        train_records = ConcatRecords([open_records(run / "records" / "train") for run in runs])
-        validation_records = open_records(folder / "records" / "validation")
+        # Lines have several records a split.
+        train_records, validation_records = (
+            ConcatRecords(
+                [open_records(path) for run in of for path in sorted(run.glob(f"records/{name}*"))]
+            )
+            for name, of in (("train", runs), ("validation", runs[:1]))
+        )
         common = {
             "batch_size": options.batch_size,
             "protocol": "alphanumeric" if char_dict.fold_case else "exact",
