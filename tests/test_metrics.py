@@ -145,6 +145,22 @@ def test_summary_and_text_contain_the_measures():
     )
 
 
+def test_spaces_are_measured_apart():
+    targets = ["a b c", "a b", "ab", "Total 12", "x y"]
+    texts = ["a b c", "ab", "a b", "Tota1 12", None]
+    report = evaluate(targets, texts)
+    # Right; a space lost; one added; a letter wrong; nothing read.
+    assert report.word_accuracy == 0.2
+    assert report.accuracy_without_spaces == 0.6
+    assert report.space_accuracy == 0.4
+    assert report.summary()["accuracy_without_spaces"] == 0.6
+    assert report.summary()["space_accuracy"] == 0.4
+    assert "without spaces 60.00%, all spaces right in 40.00%" in str(report)
+    # A space read as another character is no space.
+    assert evaluate(["a b"], ["a-b"]).space_accuracy == 0.0
+    assert not evaluate(["ab"], ["ac"]).has_spaces
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

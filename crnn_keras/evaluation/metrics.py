@@ -94,6 +94,22 @@ class Report:
     one_minus_ned: float
     confusions: collections.Counter[tuple[str, str]]
 
+    @property
+    def has_spaces(self) -> bool:
+        """Returns whether a label or a predicted text contains a space."""
+        return any(" " in case.target or " " in case.text for case in self.cases)
+
+    @property
+    def accuracy_without_spaces(self) -> float:
+        """Returns the fraction of the texts without an error if spaces are ignored."""
+        pairs = ((case.target.replace(" ", ""), case.text.replace(" ", "")) for case in self.cases)
+        return sum(target == text for target, text in pairs) / len(self.cases)
+
+    @property
+    def space_accuracy(self) -> float:
+        """Returns the fraction of the texts in which no space is lost, added or replaced."""
+        return sum(map(_has_its_spaces, self.cases)) / len(self.cases)
+
     @check_arguments(count=NATURAL)
     def worst(self, count: int) -> list[Case]:
         """Returns the cases with the most edits for their length.
@@ -111,21 +127,47 @@ class Report:
         return sorted((case for case in self.cases if case.distance), key=badness)[:count]
 
     def summary(self) -> dict[str, Any]:
-        """Returns the measures as a plain dict: `images`, `word_accuracy`, `interval_95`, ..."""
-        return {
+        """Returns the measures as a plain dict.
+
+        Returns:
+            Dict of `images`, `word_accuracy`, `interval_95`, `cer` and `one_minus_ned`; where texts
+            contain spaces, of `accuracy_without_spaces` and `space_accuracy` too.
+        """
+        measures = {
             "images": len(self.cases),
             "word_accuracy": self.word_accuracy,
             "interval_95": list(self.interval),
             "cer": self.cer,
             "one_minus_ned": self.one_minus_ned,
         }
+        if self.has_spaces:
+            measures["accuracy_without_spaces"] = self.accuracy_without_spaces
+            measures["space_accuracy"] = self.space_accuracy
+        return measures
 
     def __str__(self) -> str:
         low, high = self.interval
+        spaces = ""
+        if self.has_spaces:
+            spaces = (
+                f"without spaces {self.accuracy_without_spaces:.2%}, "
+                f"all spaces right in {self.space_accuracy:.2%}, "
+            )
         return (
             f"word accuracy {self.word_accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}), "
-            f"CER {self.cer:.2%}, 1-NED {self.one_minus_ned:.4f}, {len(self.cases)} images"
+            f"{spaces}CER {self.cer:.2%}, 1-NED {self.one_minus_ned:.4f}, {len(self.cases)} images"
         )
+
+
+def _list_edits(target, text):
+    """Yields pairs of the character of the label and the predicted one, `""` for none."""
+    for edit in Levenshtein.editops(target, text):
+        wanted = "" if edit.tag == "insert" else target[edit.src_pos]
+        yield wanted, "" if edit.tag == "delete" else text[edit.dest_pos]
+
+
+def _has_its_spaces(case):
+    return not any(" " in pair for pair in _list_edits(case.target, case.text))
 
 
 def evaluate(
@@ -176,12 +218,9 @@ def evaluate(
     rows = zip(targets, texts, confidences, strict=True)
     for position, (target, text, confidence) in enumerate(rows):
         target, text = clean(target), clean(text or "")
-        edits = Levenshtein.editops(target, text)
+        edits = list(_list_edits(target, text))
         similarity += 1 - len(edits) / max(len(target), len(text), 1)
-        for edit in edits:
-            wanted = "" if edit.tag == "insert" else target[edit.src_pos]
-            found = "" if edit.tag == "delete" else text[edit.dest_pos]
-            confusions[wanted, found] += 1
+        confusions.update(edits)
         pair = {"target": target, "text": text, "distance": len(edits)}
         cases.append(Case(position=position, confidence=confidence, **pair))
     correct = sum(case.distance == 0 for case in cases)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from crnn_keras import synth
 from crnn_keras.char_dict import CharDict
+from crnn_keras.synth.fonts import missing_characters
 from crnn_keras.utils import files
 
 FONTS = pathlib.Path(__file__).parent / "fonts.tsv"
@@ -105,7 +106,7 @@ def line_alphabets(fonts: Sequence[str]) -> dict[str, tuple[str, list[str]]]:
     Returns:
         Dict of `name: (characters, list of paths)`: `"latin"` are the fonts that have all
         characters of the preset `latin`; `"western"` those that lack some of Latin Extended-A only;
-        `"ascii"` those that lack others.
+        `"ascii"` those that lack others. Fonts without ASCII are in none.
     """
     latin = CharDict.from_preset("latin").characters
     alphabets = {
@@ -113,16 +114,15 @@ def line_alphabets(fonts: Sequence[str]) -> dict[str, tuple[str, list[str]]]:
         "western": "".join(c for c in latin if ord(c) not in _LATIN_EXTENDED_A),
         "ascii": CharDict.from_preset("ascii").characters,
     }
-    groups, others = {}, list(fonts)
-    for name, characters in alphabets.items():
-        try:
-            able, lacking = synth.fonts_with(characters, others)
-        except synth.FontError:
-            # None of them has all.
-            continue
-        groups[name] = (characters, able)
-        others = list(lacking)
-    return groups
+    groups = {}
+    for font in fonts:
+        missing = set(missing_characters(font, frozenset(latin)))
+        widest = next(
+            (name for name, characters in alphabets.items() if missing.isdisjoint(characters)), None
+        )
+        if widest:
+            groups.setdefault(widest, (alphabets[widest], []))[1].append(font)
+    return {name: groups[name] for name in alphabets if name in groups}
 
 
 def make_line_recipe(
