@@ -13,6 +13,7 @@ from fontTools.ttLib import TTCollection, TTFont
 
 from crnn_keras import synth
 from crnn_keras.char_dict import CharDict
+from crnn_keras.data.labels import read_samples
 from crnn_keras.data.records import open_records
 from crnn_keras.inference import export, recognizer
 from crnn_keras.model.crnn import build_crnn
@@ -150,6 +151,16 @@ def test_lines_are_rendered_for_each_alphabet_and_style(tmp_path, fonts, few_wor
     assert sizes == {"train": 40, "validation": 8}
     texts = [record.text for found in records.values() for record in found]
     assert any(" " in text for text in texts)
+
+
+def test_drawn_lines_are_labelled_images(tmp_path, fonts, few_words, capsys):
+    arguments = ["draw-lines", str(tmp_path / "lines"), "--count", "16", "--font-folders"]
+    assert command.main([*arguments, str(fonts)]) is None
+    samples = read_samples(tmp_path / "lines/labels.tsv").samples
+    assert f"{len(samples)} lines of 2 fonts" in capsys.readouterr().out
+    assert len(samples) in (14, 16) and len({sample.image for sample in samples}) == len(samples)
+    recipe.FONTS.write_text("0123456789abcdef\tLost.ttf\t@fonts/lost@1.0\n")
+    assert "No font of" in command.main([*arguments, str(tmp_path / "none")])
 
 
 def test_training_renders_before_it_starts_its_processes(tmp_path, monkeypatch):
@@ -291,5 +302,5 @@ def test_what_it_cannot_read_is_drawn_and_printed(tmp_path, capsys):
 
 @pytest.mark.parametrize("arguments", [[], ["fly"]])
 def test_an_unknown_command_names_the_known_ones(arguments):
-    names = "train|language-model|ship|convert|convert-torch|figures|limits|cards"
+    names = "train|draw-lines|language-model|ship|convert|convert-torch|figures|limits|cards"
     assert names in command.main(arguments)

@@ -3,10 +3,21 @@
 import sys
 from collections.abc import Sequence
 
-from tools.readers import cards, convert, convert_torch, english, figures, limits, ship, train
+from tools.readers import (
+    cards,
+    convert,
+    convert_torch,
+    draw_lines,
+    english,
+    figures,
+    limits,
+    ship,
+    train,
+)
 
 COMMANDS = {
     "train": train.main,
+    "draw-lines": draw_lines.main,
     "language-model": english.main,
     "ship": ship.main,
     "convert": convert.main,

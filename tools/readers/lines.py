@@ -7,7 +7,6 @@ letters are frequent enough. Marks, prices, dates, codes and addresses are set a
 from __future__ import annotations
 
 import functools
-import itertools
 import os
 import string
 from collections.abc import Callable, Iterator
@@ -269,12 +268,3 @@ def write_lines(
         if len(lines) == count:
             break
     files.write_atomic(path, "".join(f"{line}\n" for line in lines).encode())
-
-
-def main(arguments=None) -> None:
-    """Prints twenty lines, to look at them."""
-    print(*itertools.islice(LineWriter(0), 20), sep="\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -65,12 +65,14 @@ def find_fonts(
     """Finds the fonts of the shipped readers on this machine, by their content.
 
     Args:
-        folders: Folders to search besides those of the machine. Defaults to none.
+        folders: Folders to search besides those of the machine. One that does not exist is passed
+            over: its fonts are missing. Defaults to none.
 
     Returns:
         Tuple of the list of paths in the order of `fonts.tsv`, and a dict of `package: list of
         names` of the missing fonts.
     """
+    folders = [folder for folder in folders if pathlib.Path(folder).is_dir()]
     installed = {synth.file_hash(path)[:_HASH_DIGITS]: path for path in synth.find_fonts(folders)}
     found, missing = [], {}
     with FONTS.open(encoding="utf-8", newline="") as file:

@@ -86,8 +86,7 @@ def render_sets(options: argparse.Namespace, folder: pathlib.Path) -> None:
     Raises:
         ValueError: Fonts of `fonts.tsv` are missing; the message names their packages.
     """
-    folders = [name for name in options.font_folders if pathlib.Path(name).is_dir()]
-    fonts, missing = find_fonts(folders)
+    fonts, missing = find_fonts(options.font_folders)
     if missing:
         count = sum(map(len, missing.values()))
         message = (
