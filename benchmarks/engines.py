@@ -136,7 +136,7 @@ def load_easyocr():
 
     def read(path):
         found = reader.recognize(cv2.imread(path, cv2.IMREAD_GRAYSCALE))
-        return "".join(text for _, text, _ in found), min(float(c) for *_, c in found)
+        return " ".join(text for _, text, _ in found), min(float(c) for *_, c in found)
 
     return one_by_one(read), describe(folder / "english_g2.pth", "easyocr", "torch")
 
@@ -154,7 +154,7 @@ def load_ddddocr():
     return one_by_one(read), describe(weights, "ddddocr", "onnxruntime")
 
 
-def load_tesseract(mode):
+def load_tesseract(mode, language="eng"):
     """Loads Tesseract, which reads a list of images in one process; `mode` is its `--psm`."""
     version = subprocess.run(["tesseract", "--version"], capture_output=True, text=True, check=True)
     folder = pathlib.Path(os.environ.get("TESSDATA_PREFIX", "/usr/share/tesseract-ocr/5/tessdata"))
@@ -164,7 +164,7 @@ def load_tesseract(mode):
         with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as images:
             images.write("\n".join(paths))
             images.flush()
-            command = ["tesseract", images.name, "stdout", "-l", "eng", "--psm", mode, "tsv"]
+            command = ["tesseract", images.name, "stdout", "-l", language, "--psm", mode, "tsv"]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
         for line in done.stdout.splitlines()[1:]:
             level, page, *_, confidence, text = line.split("\t")
@@ -172,10 +172,12 @@ def load_tesseract(mode):
                 before, least = found[int(page) - 1]
                 confidence = float(confidence) / 100
                 least = min(least, confidence) if before else confidence
-                found[int(page) - 1] = (before + text, least)
+                found[int(page) - 1] = (f"{before} {text}".strip(), least)
         return found
 
-    return read, describe(folder / "eng.traineddata") | {"software": version.stdout.split("\n")[0]}
+    return read, describe(folder / f"{language}.traineddata") | {
+        "software": version.stdout.split("\n")[0]
+    }
 
 
 ENGINES = {

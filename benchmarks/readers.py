@@ -315,11 +315,11 @@ def notes(accuracy_rows, speed_rows):
     yield from textwrap.wrap(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
-def write_table(path, content):
-    """Writes the table into the page."""
-    before, _, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    path.write_text(f"{before}{_BEGIN}{content}{_END}{after}", encoding="utf-8")
+def write_table(path, content, begin=_BEGIN, end=_END):
+    """Writes the table into the page, between its two marks."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    path.write_text(f"{before}{begin}{content}{end}{after}", encoding="utf-8")
 
 
 def draw(accuracy_rows, speed_rows, path):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from benchmarks import engines, readers
+from benchmarks import engines, lines, readers
 from crnn_keras import synth
 from crnn_keras.evaluation import plots
 from crnn_keras.inference.onnx_recognizer import SHIPPED
@@ -134,7 +134,7 @@ def test_tesseract_gives_each_image_of_its_list_its_words(tmp_path, monkeypatch)
     monkeypatch.setattr(engines.subprocess, "run", answer)
     read, facts = engines.load_tesseract("8")
     assert (facts["bytes"], facts["software"]) == (7, "tesseract 5.3.0")
-    assert read(["a.png", "b.png", "c.png"]) == [("today", 0.4), ("", 0.0), ("oak", 0.8)]
+    assert read(["a.png", "b.png", "c.png"]) == [("to day", 0.4), ("", 0.0), ("oak", 0.8)]
 
 
 def test_the_page_has_the_table_of_the_committed_rows():
@@ -201,3 +201,20 @@ def test_rows_survive_a_csv(tmp_path):
     readers.write_rows(tmp_path / "a.csv", readers.ACCURACY_COLUMNS, rows)
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.DictReader(file)) == rows
+
+
+def test_lines_are_compared_with_their_spaces(monkeypatch, data, capsys):
+    monkeypatch.setattr(lines, "READERS", (ONNX, readers.OTHERS[0]))
+    labels = data / "svt_test" / "labels.tsv"
+    labels.write_text(labels.read_text().replace("oak", "o ak"))
+    arguments = [str(data / "svt_test"), "--environments", str(data)]
+    arguments += ["--table", str(data / "lines.csv")]
+    monkeypatch.setattr(sys, "argv", ["lines.py", *arguments])
+    for _ in range(2):
+        lines.main()
+        # The second time, nothing is measured again.
+        (row,) = readers.read_rows(data / "lines.csv")
+    counts = [row[name] for name in ("images", "correct", "without_spaces", "spaces")]
+    assert counts == ["4", "3", "4", "3"]
+    assert float(row["cer"]) == pytest.approx(1 / 14, abs=1e-4)
+    assert "| svt_test, n = 4 | `words.onnx` | 7.14 |" in capsys.readouterr().out
