@@ -54,6 +54,7 @@ VARIANTS = {
     "replay-0.6": {"replay_fraction": 0.6},
     "augment-0.5": {"augment": 0.5},
     "half-the-steps": {"steps": 0.5},
+    "half-more-steps": {"steps": 1.5},
     "twice-the-steps": {"steps": 2.0},
     "trained-lstm": {"train_lstm": True, "learning_rate": 1e-3},
     "frozen-lstm": {"train_lstm": False, "learning_rate": 2e-3},
