@@ -116,14 +116,14 @@ def test_images_are_labelled_with_everything_they_show(tmp_path, fonts, few_word
 def test_lines_are_different_and_have_the_characters_of_their_alphabet(tmp_path, few_words):
     latin = CharDict.from_preset("latin").characters
     for name, alphabet in (("latin", latin), ("ascii", CharDict.from_preset("ascii").characters)):
-        lines.write_lines(tmp_path / name, 4000, 3, alphabet)
+        lines.write_lines(tmp_path / name, 4000, seed=3, characters=alphabet)
         written = (tmp_path / name).read_text(encoding="utf-8").splitlines()
         assert len(set(written)) == len(written) == 4000
         assert set("".join(written)) == set(alphabet)
         assert max(map(len, written)) <= lines.LONGEST
         assert all(line == " ".join(line.split()) for line in written)
         assert any("@" in line for line in written) and any(" " in line for line in written)
-    lines.write_lines(tmp_path / "again", 4000, 3, alphabet)
+    lines.write_lines(tmp_path / "again", 4000, seed=3, characters=alphabet)
     assert (tmp_path / "again").read_bytes() == (tmp_path / "ascii").read_bytes()
 
 

@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, (characters, able) in groups.items():
         texts = options.folder / f"{name}.txt"
         each = options.count // (len(groups) * len(LINE_STYLES))
-        write_lines(texts, each, options.seed, characters)
+        write_lines(texts, each, seed=options.seed, characters=characters)
         for number, style in enumerate(LINE_STYLES):
-            recipe = make_line_recipe(able, texts, style, options.seed + number)
+            recipe = make_line_recipe(able, texts, style=style, seed=options.seed + number)
             renderer = recipe.open()
             for index in range(each):
                 jpeg, text = renderer.sample(index)

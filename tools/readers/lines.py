@@ -251,7 +251,7 @@ def read_language(name: str) -> tuple[list[str], np.ndarray]:
 
 
 def write_lines(
-    path: str | os.PathLike, count: int, seed: int, characters: str | None = None
+    path: str | os.PathLike, count: int, *, seed: int, characters: str | None = None
 ) -> None:
     """Writes different lines, one a line.
 

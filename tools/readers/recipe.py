@@ -128,7 +128,7 @@ def line_alphabets(fonts: Sequence[str]) -> dict[str, tuple[str, list[str]]]:
 
 
 def make_line_recipe(
-    fonts: Sequence[str], lines: str | os.PathLike, style: str, seed: int
+    fonts: Sequence[str], lines: str | os.PathLike, *, style: str, seed: int
 ) -> synth.Recipe:
     """Makes the recipe of images of lines.
 

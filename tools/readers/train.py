@@ -126,10 +126,10 @@ def _plan_lines(options, fonts, folder):
     for split, (name, (characters, able)) in itertools.product(seeds, groups.items()):
         images = round(sizes[split] * shares[name] / sum(shares.values()) / len(LINE_STYLES))
         texts = folder / f"{split}-{name}.txt"
-        write_lines(texts, images, seeds[split], characters)
+        write_lines(texts, images, seed=seeds[split], characters=characters)
         for number, style in enumerate(LINE_STYLES):
             seed = seeds[split] + number * _STYLE_SEED
-            recipe = make_line_recipe(able, texts, style, seed)
+            recipe = make_line_recipe(able, texts, style=style, seed=seed)
             yield f"{split}-{name}-{style}", recipe, images
 
 
