@@ -105,12 +105,12 @@ def test_figures_of_an_earlier_file_are_refused(tmp_path):
         rows = list(csv.DictReader(file))
     for row in rows:
         row["weights"] = "0" * 12
-    with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8") as file:
+    with (tmp_path / cards.FIGURES.name).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
     with pytest.raises(ValueError, match=r"words\.onnx .* 000000000000.*benchmarks/readers\.py"):
-        cards.read_figures("words", tmp_path / "rows.csv")
+        cards.read_figures("words", tmp_path / cards.FIGURES.name)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,10 @@ def test_the_model_index_of_a_row_worked_by_hand():
     assert error["value"] == 4.0
     (index,) = cards.model_index("ascii", [row], folds_case=False)
     assert index["results"][0]["metrics"] == [accuracy]
+    line = {"set": "lines", "images": "2000", "correct": "1500", "spaces": "1971", "cer": "0.02346"}
+    (index,) = cards.model_index("lines", [], [line])
+    values = [metric["value"] for metric in index["results"][0]["metrics"]]
+    assert values == [75.0, 2.35, 98.5]
     assert wilson_interval(558, 647) == pytest.approx((0.834, 0.887), abs=5e-4)
 
 

@@ -1,9 +1,10 @@
 """Writes what the card of each shipped reader says of its files and figures.
 
 A card is `crnn_keras/readers/NAME.md`, in the form of Hugging Face. A person writes its text. This
-program writes the `model-index` of its front matter, from the rows of `docs/readers_accuracy.csv`,
-and its table of files with sizes and hashes, from the files. `benchmarks/readers.py` measures the
-rows. A card names no figure of other weights: rows of an earlier file are refused.
+program writes the `model-index` of its front matter, from the rows of `docs/readers_accuracy.csv`
+and `docs/lines.csv`, and its table of files with sizes and hashes, from the files.
+`benchmarks/readers.py` and `benchmarks/lines.py` measure the rows. A card names no figure of other
+weights: rows of an earlier file are refused.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from crnn_keras.inference import onnx_recognizer, recognizer
 
 ROOT = pathlib.Path(__file__).parents[2]
 FIGURES = ROOT / "docs" / "readers_accuracy.csv"
-COMMAND = "python benchmarks/readers.py DATA"
+LINE_FIGURES = ROOT / "docs" / "lines.csv"
+_BENCHMARKS = {FIGURES.name: "readers.py DATA", LINE_FIGURES.name: "lines.py FOLDER ..."}
 # Sets as Hugging Face names them, by the name of their folder.
 DATASETS = {
     "iiit5k_test": {"type": "iiit5k", "name": "IIIT5K-Words", "split": "test"},
     "svt_test": {"type": "svt", "name": "Street View Text", "split": "test"},
     "sroie_words": {"type": "sroie", "name": "SROIE 2019, 3,000 words of receipts"},
+    "lines": {"type": "rendered-lines", "name": "Lines of `python -m tools.readers draw-lines`"},
 }
 _CARD = re.compile(r"---\n(?P<front>.*?)^---\n(?P<text>.*)", re.M | re.S)
 _FILES = re.compile(r"^\| file \| bytes \| SHA-256 \|\n(?:\|.*\n)+", re.M)
@@ -71,14 +74,17 @@ def read_figures(name: str, path: pathlib.Path = FIGURES) -> list[dict[str, str]
 
     Args:
         name: Name of the reader.
-        path: The csv of `benchmarks/readers.py`. Defaults to the one in `docs/`.
+        path: The csv of `benchmarks/readers.py` or `benchmarks/lines.py`. Defaults to the former
+            in `docs/`.
 
     Returns:
-        List of dicts, one for each set.
+        List of dicts, one for each set; empty if there is no such file or row.
 
     Raises:
         ValueError: A row was measured with other weights than those of the shipped file.
     """
+    if not path.is_file():
+        return []
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["reader"] == f"`{name}.onnx`"]
     weights = _hash(onnx_recognizer.SHIPPED[name])[:12]
@@ -86,7 +92,7 @@ def read_figures(name: str, path: pathlib.Path = FIGURES) -> list[dict[str, str]
         if row["weights"] != weights:
             raise ValueError(
                 f"{path} has figures of {name}.onnx for the file {row['weights']}, but {weights} "
-                f"is shipped. Measure it again: {COMMAND}."
+                f"is shipped. Measure it again: python benchmarks/{_BENCHMARKS[path.name]}."
             )
     return sorted(rows, key=lambda row: list(DATASETS).index(row["set"]))
 
@@ -96,13 +102,18 @@ def _hash(path):
 
 
 def model_index(
-    name: str, rows: Sequence[Mapping[str, str]], *, folds_case: bool = True
+    name: str,
+    rows: Sequence[Mapping[str, str]],
+    line_rows: Sequence[Mapping[str, str]] = (),
+    *,
+    folds_case: bool = True,
 ) -> list[dict[str, Any]]:
     """Makes the `model-index` of a card.
 
     Args:
         name: Name of the reader.
         rows: Rows of `read_figures`.
+        line_rows: The same of `benchmarks/lines.py`. Defaults to none.
         folds_case: Whether its confidence is the chance of the letters and digits that the rows
             compare. A reader of case is calibrated for the exact text, and gets no calibration
             error. Defaults to `True`.
@@ -110,7 +121,8 @@ def model_index(
     Returns:
         List of one dict, as Hugging Face defines it. Accuracies are in percent.
     """
-    return [{"name": name, "results": list(_results(rows, folds_case))}]
+    results = [*_results(rows, folds_case), *_line_results(line_rows)]
+    return [{"name": name, "results": results}]
 
 
 def _results(rows: Sequence[Mapping[str, str]], folds_case: bool) -> Iterator[dict[str, Any]]:
@@ -132,6 +144,35 @@ def _results(rows: Sequence[Mapping[str, str]], folds_case: bool) -> Iterator[di
             "task": {"type": "image-to-text", "name": "Reading of cropped words"},
             "dataset": dict(DATASETS[row["set"]]),
             "metrics": [accuracy, error] if folds_case else [accuracy],
+        }
+
+
+def _line_results(rows: Sequence[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        images = int(row["images"])
+        correct, spaces = int(row["correct"]), int(row["spaces"])
+        interval = [round(100 * bound, 1) for bound in wilson_interval(correct, images)]
+        yield {
+            "task": {"type": "image-to-text", "name": "Reading of lines"},
+            "dataset": dict(DATASETS[row["set"]]),
+            "metrics": [
+                {
+                    "type": "exact_match",
+                    "name": "Exact texts, spaces included, %",
+                    "value": round(100 * correct / images, 1),
+                    "args": {"images": images, "correct": correct, "interval_95": interval},
+                },
+                {
+                    "type": "cer",
+                    "name": "Character error rate, %",
+                    "value": round(100 * float(row["cer"]), 2),
+                },
+                {
+                    "type": "space_accuracy",
+                    "name": "Texts with all spaces right, %",
+                    "value": round(100 * spaces / images, 1),
+                },
+            ],
         }
 
 
@@ -174,7 +215,8 @@ def make_card(name: str, content: str, figures: pathlib.Path = FIGURES) -> str:
         )
     rows = read_figures(name, figures)
     char_dict = onnx_recognizer.OnnxRecognizer.load(name).char_dict
-    front["model-index"] = model_index(name, rows, folds_case=char_dict.fold_case)
+    line_rows = read_figures(name, LINE_FIGURES)
+    front["model-index"] = model_index(name, rows, line_rows, folds_case=char_dict.fold_case)
     written = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=100)
     return f"---\n{written}---\n{_FILES.sub(files_table(name), text)}"
 
