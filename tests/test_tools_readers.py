@@ -76,6 +76,10 @@ def test_fonts_are_known_by_their_content(fonts):
     found, missing = recipe.find_fonts([fonts])
     assert [path.startswith(str(fonts)) for path in found] == [True, True]
     assert missing == {"@fonts/lost@1.0": ["Lost.ttf"]}
+    rows = recipe.FONTS.read_text().splitlines()
+    recipe.FONTS.write_text("\n".join([*rows[:-1], f"{rows[-1]}\twords"]) + "\n")
+    assert recipe.find_fonts([fonts])[0] == found
+    assert recipe.find_fonts([fonts], of_words=False)[0] == found[:1]
 
 
 def test_a_collection_of_fonts_is_ignored(fonts):
@@ -88,8 +92,10 @@ def test_a_collection_of_fonts_is_ignored(fonts):
 
 def test_the_list_of_fonts_names_each_once():
     rows = [line.split("\t") for line in recipe.FONTS.read_text().splitlines()]
-    assert len({digest for digest, _, _ in rows}) == len(rows) > 2000
-    assert all(name and package for _, name, package in rows)
+    assert len({digest for digest, *_ in rows}) == len(rows) > 2000
+    assert all(name and package for _, name, package, *_ in rows)
+    notes = [note for _, _, _, *note in rows if note]
+    assert 100 < len(notes) < 200 and all(note == ["words"] for note in notes)
 
 
 def test_missing_fonts_are_counted_and_their_packages_named(tmp_path, fonts, few_words):

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--font-folders", nargs="*", default=["data/fonts"], help="more folders of fonts"
     )
     options = parser.parse_args(arguments)
-    fonts, missing = find_fonts(options.font_folders)
+    fonts, missing = find_fonts(options.font_folders, of_words=False)
     if not fonts:
         raise ValueError(
             "No font of tools/readers/fonts.tsv is installed. docs/training_log.md says how to "

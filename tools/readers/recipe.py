@@ -60,13 +60,16 @@ def write_words(path: str | os.PathLike) -> None:
 
 
 def find_fonts(
-    folders: Iterable[str | os.PathLike] = (),
+    folders: Iterable[str | os.PathLike] = (), *, of_words: bool = True
 ) -> tuple[list[str], dict[str, list[str]]]:
     """Finds the fonts of the shipped readers on this machine, by their content.
 
     Args:
         folders: Folders to search besides those of the machine. One that does not exist is passed
             over: its fonts are missing. Defaults to none.
+        of_words: Whether to take the fonts that `fonts.tsv` marks with `words` too: they draw small
+            letters as capitals, or letters that only a whole word explains, so a reader of case
+            learns nothing true from them. Defaults to `True`.
 
     Returns:
         Tuple of the list of paths in the order of `fonts.tsv`, and a dict of `package: list of
@@ -76,7 +79,9 @@ def find_fonts(
     installed = {synth.file_hash(path)[:_HASH_DIGITS]: path for path in synth.find_fonts(folders)}
     found, missing = [], {}
     with FONTS.open(encoding="utf-8", newline="") as file:
-        for digest, name, package in csv.reader(file, delimiter="\t"):
+        for digest, name, package, *note in csv.reader(file, delimiter="\t"):
+            if note and not of_words:
+                continue
             if digest in installed:
                 found.append(installed[digest])
             else:

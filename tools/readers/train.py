@@ -86,7 +86,7 @@ def render_sets(options: argparse.Namespace, folder: pathlib.Path) -> None:
     Raises:
         ValueError: Fonts of `fonts.tsv` are missing; the message names their packages.
     """
-    fonts, missing = find_fonts(options.font_folders)
+    fonts, missing = find_fonts(options.font_folders, of_words=options.texts == "words")
     if missing:
         count = sum(map(len, missing.values()))
         message = (
