@@ -17,6 +17,7 @@ from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
 from crnn_keras.inference.recognizer import SHIPPED, Recognizer
 
 FIXTURES = pathlib.Path(__file__).with_name("fixtures")
+FOLDER = pathlib.Path(__file__).parents[1] / "crnn_keras"
 EXPECTED = json.loads((FIXTURES / "readings.json").read_text())
 
 
@@ -66,6 +67,17 @@ def test_the_language_model_mends_street_view():
     samples = real_samples("svt_test")
     assert word_accuracy(samples, language_model=None) >= 0.775
     assert word_accuracy(samples) >= 0.845
+
+
+@pytest.mark.parametrize(("name", "least"), [("iiit5k_test", 0.905), ("svt_test", 0.89)])
+def test_words_large_reads_photographs(name, least):
+    assert word_accuracy(real_samples(name), "words-large") >= least
+
+
+def test_the_largest_files_stay_below_nine_megabytes():
+    sizes = {path.name: path.stat().st_size for path in (FOLDER / "readers").glob("*.[ko]*")}
+    assert {f"{name}.{kind}" for name in SHIPPED for kind in ("keras", "onnx")} == set(sizes)
+    assert max(sizes.values()) <= 9_000_000 and sum(sizes.values()) <= 25_000_000
 
 
 def test_a_pattern_mends_plates():
