@@ -48,7 +48,7 @@ def test_the_front_matter_is_what_hugging_face_asks_for(name):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_sizes_and_hashes_are_those_of_the_files(name):
     rows = re.findall(
-        r"^\| `(\w+\.\w+)` \| ([\d,]+) \| `([0-9a-f]{64})` \|$", read_card(name), re.M
+        r"^\| `([\w-]+\.\w+)` \| ([\d,]+) \| `([0-9a-f]{64})` \|$", read_card(name), re.M
     )
     assert [row[0] for row in rows] == [f"{name}.keras", f"{name}.onnx"]
     for file, size, digest in rows:
@@ -72,7 +72,7 @@ def test_figures_are_those_of_the_benchmarks(name):
 
 def test_every_reader_has_its_row_in_the_overview():
     overview = (FOLDER / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| \[`(\w+)`\]\((\w+\.md)\) \|", overview, re.M)
+    rows = re.findall(r"^\| \[`([\w-]+)`\]\(([\w-]+\.md)\) \|", overview, re.M)
     assert sorted(rows) == sorted((name, f"{name}.md") for name in SHIPPED)
     pages = {path.stem for path in FOLDER.glob("*.md")}
     assert pages == {"README", *SHIPPED}

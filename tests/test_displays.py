@@ -8,7 +8,7 @@ import pytest
 
 from crnn_keras.data.labels import read_samples
 from crnn_keras.images import to_gray
-from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
+from crnn_keras.inference.onnx_recognizer import SHIPPED, OnnxRecognizer
 from crnn_keras.notebook import displays
 from crnn_keras.notebook.displays import draw_display, draw_displays
 
@@ -56,7 +56,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert len(os.listdir(tmp_path)) == 4
 
 
-@pytest.mark.parametrize("name", ["words", "ascii"])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_readers_read_few_of_them(name):
     drawn = [draw_display(0, index) for index in range(100)]
     texts = OnnxRecognizer.load(name).read([image for image, _ in drawn])

@@ -460,7 +460,9 @@ def test_weights_that_lie_on_a_grid_are_kept_exactly(axes):
     np.testing.assert_allclose(rounded * scales, values, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("reader", "apart"), [("words", 1e-3), ("ascii", 0.1)])
+@pytest.mark.parametrize(
+    ("reader", "apart"), [("words", 1e-3), ("words-large", 1e-3), ("ascii", 0.1)]
+)
 def test_the_shipped_files_hold_the_same_reader(folder, reader, apart):
     pytest.importorskip("onnxruntime")
     from crnn_keras.inference.onnx_recognizer import OnnxRecognizer

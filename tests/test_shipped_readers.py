@@ -14,9 +14,10 @@ import pytest
 
 from crnn_keras import evaluate, read_samples
 from crnn_keras.inference.onnx_recognizer import OnnxRecognizer
-from crnn_keras.inference.recognizer import Recognizer
+from crnn_keras.inference.recognizer import SHIPPED, Recognizer
 
 FIXTURES = pathlib.Path(__file__).with_name("fixtures")
+FOLDER = pathlib.Path(__file__).parents[1] / "crnn_keras"
 EXPECTED = json.loads((FIXTURES / "readings.json").read_text())
 
 
@@ -26,7 +27,7 @@ def images():
         return [archive.read(name) for name in sorted(archive.namelist())]
 
 
-@pytest.mark.parametrize("name", ["words", "ascii"])
+@pytest.mark.parametrize("name", SHIPPED)
 @pytest.mark.parametrize(("kind", "recognizer"), [("keras", Recognizer), ("onnx", OnnxRecognizer)])
 def test_texts_and_confidences_are_those_of_before(images, name, kind, recognizer):
     texts, confidences = zip(*EXPECTED[f"{name}.{kind}"], strict=True)
@@ -43,16 +44,22 @@ def real_samples(name):
     return read_samples(folder / "labels.tsv").samples
 
 
-def word_accuracy(samples, **options):
-    predictions = OnnxRecognizer.load("words").read(samples, **options)
+def word_accuracy(samples, name="words", **options):
+    predictions = OnnxRecognizer.load(name).read(samples, **options)
     targets, texts = [s.text for s in samples], [p.text for p in predictions]
     return evaluate(targets, texts, protocol="alphanumeric").word_accuracy
 
 
-def test_the_language_model_of_words_names_its_source_and_licence():
-    model = OnnxRecognizer.load("words").language_model
-    assert len(model) == 200_000 and model.order == 6
+@pytest.mark.parametrize(
+    ("name", "ngrams", "order"), [("words", 200_000, 6), ("words-large", 500_000, 8)]
+)
+def test_a_language_model_names_its_source_and_licence(name, ngrams, order):
+    model = OnnxRecognizer.load(name).language_model
+    assert len(model) == ngrams and model.order == order
     assert "wordfreq" in model.source and "CC BY-SA 4.0" in model.source
+
+
+def test_a_reader_of_capitals_has_no_language_model():
     assert OnnxRecognizer.load("ascii").language_model is None
 
 
@@ -60,6 +67,17 @@ def test_the_language_model_mends_street_view():
     samples = real_samples("svt_test")
     assert word_accuracy(samples, language_model=None) >= 0.775
     assert word_accuracy(samples) >= 0.845
+
+
+@pytest.mark.parametrize(("name", "least"), [("iiit5k_test", 0.905), ("svt_test", 0.89)])
+def test_words_large_reads_photographs(name, least):
+    assert word_accuracy(real_samples(name), "words-large") >= least
+
+
+def test_the_largest_files_stay_below_nine_megabytes():
+    sizes = {path.name: path.stat().st_size for path in (FOLDER / "readers").glob("*.[ko]*")}
+    assert {f"{name}.{kind}" for name in SHIPPED for kind in ("keras", "onnx")} == set(sizes)
+    assert max(sizes.values()) <= 9_000_000 and sum(sizes.values()) <= 25_000_000
 
 
 def test_a_pattern_mends_plates():

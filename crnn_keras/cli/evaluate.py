@@ -39,7 +39,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add_run_option(parser)
     parser.add_argument(
         "--model",
-        help="words, ascii, a .keras or .onnx file (data/<run>/train/model.keras)",
+        help="words, ascii, words-large, a .keras or .onnx file (data/<run>/train/model.keras)",
     )
     add_protocol_option(parser)
     parser.add_argument("--tta-views", type=int, choices=(1, 3, 5), default=1, help="(%(default)s)")

@@ -42,7 +42,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "crnn-keras export words repository/words --format triton\n"
         "crnn-keras export words --compare mine/test.tsv",
     )
-    parser.add_argument("model", help="a .keras file, or a shipped model: words, ascii")
+    parser.add_argument(
+        "model", help="a .keras file, or a shipped model: words, ascii, words-large"
+    )
     parser.add_argument(
         "path",
         nargs="?",

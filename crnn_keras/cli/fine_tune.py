@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         commands,
         "fine-tune",
         help="teach a shipped reader your images",
-        description="Begins with the shipped reader that reads your images best, keeps its "
+        description="Begins with words or ascii, whichever reads your images best, keeps its "
         "characters and its canvas, mixes in images of its old task so that it forgets little, "
         "trains until the validation no longer improves, keeps the best weights, and measures "
         "before and after. Writes data/<run>/train/model.keras, reports/<run>/fine_tuning.html and "
@@ -46,7 +46,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--start",
         default="auto",
         metavar="MODEL",
-        help="words, ascii or a .keras file (%(default)s: the shipped one that reads most)",
+        help="words, ascii, words-large or a .keras file (%(default)s: words or ascii, whichever "
+        "reads most)",
     )
     parser.add_argument(
         "--characters",

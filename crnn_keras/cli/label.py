@@ -59,8 +59,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--model",
         default="words",
-        help="reader that fills in the texts: words, ascii, a .keras or .onnx file, or none "
-        "(%(default)s)",
+        help="reader that fills in the texts: words, ascii, words-large, a .keras or .onnx file, "
+        "or none (%(default)s)",
     )
     parser.add_argument(
         "--output",

@@ -53,8 +53,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     reader.add_argument(
         "--model",
         default="words",
-        help="reader whose characters are counted: words, ascii, or a .keras or .onnx file "
-        "(%(default)s)",
+        help="reader whose characters are counted: words, ascii, words-large, or a .keras or "
+        ".onnx file (%(default)s)",
     )
     reader.add_argument(
         "--characters", metavar="SOURCE", help="a preset or a file of characters, without a reader"

@@ -39,7 +39,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         example="crnn-keras serve words\n"
         "crnn-keras serve mine.onnx --host 0.0.0.0 --token-file token.txt --require-token",
     )
-    parser.add_argument("model", help="words, ascii, or an .onnx file that crnn-keras export wrote")
+    parser.add_argument(
+        "model", help="words, ascii, words-large, or an .onnx file that crnn-keras export wrote"
+    )
     parser.add_argument(
         "--name",
         dest="model_name",

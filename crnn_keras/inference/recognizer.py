@@ -109,9 +109,10 @@ class Recognizer(BaseRecognizer):
         """Loads a model by the runtime that it needs.
 
         Args:
-            path: The name of a shipped model: `"words"` (letters and digits, in lower case) or
-                `"ascii"` (capitals and punctuation too); a `.keras` file that `train` or `save`
-                wrote; or an `.onnx` file that `export_onnx` wrote.
+            path: The name of a shipped model: `"words"` (letters and digits, in lower case),
+                `"words-large"` (the same, with fewer errors and in more time) or `"ascii"`
+                (capitals and punctuation too); a `.keras` file that `train` or `save` wrote; or an
+                `.onnx` file that `export_onnx` wrote.
 
         Returns:
             `Recognizer`. For an `.onnx` file, and for a shipped model where Keras or its backend is

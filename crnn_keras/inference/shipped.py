@@ -6,7 +6,7 @@ import os
 import pathlib
 from collections.abc import Mapping
 
-_NAMES = ("words", "ascii")
+_NAMES = ("words", "ascii", "words-large")
 _FOLDER = pathlib.Path(__file__).parents[1] / "readers"
 
 

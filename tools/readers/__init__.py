@@ -1,4 +1,4 @@
-"""How the shipped readers `words` and `ascii` are made and measured; not part of the wheel.
+"""How the shipped readers are made and measured; not part of the wheel.
 
 | file | subject |
 |---|---|

@@ -57,7 +57,7 @@ def count_scowl(folder: str | os.PathLike) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes the language model of the shipped English readers, for `ship`.
+    """Writes the language model of a shipped English reader, for `ship`.
 
     Args:
         arguments: List of strings. Defaults to None: those of the command line.
@@ -70,15 +70,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("output", help=".npz file to write")
-    parser.add_argument("--scowl", metavar="FOLDER", help="count the words of SCOWL instead")
+    parser.add_argument(
+        "--scowl", metavar="FOLDER", help="count the words of SCOWL, to the power of 1"
+    )
+    add = parser.add_argument
+    add("--order", type=int, default=6, help="length of the longest n-grams; 8 for words-large")
+    add("--max-ngrams", type=int, default=200_000, help="n-grams to keep; 500,000 for words-large")
+    add("--power", type=float, default=0.6, help="of the frequencies; 0.5 for words-large")
     options = parser.parse_args(arguments)
+    sizes = {"order": options.order, "max_ngrams": options.max_ngrams}
     char_dict = CharDict.from_preset("alphanumeric36")
     if options.scowl:
         # What their sizes say of frequencies is coarse; the power makes up for it.
         model = train_language_model(
-            count_scowl(options.scowl), char_dict, power=_SCOWL_POWER, source="SCOWL"
+            count_scowl(options.scowl), char_dict, power=_SCOWL_POWER, source="SCOWL", **sizes
         )
     else:
-        model = train_language_model(count_english(), char_dict, source=_SOURCE)
+        model = train_language_model(
+            count_english(), char_dict, power=options.power, source=_SOURCE, **sizes
+        )
     model.save(options.output)
     print(f"{options.output}: {model}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from crnn_keras.evaluation import tune_language_model
 from crnn_keras.evaluation.confidence import calibrate
+from crnn_keras.evaluation.language_model import LENGTH_BONUSES
 from crnn_keras.model.decoding import LanguageModel
 from tools.readers.figures import SELECTION_SETS, read_set
 from tools.readers.pack import pack
@@ -15,6 +16,9 @@ from tools.readers.pack import pack
 # By whether the model folds case: the protocol of its calibration and the sets for it. All labels
 # of street view are in capitals, so they say nothing about case.
 _CALIBRATION = {True: ("alphanumeric", SELECTION_SETS), False: ("exact", ("iiit5k_train",))}
+# The means over neighbours are of fewer places at an edge of the grid: so the largest bonus that
+# was best for a reader is none.
+_LENGTH_BONUSES = (*LENGTH_BONUSES, 3.6, 4.2)
 # Largest weight of a unit, in steps: six bits with the sign.
 _STEPS = 31
 # Smaller arrays are a thousandth of all weights.
@@ -64,7 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.language_model:
         language_model = LanguageModel.load(options.language_model)
         recognizer.language_model, trials = tune_language_model(
-            recognizer, language_model, samples, protocol=protocol
+            recognizer,
+            language_model,
+            samples,
+            protocol=protocol,
+            length_bonuses=_LENGTH_BONUSES,
         )
         _print_trials(trials, len(samples))
     recognizer.calibration = calibrate(recognizer.read(samples), targets, protocol=protocol)

@@ -42,7 +42,7 @@ _LOG_CODE, _LOG_LANGUAGE = np.log(_CODE), np.log(1 - _CODE)
 # With weights and bonuses up to it the exponential of one gain is neither 0 nor infinite.
 _LARGEST_SETTING = 10.0
 # Lookups are kept in a table if it has no more places: eight bytes each.
-_LARGEST_TABLE = 2**22
+_LARGEST_TABLE = 2**23
 # Symbols are stored in two bytes, and one of them is the boundary.
 _MOST_CHARACTERS = 2**16 - 2
 _ARRAYS = {"symbols": "<u2", "child_counts": "<u2", "log_probabilities": "u1", "backoffs": "u1"}
