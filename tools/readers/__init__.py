@@ -4,6 +4,9 @@
 |---|---|
 | `recipe` | the words, fonts and styles of the training images |
 | `fonts.tsv` | the fonts of the training images, by hash, with their packages |
+| `lines` | composes lines of sixteen languages |
+| `draw_lines` | draws labelled lines to measure on |
+| `language_model` | counts the language models |
 | `train` | renders the images and starts the training processes |
 | `train_process` | one training process |
 | `ship` | calibrates, rounds and packs a trained reader, and exports it to ONNX |

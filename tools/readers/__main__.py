@@ -8,8 +8,8 @@ from tools.readers import (
     convert,
     convert_torch,
     draw_lines,
-    english,
     figures,
+    language_model,
     limits,
     ship,
     train,
@@ -18,7 +18,7 @@ from tools.readers import (
 COMMANDS = {
     "train": train.main,
     "draw-lines": draw_lines.main,
-    "language-model": english.main,
+    "language-model": language_model.main,
     "ship": ship.main,
     "convert": convert.main,
     "convert-torch": convert_torch.main,

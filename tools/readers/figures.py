@@ -25,7 +25,7 @@ from crnn_keras.evaluation.metrics import evaluate
 from crnn_keras.images.tta import TTA_COUNTS
 from crnn_keras.inference import onnx_recognizer
 from crnn_keras.model.decoding import LanguageModel, Lexicon
-from tools.readers import english
+from tools.readers import language_model
 
 if TYPE_CHECKING:
     from crnn_keras.data.labels import LabelledSet
@@ -178,7 +178,7 @@ def kinds_rows(recognizer: BaseRecognizer, data: pathlib.Path) -> Iterator[Row]:
     Yields:
         A `Row` for each kind of text, over all test sets, and for codes that are rendered.
     """
-    known = set(english.count_english())
+    known = set(language_model.count_english())
     sets = [read_set(data / name) for name in (*TEST_SETS, "sroie_words")]
     samples = [sample for found in sets if found for sample in found.samples]
     kinds = {"texts with digits": [], "words of the list": [], "words of no list": []}

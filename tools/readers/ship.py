@@ -50,6 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "data", type=pathlib.Path, help=f"folder of the sets {' and '.join(SELECTION_SETS)}"
     )
     parser.add_argument("--language-model", metavar="NPZ", help="language model to ship with it")
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        metavar="SET",
+        help="names of sets in DATA, or folders, to calibrate on instead",
+    )
     parser.add_argument("--name", choices=SHIPPED, default="words", help="name of the reader")
     options = parser.parse_args(arguments)
     model = Recognizer.load(options.model).model
@@ -59,10 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         weight.assign(_round_to_6_bits(weight.numpy()))
     protocol, names = _CALIBRATION[recognizer.char_dict.fold_case]
     samples = []
-    for name in names:
-        labelled_set = read_set(options.data / name)
+    for name in options.sets or names:
+        folder = options.data / name
+        folder = folder if folder.is_dir() else pathlib.Path(name)
+        labelled_set = read_set(folder)
         if labelled_set is None:
-            raise ValueError(f"{options.data / name} has no labels.tsv. Expected labelled images.")
+            raise ValueError(f"{folder} has no labels.tsv. Expected labelled images.")
         samples += labelled_set.samples
     targets = [sample.text for sample in samples]
     if options.language_model:

@@ -1,17 +1,26 @@
-"""Counts the language model of the shipped English readers."""
+"""Counts the language models of the shipped readers: of English words, and of lines."""
 
 import argparse
 import collections
+import itertools
 import os
 import pathlib
 import re
 from collections.abc import Sequence
 
+from tools.readers.lines import LineWriter
+
 _SOURCE = (
     "English words by frequency, of wordfreq 3.1.1 by Robyn Speer (zenodo 7199437), CC BY-SA 4.0: "
     "this model is shared under the same licence"
 )
+_LINES_SOURCE = (
+    "Lines composed of words of sixteen languages, by frequency, of wordfreq 3.1.1 by Robyn Speer "
+    "(zenodo 7199437), CC BY-SA 4.0: this model is shared under the same licence"
+)
 _SCOWL_POWER = 1.0
+# Other lines than those that a reader is trained on, and those that it is measured on.
+_LINES_SEED = 4_000_000
 
 
 def count_english(list_name: str = "best") -> dict[str, float]:
@@ -57,7 +66,7 @@ def count_scowl(folder: str | os.PathLike) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes the language model of a shipped English reader, for `ship`.
+    """Writes the language model of a shipped reader, for `ship`.
 
     Args:
         arguments: List of strings. Defaults to None: those of the command line.
@@ -74,13 +83,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--scowl", metavar="FOLDER", help="count the words of SCOWL, to the power of 1"
     )
     add = parser.add_argument
+    add("--lines", type=int, default=0, help="compose and count so many lines instead, for `lines`")
     add("--order", type=int, default=6, help="length of the longest n-grams; 8 for words-large")
     add("--max-ngrams", type=int, default=200_000, help="n-grams to keep; 500,000 for words-large")
     add("--power", type=float, default=0.6, help="of the frequencies; 0.5 for words-large")
     options = parser.parse_args(arguments)
     sizes = {"order": options.order, "max_ngrams": options.max_ngrams}
-    char_dict = CharDict.from_preset("alphanumeric36")
-    if options.scowl:
+    char_dict = CharDict.from_preset("latin" if options.lines else "alphanumeric36")
+    if options.lines:
+        # They hold numbers and codes, and words are as frequent in them as they should be.
+        composed = itertools.islice(LineWriter(_LINES_SEED), options.lines)
+        settings = {"power": 1.0, "codes": 0.0, "source": _LINES_SOURCE}
+        model = train_language_model(composed, char_dict, **settings, **sizes)
+    elif options.scowl:
         # What their sizes say of frequencies is coarse; the power makes up for it.
         model = train_language_model(
             count_scowl(options.scowl), char_dict, power=_SCOWL_POWER, source="SCOWL", **sizes
