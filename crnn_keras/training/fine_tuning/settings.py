@@ -24,6 +24,8 @@ FEW_IMAGES = 300
 _MANY_NEW = 0.5
 _RATE, _RATE_OF_ALL = 2e-3, 1e-3
 _INTERPOLATION, _INTERPOLATION_OF_ALL = 0.95, 0.8
+_FEW_TO_TRAIN_ON = 100
+_REPLAY, _REPLAY_BESIDE_MANY = 0.4, 0.5
 _FEWEST_STEPS, _MOST_STEPS = 100, 1000
 _FEWEST_REPLAYED, _MOST_REPLAYED = 4000, 12_000
 
@@ -47,7 +49,8 @@ class FineTuningSettings:
             learns too.
         augment: Strength of the random changes to the training images, from 0 to 1. Defaults to
             `1.0`.
-        replay_fraction: Fraction of each batch that are images of the old task. Defaults to `0.4`.
+        replay_fraction: Fraction of each batch that are images of the old task. Defaults to `None`:
+            0.4, or 0.5 with more than 100 images to train on, whose longer training forgets more.
         replay_images: Number of rendered images to replay. Defaults to `0`: as many as the steps
             replay, from 4,000 to 12,000, since more of them would come only once.
         interpolation: Where the weights end between those of the start, 0, and the trained ones, 1;
@@ -74,7 +77,7 @@ class FineTuningSettings:
     train_lstm: bool | None = None
     learning_rate: float = 0.0
     augment: float = 1.0
-    replay_fraction: float = 0.4
+    replay_fraction: float | None = None
     replay_images: int = 0
     interpolation: float | None = None
     finish: bool | None = None
@@ -91,14 +94,14 @@ class FineTuningSettings:
 
         Returns:
             `FineTuningSettings` in which the steps, the learning rate, the interpolation,
-            `train_lstm` and `replay_images` are stated.
+            `train_lstm`, `replay_fraction` and `replay_images` are stated.
 
         Example:
 
             >>> from crnn_keras import FineTuningSettings
             >>> complete = FineTuningSettings().complete(images=206, known=36, new=12)
             >>> complete.steps, complete.learning_rate, complete.train_lstm
-            (425, 0.002, False)
+            (650, 0.002, False)
         """
         train_lstm, interpolation = self.train_lstm, self.interpolation
         if train_lstm is None:
@@ -106,10 +109,14 @@ class FineTuningSettings:
         if interpolation is None:
             interpolation = _INTERPOLATION_OF_ALL if train_lstm else _INTERPOLATION
         steps = self.steps or default_steps(images)
-        replayed = round(steps * self.batch_size * self.replay_fraction)
+        replay_fraction = self.replay_fraction
+        if replay_fraction is None:
+            replay_fraction = _REPLAY if images <= _FEW_TO_TRAIN_ON else _REPLAY_BESIDE_MANY
+        replayed = round(steps * self.batch_size * replay_fraction)
         return replace(
             self,
             steps=steps,
+            replay_fraction=replay_fraction,
             replay_images=self.replay_images
             or min(max(replayed, _FEWEST_REPLAYED), _MOST_REPLAYED),
             learning_rate=self.learning_rate or (_RATE_OF_ALL if train_lstm else _RATE),
@@ -130,7 +137,7 @@ _RULES = {
     "train_lstm": Either(FLAG, OneOf((None,))),
     "learning_rate": Number(0, LEARNING_RATE.maximum),
     "augment": FRACTION,
-    "replay_fraction": FRACTION,
+    "replay_fraction": Either(FRACTION, OneOf((None,))),
     "replay_images": NATURAL,
     "interpolation": Either(FRACTION, OneOf((None,))),
     "finish": Either(FLAG, OneOf((None,))),
@@ -146,12 +153,12 @@ def default_steps(images: int) -> int:
         images: Number of images to train on.
 
     Returns:
-        17 times the images to the power of 0.6, a multiple of 25 from 100 to 1,000.
+        4.3 times the images to the power of 0.94, a multiple of 25 from 100 to 1,000.
 
     Example:
 
         >>> [default_steps(images) for images in (16, 60, 250, 1000, 5000)]
-        [100, 200, 475, 1000, 1000]
+        [100, 200, 775, 1000, 1000]
     """
-    steps = round(17 * images**0.6 / 25) * 25
+    steps = round(4.3 * images**0.94 / 25) * 25
     return min(max(steps, _FEWEST_STEPS), _MOST_STEPS)
