@@ -341,6 +341,6 @@ def test_a_name_that_is_no_preset_is_answered_with_the_presets(name):
 
     if isinstance(name, str):
         with pytest.raises(
-            ValueError, match=r"small, mobile, deep, wide, large, paper, words, ascii, words-large"
+            ValueError, match=r"small, mobile, deep, wide, large, paper, words, words-large, ascii"
         ):
             make_model(name or "none", CharDict("ab"), None)

@@ -19,6 +19,7 @@ from crnn_keras.cli.options import (
     add_run_option,
     source_options,
 )
+from crnn_keras.inference.shipped import LISTED
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -39,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add_run_option(parser)
     parser.add_argument(
         "--model",
-        help="words, ascii, words-large, a .keras or .onnx file (data/<run>/train/model.keras)",
+        help=f"{LISTED}, a .keras or .onnx file (data/<run>/train/model.keras)",
     )
     add_protocol_option(parser)
     parser.add_argument("--tta-views", type=int, choices=(1, 3, 5), default=1, help="(%(default)s)")

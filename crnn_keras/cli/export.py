@@ -15,6 +15,7 @@ from crnn_keras.cli.common import (
     print_to_stderr,
 )
 from crnn_keras.cli.options import add_label_options, add_protocol_option, source_options
+from crnn_keras.inference.shipped import LISTED
 from crnn_keras.utils.checks import COUNT
 
 # Which types of weights the formats take.
@@ -42,9 +43,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "crnn-keras export words repository/words --format triton\n"
         "crnn-keras export words --compare mine/test.tsv",
     )
-    parser.add_argument(
-        "model", help="a .keras file, or a shipped model: words, ascii, words-large"
-    )
+    parser.add_argument("model", help=f"a .keras file, or a shipped model: {LISTED}")
     parser.add_argument(
         "path",
         nargs="?",

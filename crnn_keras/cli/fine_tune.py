@@ -21,6 +21,7 @@ from crnn_keras.cli.options import (
     fractions_of,
     source_options,
 )
+from crnn_keras.inference.shipped import LISTED
 from crnn_keras.utils.checks import COUNT, FRACTION, NATURAL, POSITIVE
 
 
@@ -46,8 +47,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--start",
         default="auto",
         metavar="MODEL",
-        help="words, ascii, words-large or a .keras file (%(default)s: words or ascii, whichever "
-        "reads most)",
+        help=f"{LISTED} or a .keras file (%(default)s: words or ascii, whichever reads most)",
     )
     parser.add_argument(
         "--characters",

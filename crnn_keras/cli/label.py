@@ -21,6 +21,7 @@ from crnn_keras.cli.common import (
     print_to_stderr,
 )
 from crnn_keras.cli.options import add_label_options, source_options
+from crnn_keras.inference.shipped import LISTED
 from crnn_keras.utils.checks import FRACTION, Number
 from crnn_keras.utils.limits import MAX_TEXT_BYTES
 from crnn_keras.utils.log import printable
@@ -59,7 +60,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--model",
         default="words",
-        help="reader that fills in the texts: words, ascii, words-large, a .keras or .onnx file, "
+        help=f"reader that fills in the texts: {LISTED}, a .keras or .onnx file, "
         "or none (%(default)s)",
     )
     parser.add_argument(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crnn_keras.cli.common import DONE, CommandError, add_command, load_recognizer, number
 from crnn_keras.cli.options import add_encoding_option
+from crnn_keras.inference.shipped import LISTED
 from crnn_keras.utils.checks import FRACTION, NOT_NEGATIVE, Number
 from crnn_keras.utils.limits import MAX_NGRAM_LENGTH, MAX_NGRAMS
 from crnn_keras.utils.log import printable
@@ -53,7 +54,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     reader.add_argument(
         "--model",
         default="words",
-        help="reader whose characters are counted: words, ascii, words-large, or a .keras or "
+        help=f"reader whose characters are counted: {LISTED}, or a .keras or "
         ".onnx file (%(default)s)",
     )
     reader.add_argument(

@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 from crnn_keras.cli.common import DONE, CommandError, add_command, number
+from crnn_keras.inference.shipped import LISTED
 from crnn_keras.utils.checks import COUNT, NOT_NEGATIVE, Number
 from crnn_keras.utils.log import printable
 
@@ -39,9 +40,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         example="crnn-keras serve words\n"
         "crnn-keras serve mine.onnx --host 0.0.0.0 --token-file token.txt --require-token",
     )
-    parser.add_argument(
-        "model", help="words, ascii, words-large, or an .onnx file that crnn-keras export wrote"
-    )
+    parser.add_argument("model", help=f"{LISTED}, or an .onnx file that crnn-keras export wrote")
     parser.add_argument(
         "--name",
         dest="model_name",

@@ -18,6 +18,7 @@ from crnn_keras.cli.common import (
     print_to_stderr,
 )
 from crnn_keras.cli.options import add_model_options, add_run_option, direction_of
+from crnn_keras.inference.shipped import LISTED
 from crnn_keras.utils.checks import COUNT, FRACTION, NATURAL, POSITIVE, SEED
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--start",
         default="small",
         metavar="MODEL",
-        help="fresh weights: small, mobile, deep, wide, large, paper; or what to fine-tune: words, "
-        "ascii, a .keras file (%(default)s)",
+        help="fresh weights: small, mobile, deep, wide, large, paper; or what to fine-tune: "
+        f"{LISTED}, a .keras file (%(default)s)",
     )
     parser.add_argument(
         "--epochs",

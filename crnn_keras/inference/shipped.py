@@ -6,7 +6,9 @@ import os
 import pathlib
 from collections.abc import Mapping
 
-_NAMES = ("words", "ascii", "words-large")
+NAMES = ("words", "words-large", "ascii")
+# As help texts list them.
+LISTED = ", ".join(NAMES)
 _FOLDER = pathlib.Path(__file__).parents[1] / "readers"
 
 
@@ -19,7 +21,7 @@ def shipped_files(suffix: str) -> dict[str, pathlib.Path]:
     Returns:
         Dict of `name: path`.
     """
-    return {name: _FOLDER / f"{name}{suffix}" for name in _NAMES}
+    return {name: _FOLDER / f"{name}{suffix}" for name in NAMES}
 
 
 def find_file(
