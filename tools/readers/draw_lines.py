@@ -1,6 +1,7 @@
 """Draws lines to measure the reader `lines` on: other texts than those it learned from."""
 
 import argparse
+import itertools
 import pathlib
 from collections.abc import Sequence
 
@@ -42,18 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     groups = line_alphabets(fonts)
     options.folder.mkdir(parents=True, exist_ok=True)
     rows = []
-    for name, (characters, able) in groups.items():
+    parts = len(groups) * len(LINE_STYLES)
+    for part, (name, style) in enumerate(itertools.product(groups, LINE_STYLES)):
+        characters, able = groups[name]
         texts = options.folder / f"{name}.txt"
-        each = options.count // (len(groups) * len(LINE_STYLES))
-        write_lines(texts, each, seed=options.seed, characters=characters)
-        for number, style in enumerate(LINE_STYLES):
-            recipe = make_line_recipe(able, texts, style=style, seed=options.seed + number)
-            renderer = recipe.open()
-            for index in range(each):
-                jpeg, text = renderer.sample(index)
-                image = f"{name}-{style}-{index:04}.jpg"
-                files.write_atomic(options.folder / image, jpeg)
-                rows.append(f"{image}\t{text}\n")
+        if not part % len(LINE_STYLES):
+            write_lines(texts, options.count, seed=options.seed, characters=characters)
+        recipe = make_line_recipe(able, texts, style=style, seed=options.seed + part)
+        renderer = recipe.open()
+        # As many of each as can be, and no image fewer than asked for.
+        for index in range((options.count + part) // parts):
+            jpeg, text = renderer.sample(index)
+            image = f"{name}-{style}-{index:04}.jpg"
+            files.write_atomic(options.folder / image, jpeg)
+            rows.append(f"{image}\t{text}\n")
     files.write_atomic(options.folder / "labels.tsv", "".join(rows).encode())
     count = sum(map(len, missing.values()))
     print(f"{len(rows)} lines of {len(fonts)} fonts in {options.folder}; {count} fonts are missing")
