@@ -33,6 +33,7 @@ from benchmarks.readers import (  # noqa: E402
     write_table,
 )
 from crnn_keras.evaluation.metrics import evaluate, wilson_interval  # noqa: E402
+from tools.readers.recipe import LINE_STYLES  # noqa: E402
 
 TABLE = ROOT / "docs" / "lines.csv"
 MEASURES = ("cer", "correct", "without_spaces", "spaces")
@@ -57,6 +58,18 @@ def score(samples, texts):
     }
 
 
+def split_by_style(name, samples):
+    """Yields the set, and what of it `draw-lines` drew in each style, by the names of the images.
+
+    Each is a name and the positions of its samples.
+    """
+    yield name, range(len(samples))
+    for style in LINE_STYLES:
+        drawn = [i for i, sample in enumerate(samples) if f"-{style}-" in str(sample.image)]
+        if drawn:
+            yield f"{name}: {style}", drawn
+
+
 def measure(readers, options):
     """Adds the rows that the csv lacks."""
     sets = {
@@ -73,8 +86,12 @@ def measure(readers, options):
             # Engines but Tesseract and ours pad several images to one width.
             alone = engine.reader.environment != ""
             found = engine.read([str(sample.image) for sample in samples], alone=alone)
-            others = [r for r in rows if (r["reader"], r["set"]) != (row["reader"], name)]
-            write_rows(options.table, COLUMNS, [*others, row | score(samples, found["texts"])])
+            for part, positions in split_by_style(name, samples):
+                own = score([samples[i] for i in positions], [found["texts"][i] for i in positions])
+                own |= {"set": part, "images": str(len(positions))}
+                rows = [r for r in rows if (r["reader"], r["set"]) != (row["reader"], part)]
+                rows.append(row | own)
+            write_rows(options.table, COLUMNS, rows)
         engine.close()
 
 

@@ -26,7 +26,7 @@ in which data flows through them. A module imports only from wings above its own
 | `training` | a model and batches | a trained model, its history, a state to resume from |
 | `notebook` | parameters of a notebook | its folders, figures and results; the walkthrough |
 | `cli` | words of a command line | the command `crnn-keras` |
-| `readers` | | the files of the shipped models `words`, `words-large` and `ascii`; no code |
+| `readers` | | the files of the shipped models, such as `words` and `lines`; no code |
 """
 
 from typing import TYPE_CHECKING

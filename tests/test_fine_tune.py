@@ -308,6 +308,8 @@ def test_the_reader_that_keeps_case_comes_first_where_case_matters(labels):
     mixed = [dataclasses.replace(sample, text=sample.text.title()) for sample in samples]
     assert score_readers(mixed)[0].name == "ascii"
     assert [score.word_accuracy for score in score_readers(mixed, most=4)]
+    spaced = [dataclasses.replace(sample, text=f"{sample.text} 1") for sample in samples]
+    assert {score.name for score in score_readers(spaced)} == {"words", "ascii", "lines"}
 
 
 # === The whole ===

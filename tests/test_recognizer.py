@@ -171,7 +171,7 @@ def test_a_lexicon_decides_between_its_words(shipped, images):
 
 
 def test_missing_reader_names_the_shipped_ones(tmp_path):
-    with pytest.raises(ValueError, match=r"nowhere\.keras .*words, words-large, ascii"):
+    with pytest.raises(ValueError, match=r"nowhere\.keras .*words, words-large, ascii, lines"):
         Recognizer.load(tmp_path / "nowhere.keras")
 
 

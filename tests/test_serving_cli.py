@@ -21,7 +21,7 @@ def without_token(monkeypatch):
 @pytest.mark.parametrize(
     ("words", "facts"),
     [
-        (["nothing.onnx"], ["nothing.onnx", "words, words-large, ascii"]),
+        (["nothing.onnx"], ["nothing.onnx", "words, words-large, ascii, lines"]),
         (["mine/reader.keras"], ["crnn-keras export mine/reader.keras reader.onnx"]),
         (["words", "--require-token"], ["CRNN_KERAS_TOKEN", "openssl rand"]),
         (["words", "--token-file", "missing.txt"], ["missing.txt"]),

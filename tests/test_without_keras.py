@@ -54,7 +54,8 @@ def test_a_keras_file_names_what_to_install(run):
     assert "pip install 'crnn_keras[train]'" in done.stderr
     # What is not there at all is said first.
     kind, message = found["missing"]
-    assert kind == "ValueError" and "no_such" in message and "words, words-large, ascii" in message
+    assert kind == "ValueError"
+    assert "no_such" in message and "words, words-large, ascii, lines" in message
 
 
 def test_the_recognizer_is_imported_without_keras():

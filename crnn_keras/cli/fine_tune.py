@@ -31,7 +31,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         commands,
         "fine-tune",
         help="teach a shipped reader your images",
-        description="Begins with words or ascii, whichever reads your images best, keeps its "
+        description="Begins with words, ascii or, for labels with spaces or accents, lines, "
+        "whichever reads your images best, keeps its "
         "characters and its canvas, mixes in images of its old task so that it forgets little, "
         "trains until the validation no longer improves, keeps the best weights, and measures "
         "before and after. Writes data/<run>/train/model.keras, reports/<run>/fine_tuning.html and "
@@ -47,7 +48,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--start",
         default="auto",
         metavar="MODEL",
-        help=f"{LISTED} or a .keras file (%(default)s: words or ascii, whichever reads most)",
+        help=f"{LISTED} or a .keras file (%(default)s: words, ascii or lines, whichever "
+        "reads most)",
     )
     parser.add_argument(
         "--characters",

@@ -61,7 +61,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--model",
         default="words",
-        help="words (letters and digits, in lower case), ascii (capitals and punctuation too), or "
+        help="words (letters and digits, in lower case), words-large (the same, with fewer errors, "
+        "slower), ascii (capitals and punctuation too), lines (lines with spaces and accents), or "
         "a .keras or .onnx file (%(default)s)",
     )
     output = parser.add_mutually_exclusive_group()

@@ -83,7 +83,7 @@ class OnnxRecognizer(BaseRecognizer):
 
         Args:
             path: An `.onnx` file that `export_onnx` wrote, or the name of a shipped model
-                (`"words"`, `"words-large"` or `"ascii"`).
+                (`"words"`, `"words-large"`, `"ascii"` or `"lines"`).
             cores: Number of cores to use. Defaults to `None`: all.
 
         Returns:

@@ -110,9 +110,9 @@ class Recognizer(BaseRecognizer):
 
         Args:
             path: The name of a shipped model: `"words"` (letters and digits, in lower case),
-                `"words-large"` (the same, with fewer errors and in more time) or `"ascii"`
-                (capitals and punctuation too); a `.keras` file that `train` or `save` wrote; or an
-                `.onnx` file that `export_onnx` wrote.
+                `"words-large"` (the same, with fewer errors and in more time), `"ascii"` (capitals
+                and punctuation too) or `"lines"` (lines with spaces and accents); a `.keras` file
+                that `train` or `save` wrote; or an `.onnx` file that `export_onnx` wrote.
 
         Returns:
             `Recognizer`. For an `.onnx` file, and for a shipped model where Keras or its backend is

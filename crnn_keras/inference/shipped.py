@@ -6,7 +6,7 @@ import os
 import pathlib
 from collections.abc import Mapping
 
-NAMES = ("words", "words-large", "ascii")
+NAMES = ("words", "words-large", "ascii", "lines")
 # As help texts list them.
 LISTED = ", ".join(NAMES)
 _FOLDER = pathlib.Path(__file__).parents[1] / "readers"

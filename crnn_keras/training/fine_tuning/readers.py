@@ -43,7 +43,8 @@ def score_readers(samples: Sequence[Sample], *, most: int = MOST_IMAGES) -> list
     """Lets the shipped readers that are quick to train read labelled images.
 
     Letters and digits are compared, since other characters can be learned from few images. A reader
-    that does not tell capitals from small letters comes last where the labels have both.
+    that does not tell capitals from small letters comes last where the labels have both. `lines` is
+    among them where a label has a space or a character beyond ASCII.
 
     Args:
         samples: `Sample`s of the images, best those of the training.
@@ -56,7 +57,8 @@ def score_readers(samples: Sequence[Sample], *, most: int = MOST_IMAGES) -> list
     targets = [sample.text for sample in chosen]
     has_both_cases = any(t != t.upper() for t in targets) and any(t != t.lower() for t in targets)
     scores = []
-    for name in _NAMES:
+    has_lines = any(" " in text or not text.isascii() for text in targets)
+    for name in (*_NAMES, *(["lines"] if has_lines else [])):
         reader = Recognizer.load(name)
         texts = [prediction.text for prediction in reader.read(chosen)]
         report = evaluate(targets, texts, protocol="alphanumeric")

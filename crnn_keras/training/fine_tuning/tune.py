@@ -103,8 +103,8 @@ def fine_tune(
         labels: A label source, see `read_samples`; or a dict of the `Sample`s of `"train"`,
             `"validation"` and `"test"`, as `read_splits` returns it.
         folder: Folder to write to, such as `"data/mine"`.
-        start: A `.keras` file or the name of a shipped reader. Defaults to `"auto"`: `"words"` or
-            `"ascii"`, whichever reads the most of the images, see `score_readers`.
+        start: A `.keras` file or the name of a shipped reader. Defaults to `"auto"`: `"words"`,
+            `"ascii"` or `"lines"`, whichever reads the most of the images, see `score_readers`.
         characters: The characters of the new reader. Defaults to `"extend"`: those of the start,
             and those of the labels that it lacks. `"reader"`: those of the start alone; others are
             dropped from the labels. Anything else as in `CharDict.from_source`, such as `"labels"`;
