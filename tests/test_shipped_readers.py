@@ -78,13 +78,7 @@ def test_words_large_reads_photographs(name, least):
 
 def test_lines_are_read_with_their_spaces_accents_and_marks():
     font = next(path for path in bundled_fonts() if path.endswith("DejaVuSans.ttf"))
-    written = [
-        "Total: 12.50 €",
-        "Žluťoučký kůň, 3 kusy",
-        "no entry",
-        "Où est la gare ?",
-        "2018-03-10",
-    ]
+    written = ["Total: 12.50 €", "Gdańsk, 24.12.2020", "no entry", "Où est la gare ?"]
     style = Style.plain(height=40, contrast=100)
     images = [render_word(text, font, style, seed=1) for text in written]
     for kind in (Recognizer, OnnxRecognizer):
