@@ -95,19 +95,11 @@ def _add_settings(group):
     """Adds options of `FineTuningSettings`; one that is not given has its default."""
     rules = {
         "steps": (NATURAL, "at most (by the number of images)"),
-        "patience": (
-            NATURAL,
-            "validations without a better one before it ends; 0: all steps (half of them, at least "
-            "8)",
-        ),
+        "patience": (NATURAL, "validations without a better one before it ends; 0: all steps (8)"),
         "batch_size": (COUNT, "images in a step, mixed-in ones included (64)"),
         "learning_rate": (POSITIVE, "the largest (0.002, or 0.001 if the LSTM learns too)"),
         "augment": (FRACTION, "strength of random changes to the training images (1.0)"),
-        "replay_fraction": (
-            FRACTION,
-            "fraction of each batch that is mixed in (0.4, or 0.5 if more than 100 images are "
-            "trained on)",
-        ),
+        "replay_fraction": (FRACTION, "fraction of each batch that is mixed in (0.4)"),
         "interpolation": (
             FRACTION,
             "weights kept of the training; the rest: the start's (0.95, or 0.8 if the LSTM learns "

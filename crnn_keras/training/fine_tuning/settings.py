@@ -24,9 +24,6 @@ FEW_IMAGES = 300
 _MANY_NEW = 0.5
 _RATE, _RATE_OF_ALL = 2e-3, 1e-3
 _INTERPOLATION, _INTERPOLATION_OF_ALL = 0.95, 0.8
-_FEW_TO_TRAIN_ON = 100
-_LEAST_PATIENCE = 8
-_REPLAY, _REPLAY_BESIDE_MANY = 0.4, 0.5
 _FEWEST_STEPS, _MOST_STEPS = 100, 1000
 _FEWEST_REPLAYED, _MOST_REPLAYED = 4000, 12_000
 
@@ -39,10 +36,8 @@ class FineTuningSettings:
         steps: Steps at most; the learning rate falls along a cosine until then. Defaults to `0`: by
             the number of images, see `default_steps`.
         steps_per_epoch: Steps between two validations. Defaults to `25`.
-        patience: Validations without a better one after which the training ends; with `0` it never
-            ends before its last step. Defaults to `None`: half of the validations, at least 8. Some
-            tens of images show by chance when a reader is best, and a rate that has not fallen yet
-            has more to give.
+        patience: Validations without a better one after which the training ends. Defaults to `8`;
+            with `0` it never ends before its last step.
         batch_size: Images in a step, the replayed ones included. Defaults to `64`.
         train_lstm: Whether the LSTM learns too. An LSTM that stays keeps what it knows of the order
             of characters, while the convolutions learn the new look. Defaults to `None`: only if
@@ -52,8 +47,7 @@ class FineTuningSettings:
             learns too.
         augment: Strength of the random changes to the training images, from 0 to 1. Defaults to
             `1.0`.
-        replay_fraction: Fraction of each batch that are images of the old task. Defaults to `None`:
-            0.4, or 0.5 with more than 100 images to train on, whose longer training forgets more.
+        replay_fraction: Fraction of each batch that are images of the old task. Defaults to `0.4`.
         replay_images: Number of rendered images to replay. Defaults to `0`: as many as the steps
             replay, from 4,000 to 12,000, since more of them would come only once.
         interpolation: Where the weights end between those of the start, 0, and the trained ones, 1;
@@ -75,12 +69,12 @@ class FineTuningSettings:
 
     steps: int = 0
     steps_per_epoch: int = 25
-    patience: int | None = None
+    patience: int = 8
     batch_size: int = 64
     train_lstm: bool | None = None
     learning_rate: float = 0.0
     augment: float = 1.0
-    replay_fraction: float | None = None
+    replay_fraction: float = 0.4
     replay_images: int = 0
     interpolation: float | None = None
     finish: bool | None = None
@@ -96,15 +90,15 @@ class FineTuningSettings:
             new: Number of characters that it has to learn.
 
         Returns:
-            `FineTuningSettings` in which the steps, the patience, the learning rate, the
-            interpolation, `train_lstm`, `replay_fraction` and `replay_images` are stated.
+            `FineTuningSettings` in which the steps, the learning rate, the interpolation,
+            `train_lstm` and `replay_images` are stated.
 
         Example:
 
             >>> from crnn_keras import FineTuningSettings
             >>> complete = FineTuningSettings().complete(images=206, known=36, new=12)
             >>> complete.steps, complete.learning_rate, complete.train_lstm
-            (525, 0.002, False)
+            (425, 0.002, False)
         """
         train_lstm, interpolation = self.train_lstm, self.interpolation
         if train_lstm is None:
@@ -112,18 +106,10 @@ class FineTuningSettings:
         if interpolation is None:
             interpolation = _INTERPOLATION_OF_ALL if train_lstm else _INTERPOLATION
         steps = self.steps or default_steps(images)
-        patience = self.patience
-        if patience is None:
-            patience = max(steps // self.steps_per_epoch // 2, _LEAST_PATIENCE)
-        replay_fraction = self.replay_fraction
-        if replay_fraction is None:
-            replay_fraction = _REPLAY if images <= _FEW_TO_TRAIN_ON else _REPLAY_BESIDE_MANY
-        replayed = round(steps * self.batch_size * replay_fraction)
+        replayed = round(steps * self.batch_size * self.replay_fraction)
         return replace(
             self,
             steps=steps,
-            patience=patience,
-            replay_fraction=replay_fraction,
             replay_images=self.replay_images
             or min(max(replayed, _FEWEST_REPLAYED), _MOST_REPLAYED),
             learning_rate=self.learning_rate or (_RATE_OF_ALL if train_lstm else _RATE),
@@ -139,12 +125,12 @@ class FineTuningSettings:
 _RULES = {
     "steps": Number(0, MAX_STEPS, is_whole=True),
     "steps_per_epoch": STEPS,
-    "patience": Either(NATURAL, OneOf((None,))),
+    "patience": NATURAL,
     "batch_size": COUNT,
     "train_lstm": Either(FLAG, OneOf((None,))),
     "learning_rate": Number(0, LEARNING_RATE.maximum),
     "augment": FRACTION,
-    "replay_fraction": Either(FRACTION, OneOf((None,))),
+    "replay_fraction": FRACTION,
     "replay_images": NATURAL,
     "interpolation": Either(FRACTION, OneOf((None,))),
     "finish": Either(FLAG, OneOf((None,))),
@@ -160,12 +146,12 @@ def default_steps(images: int) -> int:
         images: Number of images to train on.
 
     Returns:
-        7.9 times the images to the power of 0.79, a multiple of 25 from 100 to 1,000.
+        17 times the images to the power of 0.6, a multiple of 25 from 100 to 1,000.
 
     Example:
 
         >>> [default_steps(images) for images in (16, 60, 250, 1000, 5000)]
-        [100, 200, 625, 1000, 1000]
+        [100, 200, 475, 1000, 1000]
     """
-    steps = round(7.9 * images**0.79 / 25) * 25
+    steps = round(17 * images**0.6 / 25) * 25
     return min(max(steps, _FEWEST_STEPS), _MOST_STEPS)
