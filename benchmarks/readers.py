@@ -323,13 +323,17 @@ def write_table(path, content, begin=_BEGIN, end=_END):
 
 
 def draw(accuracy_rows, speed_rows, path):
-    """Draws the accuracy on IIIT5K against the milliseconds of an image, without Keras' rows."""
+    """Draws the accuracy on IIIT5K against the milliseconds of an image.
+
+    Left out are Keras' rows, and those without a reader's own language model.
+    """
     from crnn_keras.evaluation import plots
 
     points = []
     for reader in (*shipped_readers(), *OTHERS):
         times = [float(r["milliseconds"]) for r in speed_rows if r["reader"] == reader.name]
-        for row in accuracy_rows if times and reader.engine != "keras" else ():
+        is_left_out = reader.engine == "keras" or reader.arguments[1:] == ("no",)
+        for row in accuracy_rows if times and not is_left_out else ():
             if (row["reader"], row["set"]) == (reader.name, SPEED_SET):
                 points.append(
                     {
