@@ -78,13 +78,11 @@ def read_figures(name: str, path: pathlib.Path = FIGURES) -> list[dict[str, str]
             in `docs/`.
 
     Returns:
-        List of dicts, one for each set of `DATASETS`; empty if there is no such file or row.
+        List of dicts, one for each set of `DATASETS`; empty if there is no such row.
 
     Raises:
         ValueError: A row was measured with other weights than those of the shipped file.
     """
-    if not path.is_file():
-        return []
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["reader"] == f"`{name}.onnx`"]
     weights = _hash(onnx_recognizer.SHIPPED[name])[:12]
