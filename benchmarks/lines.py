@@ -25,6 +25,7 @@ from benchmarks.readers import (  # noqa: E402
     OTHERS,
     PAGE,
     Reader,
+    choose,
     draw_samples,
     machine,
     open_engines,
@@ -125,12 +126,7 @@ def main():
     parser.add_argument("--table", type=pathlib.Path, default=TABLE, help="csv to continue")
     parser.add_argument("--write", action="store_true", help="the table into docs/benchmarks.md")
     options = parser.parse_args()
-    readers = [
-        reader
-        for reader in READERS
-        if not options.readers or any(part in reader.name for part in options.readers)
-    ]
-    measure(readers, options)
+    measure(choose(READERS, options.readers), options)
     content = table(read_rows(options.table))
     print(content, end="")
     if options.write:

@@ -108,6 +108,11 @@ def shipped_readers():
     return tuple(found)
 
 
+def choose(readers, parts):
+    """Returns the readers whose name has one of some parts; without parts, all."""
+    return [r for r in readers if not parts or any(part in r.name for part in parts)]
+
+
 class Engine:
     """A process that reads images, and what it said of itself."""
 
@@ -374,11 +379,7 @@ def main():
     options = parser.parse_args()
     if options.install:
         install(options.install)
-    readers = [
-        reader
-        for reader in (*shipped_readers(), *OTHERS)
-        if not options.readers or any(part in reader.name for part in options.readers)
-    ]
+    readers = choose((*shipped_readers(), *OTHERS), options.readers)
     if options.data and options.only != "speed":
         measure_accuracy(readers, options)
     if options.data and options.only != "accuracy":
